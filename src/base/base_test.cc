@@ -1,0 +1,72 @@
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/memory_budget.h"
+#include "base/result.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace millrace {
+namespace {
+
+Result<int> half(int n) {
+  if (n % 2 != 0) {
+    return make_error(Code::kInvalid, "{} is odd", n);
+  }
+  return n / 2;
+}
+
+Result<int> quarter(int n) {
+  MILLRACE_TRY(const int h, half(n));
+  MILLRACE_TRY(const int q, half(h));
+  return q;
+}
+
+TEST(Result, TryLeavesWithTheFirstError) {
+  EXPECT_EQ(quarter(12).value(), 3);
+  EXPECT_EQ(quarter(6).error().message, "3 is odd");
+  EXPECT_EQ(quarter(5).error().code, Code::kInvalid);
+}
+
+TEST(Result, FullDiskIsRetriable) {
+  const Error error = errno_error("write", "/x", ENOSPC);
+  EXPECT_EQ(error.code, Code::kOverloaded);
+  EXPECT_EQ(error.retry, Retry::kBackoff);
+  EXPECT_EQ(errno_error("read", "/x", EIO).retry, Retry::kNo);
+}
+
+TEST(Uuid, TextRoundTripsAndRefusesJunk) {
+  const Uuid uuid = Uuid::random();
+  EXPECT_EQ(Uuid::parse(uuid.to_string()), uuid);
+  EXPECT_NE(uuid, Uuid::random());
+  EXPECT_FALSE(Uuid::parse("").has_value());
+  EXPECT_FALSE(Uuid::parse(uuid.to_string().substr(1)).has_value());
+  EXPECT_FALSE(Uuid::parse("zf1c8f0e-0000-0000-0000-000000000000").has_value());
+  EXPECT_TRUE(Uuid::parse("00000000000000000000000000000000")->is_none());
+}
+
+TEST(MemoryBudget, RefusesOneByteOverTheLimit) {
+  MemoryBudget budget("test", 100);
+  auto first = budget.try_reserve(99);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(budget.try_reserve(2));
+  auto second = budget.try_reserve(1);
+  EXPECT_TRUE(second);
+  EXPECT_EQ(budget.used(), 100U);
+  first = {};
+  EXPECT_EQ(budget.used(), 1U);
+  EXPECT_FALSE(budget.try_reserve(SIZE_MAX));
+}
+
+TEST(ManualClock, JumpMovesOnlyTheWall) {
+  ManualClock clock;
+  const auto wall = clock.wall();
+  const auto steady = clock.steady();
+  clock.jump(std::chrono::hours(-1));
+  EXPECT_EQ(clock.wall(), wall - std::chrono::hours(1));
+  EXPECT_EQ(clock.steady(), steady);
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,88 @@
+// A share of memory that is asked for before it is used; over budget the answer is "not now".
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+namespace millrace {
+
+/// Counts bytes reserved against a limit. Thread-safe; outlives its reservations.
+class MemoryBudget {
+ public:
+  /// Bytes held until destruction. Moves; empty after a move.
+  class Reservation {
+   public:
+    Reservation() = default;
+
+    Reservation(Reservation&& other) noexcept
+        : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+    Reservation& operator=(Reservation&& other) noexcept {
+      if (this != &other) {
+        release();
+        budget_ = std::exchange(other.budget_, nullptr);
+        bytes_ = std::exchange(other.bytes_, 0);
+      }
+      return *this;
+    }
+
+    ~Reservation() { release(); }
+
+    size_t bytes() const { return bytes_; }
+
+    explicit operator bool() const { return budget_ != nullptr; }
+
+    void release() {
+      if (budget_ != nullptr) {
+        budget_->used_.fetch_sub(bytes_, std::memory_order_relaxed);
+        budget_ = nullptr;
+        bytes_ = 0;
+      }
+    }
+
+   private:
+    friend class MemoryBudget;
+
+    Reservation(MemoryBudget* budget, size_t bytes) : budget_(budget), bytes_(bytes) {}
+
+    MemoryBudget* budget_ = nullptr;
+    size_t bytes_ = 0;
+  };
+
+  MemoryBudget(std::string name, size_t limit) : name_(std::move(name)), limit_(limit) {}
+
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  /// Empty (false) when `bytes` more would pass the limit.
+  Reservation try_reserve(size_t bytes) {
+    size_t used = used_.load(std::memory_order_relaxed);
+    do {
+      if (bytes > limit_ || used > limit_ - bytes) {
+        return {};
+      }
+    } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+    return {this, bytes};
+  }
+
+  /// Takes `bytes` even beyond the limit: for what is already in memory and must be counted.
+  Reservation reserve_anyway(size_t bytes) {
+    used_.fetch_add(bytes, std::memory_order_relaxed);
+    return {this, bytes};
+  }
+
+  size_t used() const { return used_.load(std::memory_order_relaxed); }
+
+  size_t limit() const { return limit_; }
+
+  const std::string& name() const { return name_; }
+
+ private:
+  const std::string name_;
+  const size_t limit_;
+  std::atomic<size_t> used_{0};
+};
+
+}  // namespace millrace
