@@ -8,7 +8,8 @@
 
 add_library(millrace_warnings INTERFACE)
 target_compile_options(millrace_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion
-  -Wnon-virtual-dtor -Werror $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+  -Wnon-virtual-dtor -Werror
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wno-missing-designated-field-initializers>)
 
 add_library(millrace_options INTERFACE)
 target_compile_options(millrace_options INTERFACE -msse4.2 -mpclmul -fno-omit-frame-pointer)
