@@ -78,13 +78,13 @@ class [[nodiscard]] Result {
 
   const T& value() const& { return std::get<0>(state_); }
 
-  T&& value() && { return std::get<0>(std::move(state_)); }
+  T value() && { return std::get<0>(std::move(state_)); }
 
   T& operator*() & { return value(); }
 
   const T& operator*() const& { return value(); }
 
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
 
   T* operator->() { return &value(); }
 
@@ -94,7 +94,7 @@ class [[nodiscard]] Result {
 
   const Error& error() const& { return std::get<1>(state_); }
 
-  Error&& error() && { return std::get<1>(std::move(state_)); }
+  Error error() && { return std::get<1>(std::move(state_)); }
 
  private:
   std::variant<T, Error> state_;
@@ -119,7 +119,7 @@ class [[nodiscard]] Result<void> {
 
   const Error& error() const& { return *error_; }
 
-  Error&& error() && { return *std::move(error_); }
+  Error error() && { return *std::move(error_); }
 
  private:
   std::optional<Error> error_;
