@@ -1,0 +1,66 @@
+# The front door. Every target works as the first command on a fresh clone.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+export JOBS
+MILLRACE_DEPS ?= $(HOME)/.cache/millrace/deps
+export MILLRACE_DEPS
+PYTHON = $(MILLRACE_DEPS)/venv-$(shell sha256sum < tests/requirements.txt | cut -c1-12)/bin/python
+FUZZ_SECONDS ?= 20
+step := @tools/step.sh
+
+.PHONY: help setup build test check soak bench clean
+
+help: ## this list
+	@echo "Millrace: make TARGET [JOBS=$(JOBS)]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing (as root: system packages too), skip what is there
+	@tools/setup.sh
+
+# build/NAME/build.ninja: a configured tree of the preset NAME. Ninja itself configures again when a
+# CMakeLists.txt changes.
+build/%/build.ninja: CMakePresets.json | setup
+	$(step) 'configure $*' cmake --preset $* -DMILLRACE_DEPS=$(MILLRACE_DEPS)
+	@touch $@
+
+.PHONY: tree-dev tree-release tree-asan tree-tsan
+tree-dev tree-release tree-asan tree-tsan: tree-%: setup build/%/build.ninja
+	$(step) 'build $*' cmake --build --preset $* --parallel $(JOBS)
+
+build: tree-release ## the release binary, build/release/bin/millrace
+
+test: tree-dev ## unit, tool and end-to-end tests on the dev tree
+	$(step) 'unit tests' ctest --preset dev --parallel $(JOBS)
+	$(step) 'tool and end-to-end tests' env MILLRACE_BIN=$(CURDIR)/build/dev/bin/millrace \
+	  $(PYTHON) -m pytest -q $(wildcard tests/tools tests/e2e)
+
+# Where sanitizers find llvm-symbolizer, which Debian installs under this name only.
+check: export PATH := $(PATH):/usr/lib/llvm-19/bin
+
+check: ## format, layers, documents, clang-tidy, then the sanitizer trees and a short fuzz
+	@$(MAKE) --no-print-directory setup
+	$(step) 'format' tools/check_format.sh
+	$(step) 'layers' $(PYTHON) tools/check_layers.py
+	$(step) 'documents' $(PYTHON) tools/check_docs.py
+	@$(MAKE) --no-print-directory tree-dev
+	$(step) 'tidy' tools/tidy.sh
+	@$(MAKE) --no-print-directory tree-asan
+	$(step) 'tests and fuzz corpora under ASan and UBSan' ctest --preset asan --parallel $(JOBS)
+	$(step) 'fuzz $(FUZZ_SECONDS) s each' tools/fuzz.sh $(FUZZ_SECONDS)
+	@$(MAKE) --no-print-directory tree-tsan
+	$(step) 'tests under TSan' ctest --preset tsan --parallel $(JOBS)
+
+soak: setup ## the long forms of the tests; writes build/soak/report.json
+	@$(PYTHON) tools/soak.py $(SOAK)
+
+bench: tree-release ## the micro benchmarks of the release tree, as JSON into build/bench
+	@mkdir -p build/bench; found=; \
+	for bench in $(CURDIR)/build/release/bin/*_bench; do \
+	  [ -x "$$bench" ] || continue; found=1; name=$$(basename "$$bench"); \
+	  tools/step.sh "$$name" "$$bench" --benchmark_repetitions=5 --benchmark_report_aggregates_only=true \
+	    --benchmark_out=build/bench/$$name.json || exit 1; \
+	done; [ -n "$$found" ] || echo "bench: the release tree has no *_bench yet"
+
+clean: ## remove build/ (the shared dependencies stay)
+	rm -rf build
