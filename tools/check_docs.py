@@ -3,11 +3,12 @@
 
 usage: tools/check_docs.py [ROOT]
 
-Reads README.md, ARCHITECTURE.md, CONTRIBUTING.md and docs/**/*.md: words in `backticks` that look like
-a path of this repository, and the targets of [links](path). A path may be written from the root, from
-src/, or from the document's own folder; a bare file name must be that of some file in the tree. Not
-read: fenced blocks, and docs/decisions/NNN-*.md, which are never edited and so may name what is gone.
-ARCHITECTURE.md has at most 150 lines. Prints `file:line: finding`, and exits 1 if there is any.
+Reads README.md, ARCHITECTURE.md, CONTRIBUTING.md and docs/**/*.md: words in `backticks` that look
+like a path of this repository, and the targets of [links](path). A path may be written from the
+root, from src/, or from the document's own folder; a bare file name must be that of some file in
+the tree. Not read: fenced blocks, and docs/decisions/NNN-*.md, which are never edited and so may
+name what is gone. ARCHITECTURE.md has at most 150 lines. Prints `file:line: finding`, and exits 1
+if there is any.
 """
 
 import pathlib
@@ -17,13 +18,18 @@ import sys
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/**/*.md"]
 NEVER_EDITED = re.compile(r"docs/decisions/\d+-[^/]*\.md$")
 MAX_LINES = {"ARCHITECTURE.md": 150}
-# Folders that a build or a run makes, and folders of the design that appear with their first code.
+# Folders that a build or a run makes.
 MADE = ("build/", ".cache/")
 OURS = {".cc", ".py", ".sh", ".md", ".cmake"}  # a path that ends so is one of ours
-# Under one of our folders these, and folders, are ours; `journal/000017.log` is in somebody's data.
-IN_FOLDERS = OURS | {"", ".h", ".css", ".html", ".js", ".json", ".proto", ".sql", ".test", ".toml", ".txt"}
+# Under one of our folders these, and folders, are ours; `journal/000017.log` is in a data directory.
+IN_FOLDERS = OURS | {
+    "", ".h", ".css", ".html", ".js", ".json", ".proto", ".sql", ".test", ".toml", ".txt",
+}  # fmt: skip
 PATH = re.compile(r"^[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*/?$")
-PLACEHOLDER = re.compile(r"(^|/)(?!LICENSE|README|ARCHITECTURE|CONTRIBUTING|CHANGELOG|CMake)[A-Z]{1,}[A-Z_]*(\.|/|$)|NNN|\.\.\.")
+# A part in capitals stands for something (`src/NAME/x.cc`), but for the documents that are named so.
+PLACEHOLDER = re.compile(
+    r"(^|/)(?!(LICENSE|README|ARCHITECTURE|CONTRIBUTING|CHANGELOG)\b)[A-Z][A-Z_]*(\.|/|$)|NNN|\.\.\."
+)
 
 
 class Tree:

@@ -3,8 +3,8 @@
 
 usage: tools/check_layers.py [ROOT]
 
-A folder of src/ is a library and has a level; it may include only folders of a lower level, and only
-those named in DEPS or PRIVATE_DEPS (its tests: TEST_DEPS too) of the millrace_module() in its
+A folder of src/ is a library and has a level; it may include only folders of a lower level, and
+only those named in DEPS or PRIVATE_DEPS (its tests: TEST_DEPS too) of the millrace_module() in its
 CMakeLists.txt. A heavy library is included by its owner alone. Prints one line a finding,
 `file:line: what is wrong; what to do`, and exits 1 if there is any.
 """
@@ -28,14 +28,15 @@ LEVELS = {
 
 # (headers, folders that may include them). The first row that matches the start of a name counts.
 OWNERS = [
-    (r"fmt/(core|format)\.h$", set(LEVELS)),  # cheap, so everybody formats; other fmt headers are not
+    (r"fmt/(core|format)\.h$", set(LEVELS)),  # cheap, so everybody formats; the others are not
     (r"fmt/", {"base"}),
     (r"spdlog/", {"base"}),
     (r"prometheus/", {"base"}),
     (r"toml\+\+/|toml\.hpp$", {"base"}),
-    (r"(zstd|zstd_errors|zdict|lz4|lz4hc|lz4frame|zlib|zconf|snappy|snappy-c|snappy-sinksource)\.h$", {"bytes"}),
-    # Coroutines get <boost/asio/awaitable.hpp> by way of runtime/ headers; a forward declaration in a
-    # header is no include. So nobody else needs Asio.
+    (r"(zstd|zstd_errors|zdict|lz4|lz4hc|lz4frame|zlib|zconf)\.h$", {"bytes"}),
+    (r"snappy(-c|-sinksource)?\.h$", {"bytes"}),
+    # Coroutines get <boost/asio/awaitable.hpp> by way of runtime/ headers, and a forward declaration
+    # in a header is no include, so nobody else needs Asio.
     (r"boost/asio(/|\.hpp)", {"runtime", "net"}),
     (r"boost/beast(/|\.hpp)", {"net"}),
     (r"openssl/", {"net"}),

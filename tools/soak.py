@@ -3,11 +3,11 @@
 
 usage: tools/soak.py [--only NAME ...] [--scale F] [--seed N] [--list] [--no-build]
 
-Two tables below say what runs. A campaign must end with status 0. A plant is a campaign with a fault
-put in on purpose, in its short form: it must be noticed, that is, end with status 1 (another status
-is a crash or wrong usage, and proves nothing). Each program writes its counters as JSON; they go into
-the report as they are. The report is written anew after each part, so an interrupted soak keeps what
-it did. Exit status 0 only if every part ended as it must.
+The table CAMPAIGNS says what runs. A campaign must end with status 0. A plant is a campaign with a
+fault put in on purpose, in its short form: it must be noticed, that is, end with status 1 (another
+status is a crash or wrong usage, and proves nothing). Each program writes its counters as JSON; they
+go into the report as they are. The report is written anew after each part, so an interrupted soak
+keeps what it did. Exit status 0 only if every part ended as it must.
 """
 
 import argparse
