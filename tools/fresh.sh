@@ -64,8 +64,10 @@ if ! command -v debootstrap >/dev/null; then
 fi
 
 # The mirrors of this machine that carry the suite: "URI SUITE", the suite's own first.
-mirrors=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)' |
-  awk -v s="$suite" '$4 == "Packages" && $3 == "main" && $2 ~ "^" s "(-updates|-security)?$" && !seen[$1 $2]++ { print $1, $2 }' |
+# shellcheck disable=SC2016  # apt's variables, not the shell's
+format='$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY)'
+mirrors=$(apt-get indextargets --format "$format" | awk -v s="$suite" '
+  $4 == "Packages" && $3 == "main" && $2 ~ "^" s "(-updates|-security)?$" && !seen[$1 $2]++ { print $1, $2 }' |
   sort -k 2)
 mirror=$(awk -v s="$suite" '$2 == s { print $1; exit }' <<<"$mirrors")
 [ -n "$mirror" ] || fail "apt's sources here name no mirror of Debian $suite"
@@ -74,14 +76,15 @@ mirror=$(awk -v s="$suite" '$2 == s { print $1; exit }' <<<"$mirrors")
 base=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/fresh-$suite.tar
 work=$(mktemp -d "${TMPDIR:-/tmp}/millrace-fresh.XXXXXX") # 0700: settings copied below stay private
 system=$work/root
+# shellcheck disable=SC2317  # called by the trap
 clean_up() {
-  status=$?
+  local status=$?
   if [ -n "$keep" ]; then
     say "the system is left in $system"
   else
     rm -rf --one-file-system "$work"
   fi
-  exit $status
+  exit "$status"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -134,9 +137,12 @@ run() {
   say "$*: status $status after $((SECONDS - started)) s"
   return $status
 }
-if [ $# -gt 0 ]; then
-  run "$@"
-else
-  if grep -q '^demo:' "$system/root/millrace/Makefile"; then run make demo; fi
-  run make test
-fi
+{
+  if [ $# -gt 0 ]; then
+    run "$@"
+  else
+    if grep -q '^demo:' "$system/root/millrace/Makefile"; then run make demo; fi
+    run make test
+  fi
+  exit # so that the shell reads no further, in a file that may have changed by now
+}

@@ -91,8 +91,7 @@ command -v dpkg-query >/dev/null || fail "no dpkg here: set-up knows Debian 12 o
 installed=$(dpkg-query -W -f='${Package} ${Status}\n' $wanted 2>/dev/null | awk '/ ok installed$/ { print $1 }') || true
 missing=$(comm -23 <(sort -u <<<"$wanted") <(sort -u <<<"$installed"))
 if [ -n "$missing" ]; then
-  # shellcheck disable=SC2086
-  command="apt-get install -y --no-install-recommends $(echo $missing)"
+  command="apt-get install -y --no-install-recommends ${missing//$'\n'/ }"
   if [ "$(id -u)" != 0 ]; then
     say "system packages are missing, and installing them needs root. Ask your administrator to run:" >&2
     printf '\n  apt-get update && %s\n\n' "$command" >&2

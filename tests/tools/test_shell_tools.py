@@ -115,6 +115,28 @@ def test_setup_refuses_another_architecture(fake, sh):
     assert (status, "x86_64 only" in output) == (1, True)
 
 
+# --- Makefile and .ci/run -------------------------------------------------------------------------
+
+
+def test_make_alone_lists_the_targets(repo, sh):
+    shutil.copy(TOOLS.parent / "Makefile", repo)
+    status, output = sh("make")
+    assert status == 0
+    listed = {line.split()[0] for line in output.splitlines() if line.startswith("  ")}
+    assert {"help", "setup", "build", "test", "check", "soak", "bench", "clean"} <= listed
+
+
+def test_ci_runs_test_then_check_and_stops_at_a_failure(repo, fake, sh):
+    (repo / ".ci").mkdir()
+    shutil.copy(TOOLS.parent / ".ci/run", repo / ".ci/run")
+    fake("make", 'echo "made $1"')
+    status, output = sh(".ci/run")
+    assert (status, [line for line in output.splitlines() if "made" in line]) == (0, ["made test", "made check"])
+    fake("make", 'echo "made $1"; exit 2')
+    status, output = sh(".ci/run")
+    assert (status, "made check" in output, "ci: make test FAILED after " in output) == (1, False, True)
+
+
 # --- step.sh --------------------------------------------------------------------------------------
 
 
