@@ -167,6 +167,8 @@ class Check:
                     self.declared(path, line, folder, used, module, is_test or is_bench)
 
     def declared(self, path, line, folder, used, module, is_test):
+        if not module.exists:  # found once, for the folder
+            return
         if used in module.deps or (is_test and used in module.test_deps):
             return
         where = "TEST_DEPS" if is_test else "DEPS"
