@@ -108,12 +108,12 @@ struct SimulatedDisk::Inode {
   }
 };
 
-/// A name that now means another inode, or none; a rename changes two names at once.
+/// A name that now means another inode, or none. A rename gives the inode its new name, which ends
+/// the old one.
 struct SimulatedDisk::DirectoryChange {
   std::string parent;
   std::string name;
   std::shared_ptr<Inode> inode;  // null: removed
-  std::string old_name;          // of a rename
 };
 
 class SimulatedDisk::SimulatedFile final : public File {
@@ -255,13 +255,9 @@ uint64_t SimulatedDisk::used_bytes() const {
 }
 
 void SimulatedDisk::apply(const DirectoryChange& change, Names& names) {
-  if (!change.old_name.empty()) {
-    const auto old = names.find(change.old_name);
-    if (old != names.end() && old->second == change.inode) {
-      names.erase(old);
-    }
-  }
   if (change.inode) {
+    // An inode has one name: when only the second of two renames arrived, the first name goes too.
+    std::erase_if(names, [&](const auto& entry) { return entry.second == change.inode; });
     names[change.name] = change.inode;
   } else {
     names.erase(change.name);
@@ -282,11 +278,8 @@ void SimulatedDisk::power_cut() {
   }
   changes_.clear();
   names_ = durable_;
-  std::set<Inode*> done;  // one inode under two names: a rename of which a part arrived
   for (const auto& [name, inode] : names_) {
-    if (done.insert(inode.get()).second) {
-      inode->lose_power(random_);
-    }
+    inode->lose_power(random_);
   }
   faults_ = {};
   is_off_ = false;
@@ -315,7 +308,7 @@ Result<std::unique_ptr<File>> SimulatedDisk::open(const std::string& path, OpenM
     if (fate != Fate::kGood) {
       return error_of(fate, "create", path);
     }
-    change({parent_of(path), path, std::make_shared<Inode>(), ""});
+    change({parent_of(path), path, std::make_shared<Inode>()});
     found = names_.find(path);
   } else if (mode == OpenMode::kCreateNew) {
     return errno_error("open", path, EEXIST);
@@ -333,7 +326,7 @@ Status SimulatedDisk::rename(const std::string& from, const std::string& to) {
   if (found == names_.end()) {
     return errno_error("rename", from, ENOENT);
   }
-  change({parent_of(to), to, found->second, from});
+  change({parent_of(to), to, found->second});
   return {};
 }
 
@@ -346,7 +339,7 @@ Status SimulatedDisk::remove(const std::string& path) {
   if (!names_.contains(path)) {
     return errno_error("remove", path, ENOENT);
   }
-  change({parent_of(path), path, nullptr, ""});
+  change({parent_of(path), path, nullptr});
   return {};
 }
 

@@ -1,0 +1,33 @@
+// A writer on a recovered directory.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "journal/recovery.h"
+#include "journal/writer.h"
+
+#include <memory>
+#include <optional>
+
+namespace millrace::journal {
+
+/// What a start found, for the log line and the counters.
+struct StartReport {
+  DirectoryId directory;
+  bool is_new = false;
+  uint64_t runs_walked = 0;
+  uint64_t runs_rewritten = 0;
+  std::optional<TornTail> torn;
+};
+
+struct OpenedWriter {
+  std::unique_ptr<Writer> writer;
+  StartReport report;
+};
+
+/// Recovers, makes the first file of a new directory, and writes the header-only run after which
+/// reads and acknowledgements may begin. Errors as recover(); a new directory also kOverloaded.
+Result<OpenedWriter> open_writer(Files& files, Index& index, const RecoveryOptions& options,
+                                 const Clock& clock);
+
+}  // namespace millrace::journal

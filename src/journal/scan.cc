@@ -1,0 +1,127 @@
+#include "journal/scan.h"
+
+#include "bytes/crc32c.h"
+
+#include <algorithm>
+
+namespace millrace::journal {
+namespace {
+
+constexpr size_t kScanBytes = 1 << 20;
+
+Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t position,
+                                              std::span<const std::byte> block) {
+  if (const auto newer = newer_version_in(block)) {
+    return make_error(
+        Code::kUnsupported,
+        "{}: written by a newer version of Millrace (journal format {}, this one reads {})",
+        file.file->path(), *newer, kFormatVersion);
+  }
+  auto header = RunHeader::parse(block);
+  if (header &&
+      (header->file != file.number || header->position != position || header->end() > file.size)) {
+    header.reset();  // left by an earlier life of the file, or a copy out of place
+  }
+  return header;
+}
+
+}  // namespace
+
+uint64_t RunHead::payload_position(size_t i) const {
+  uint64_t position = header.position + kRunHeaderBytes + header.table_bytes();
+  for (size_t before = 0; before < i; ++before) {
+    position += frames[before].payload_bytes;
+  }
+  return position;
+}
+
+Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t position) {
+  if (position + kBlock > file.size) {
+    return std::optional<RunHeader>();
+  }
+  std::array<std::byte, kBlock> block{};
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, block));
+  return parse_header(file, position, block);
+}
+
+Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t position) {
+  if (position + kBlock > file.size) {
+    return std::optional<RunHead>();
+  }
+  std::array<std::byte, kBlock> block{};
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, block));
+  MILLRACE_TRY(const auto header, parse_header(file, position, block));
+  if (!header) {
+    return std::optional<RunHead>();
+  }
+  std::vector<std::byte> large;
+  std::span<const std::byte> table = std::span(block).subspan(kRunHeaderBytes);
+  if (header->table_bytes() > table.size()) {
+    large.resize(header->table_bytes());
+    MILLRACE_TRY_STATUS(file.file->read_exactly_at(position + kRunHeaderBytes, large));
+    table = large;
+  }
+  table = table.first(header->table_bytes());
+  if (bytes::crc32c(table) != header->frames_crc) {
+    return std::optional<RunHead>();
+  }
+  RunHead run{*header, {}};
+  run.frames.reserve(header->frames);
+  uint64_t length = kRunHeaderBytes + header->table_bytes();
+  for (uint32_t i = 0; i < header->frames; ++i) {
+    const auto frame = FrameHeader::parse(table.subspan(i * kFrameHeaderBytes, kFrameHeaderBytes));
+    if (!frame.ok()) {
+      return std::optional<RunHead>();
+    }
+    length += frame->payload_bytes;
+    run.frames.push_back(*frame);
+  }
+  return length == header->length ? std::optional(std::move(run)) : std::optional<RunHead>();
+}
+
+Result<std::vector<std::byte>> read_payload(const JournalFile& file, const RunHead& run, size_t i) {
+  const FrameHeader& frame = run.frames[i];
+  const uint64_t position = run.payload_position(i);
+  std::vector<std::byte> payload(frame.payload_bytes);
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, payload));
+  if (const uint32_t crc = bytes::crc32c(payload); crc != frame.payload_crc) {
+    return make_error(
+        Code::kCorrupt,
+        "{}: payload of {} bytes at {} (run {}) has CRC {:#010x}, its frame says {:#010x}",
+        file.file->path(), payload.size(), position, run.header.run, crc, frame.payload_crc);
+  }
+  return payload;
+}
+
+Result<bool> payloads_match(const JournalFile& file, const RunHead& run) {
+  for (size_t i = 0; i < run.frames.size(); ++i) {
+    const auto payload = read_payload(file, run, i);
+    if (!payload.ok()) {
+      if (payload.error().code == Code::kCorrupt) {
+        return false;
+      }
+      return payload.error();
+    }
+  }
+  return true;
+}
+
+Result<std::vector<RunHeader>> find_headers(const JournalFile& file, uint64_t from) {
+  std::vector<RunHeader> found;
+  std::vector<std::byte> chunk(kScanBytes);
+  for (uint64_t at = from; at + kBlock <= file.size;) {
+    const size_t count = std::min<uint64_t>(kScanBytes, (file.size - at) / kBlock * kBlock);
+    MILLRACE_TRY_STATUS(file.file->read_exactly_at(at, std::span(chunk).first(count)));
+    for (size_t block = 0; block < count; block += kBlock) {
+      MILLRACE_TRY(const auto header,
+                   parse_header(file, at + block, std::span(chunk).subspan(block, kBlock)));
+      if (header) {
+        found.push_back(*header);
+      }
+    }
+    at += count;
+  }
+  return found;
+}
+
+}  // namespace millrace::journal

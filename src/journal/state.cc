@@ -1,0 +1,169 @@
+#include "journal/state.h"
+
+#include "bytes/cursor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace millrace::journal {
+namespace {
+
+using record::SystemFrame;
+using record::SystemKind;
+
+void write_partition(bytes::Writer& out, TopicPartition partition) {
+  out.bytes(std::as_bytes(std::span(partition.topic.bytes)));
+  out.le(partition.partition.value);
+}
+
+TopicPartition read_partition(bytes::Reader& in) {
+  TopicPartition partition;
+  const auto id = in.bytes(16);
+  if (id.size() == 16) {
+    std::memcpy(partition.topic.bytes.data(), id.data(), 16);
+  }
+  partition.partition = PartitionId{in.le<int32_t>()};
+  return partition;
+}
+
+std::string text_of(bytes::Writer& out) {
+  return std::string(bytes::as_text(out.view()));
+}
+
+}  // namespace
+
+Offset State::next_offset(TopicPartition partition) const {
+  const auto found = partitions_.find(partition);
+  return found == partitions_.end() ? Offset{0} : found->second.next;
+}
+
+Offset State::assign(TopicPartition partition, uint32_t records) {
+  PartitionState& state = partitions_[partition];
+  const Offset base = state.next;
+  state.next = base + records;
+  return base;
+}
+
+void State::set_start(TopicPartition partition, Offset start) {
+  PartitionState& state = partitions_[partition];
+  state.start = std::max(state.start, start);
+}
+
+Offset State::start(TopicPartition partition) const {
+  const auto found = partitions_.find(partition);
+  return found == partitions_.end() ? Offset{0} : found->second.start;
+}
+
+void State::forget_topic(const TopicId& topic) {
+  std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+}
+
+void State::apply(const SystemFrame& frame) {
+  if (frame.is_removal) {
+    system_.erase({frame.kind, frame.key});
+  } else {
+    system_.insert_or_assign({frame.kind, frame.key}, frame.value);
+  }
+}
+
+const BatchAnswer* State::find_batch_id(const record::BatchId& id) const {
+  const auto found = batch_ids_.find(id);
+  return found == batch_ids_.end() ? nullptr : &found->second;
+}
+
+bool State::can_remember_batch_id(int64_t now_ms) {
+  const int64_t life_ms = std::chrono::milliseconds(kBatchIdLife).count();
+  while (!batch_id_order_.empty()) {
+    const auto oldest = batch_ids_.find(batch_id_order_.front());
+    if (oldest != batch_ids_.end() && oldest->second.committed_ms > now_ms - life_ms) {
+      break;
+    }
+    if (oldest != batch_ids_.end()) {
+      batch_ids_.erase(oldest);
+    }
+    batch_id_order_.pop_front();
+  }
+  return batch_ids_.size() < kMaxBatchIds;
+}
+
+void State::remember_batch_id(const record::BatchId& id, const BatchAnswer& answer) {
+  if (batch_ids_.insert_or_assign(id, answer).second) {
+    batch_id_order_.push_back(id);
+  }
+}
+
+SystemFrame State::batch_id_frame(const record::BatchId& id, const BatchAnswer& answer) {
+  bytes::Writer value;
+  write_partition(value, answer.partition);
+  value.le(answer.base_offset.value);
+  value.le(answer.records);
+  value.le(answer.committed_ms);
+  const std::string key(reinterpret_cast<const char*>(id.hash.data()), id.hash.size());
+  return {SystemKind::kBatchId, false, key, text_of(value)};
+}
+
+std::vector<SystemFrame> State::checkpoint() const {
+  std::vector<SystemFrame> frames;
+  frames.reserve(system_.size() + partitions_.size() + batch_ids_.size());
+  for (const auto& [key, value] : system_) {
+    frames.push_back({key.first, false, key.second, value});
+  }
+  for (const auto& [partition, state] : partitions_) {
+    bytes::Writer key;
+    write_partition(key, partition);
+    bytes::Writer value;
+    value.le(state.next.value);
+    value.le(state.start.value);
+    frames.push_back({SystemKind::kPartition, false, text_of(key), text_of(value)});
+  }
+  for (const auto& id : batch_id_order_) {
+    if (const BatchAnswer* answer = find_batch_id(id)) {
+      frames.push_back(batch_id_frame(id, *answer));
+    }
+  }
+  return frames;
+}
+
+Status State::replay(const SystemFrame& frame) {
+  if (frame.kind == SystemKind::kPartition) {
+    bytes::Reader key(bytes::as_bytes(frame.key));
+    bytes::Reader value(bytes::as_bytes(frame.value));
+    const TopicPartition partition = read_partition(key);
+    const Offset next{value.le<int64_t>()};
+    const Offset start{value.le<int64_t>()};
+    if (!key.ok() || !value.ok() || value.remaining() != 0 || start.value < 0 || start > next) {
+      return make_error(Code::kCorrupt, "malformed partition frame in a checkpoint");
+    }
+    partitions_[partition] = {next, start};
+    return {};
+  }
+  if (frame.kind == SystemKind::kBatchId) {
+    bytes::Reader value(bytes::as_bytes(frame.value));
+    BatchAnswer answer;
+    answer.partition = read_partition(value);
+    answer.base_offset = Offset{value.le<int64_t>()};
+    answer.records = value.le<uint32_t>();
+    answer.committed_ms = value.le<int64_t>();
+    record::BatchId id;
+    if (!value.ok() || value.remaining() != 0 || frame.key.size() != id.hash.size()) {
+      return make_error(Code::kCorrupt, "malformed batch_id frame");
+    }
+    std::memcpy(id.hash.data(), frame.key.data(), id.hash.size());
+    remember_batch_id(id, answer);
+    return {};
+  }
+  apply(frame);
+  return {};
+}
+
+Status State::replay_batch(TopicPartition partition, Offset base, uint32_t records) {
+  PartitionState& state = partitions_[partition];
+  if (base != state.next) {
+    return make_error(Code::kCorrupt, "batch of topic {} partition {} at offset {}, expected {}",
+                      partition.topic.to_string(), partition.partition, base, state.next);
+  }
+  state.next = base + records;
+  return {};
+}
+
+}  // namespace millrace::journal

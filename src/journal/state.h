@@ -1,0 +1,89 @@
+// What the journal knows without reading back: next offsets, system facts, batch ids. It is what a
+// checkpoint holds.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "record/commit_log.h"
+#include "record/system_frame.h"
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace millrace::journal {
+
+/// The answer that a batch id got.
+struct BatchAnswer {
+  TopicPartition partition;
+  Offset base_offset;
+  uint32_t records = 0;
+  int64_t committed_ms = 0;
+};
+
+/// Used by one thread: the writer's.
+class State {
+ public:
+  static constexpr size_t kMaxBatchIds = 500'000;
+  static constexpr std::chrono::minutes kBatchIdLife{15};
+
+  using SystemKey = std::pair<record::SystemKind, std::string>;
+
+  Offset next_offset(TopicPartition partition) const;
+  /// Takes `records` offsets and returns the first.
+  Offset assign(TopicPartition partition, uint32_t records);
+  /// The log keeps nothing below `start`; it never moves back.
+  void set_start(TopicPartition partition, Offset start);
+  Offset start(TopicPartition partition) const;
+
+  /// Calls `visit(partition, {start, next})` for each partition.
+  template <typename Visit>
+  void publish_ranges(Visit&& visit) const {
+    const auto copy = partitions_;  // `visit` may call set_start
+    for (const auto& [partition, state] : copy) {
+      visit(partition, record::PartitionRange{state.start, state.next});
+    }
+  }
+
+  /// The topic is gone for good: its partitions need not be remembered.
+  void forget_topic(const TopicId& topic);
+
+  /// A put or a removal of a fact that belongs to another folder.
+  void apply(const record::SystemFrame& frame);
+
+  const std::map<SystemKey, std::string>& system() const { return system_; }
+
+  /// null when the id is not known.
+  const BatchAnswer* find_batch_id(const record::BatchId& id) const;
+  /// Drops ids older than their life, then says whether one more may be remembered: false when
+  /// kMaxBatchIds are younger than that.
+  bool can_remember_batch_id(int64_t now_ms);
+  void remember_batch_id(const record::BatchId& id, const BatchAnswer& answer);
+  static record::SystemFrame batch_id_frame(const record::BatchId& id, const BatchAnswer& answer);
+
+  /// Everything, as puts.
+  std::vector<record::SystemFrame> checkpoint() const;
+  /// One frame of the log or of a checkpoint. kCorrupt: a value of the journal's own kinds that is
+  /// malformed.
+  Status replay(const record::SystemFrame& frame);
+  /// kCorrupt: `base` is not the next offset.
+  Status replay_batch(TopicPartition partition, Offset base, uint32_t records);
+
+ private:
+  struct PartitionState {
+    Offset next;
+    Offset start;
+  };
+
+  std::unordered_map<TopicPartition, PartitionState> partitions_;
+  std::map<SystemKey, std::string> system_;
+  std::map<record::BatchId, BatchAnswer> batch_ids_;
+  std::deque<record::BatchId> batch_id_order_;  // oldest first
+};
+
+}  // namespace millrace::journal

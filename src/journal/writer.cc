@@ -1,0 +1,310 @@
+#include "journal/writer.h"
+
+#include "base/check.h"
+#include "bytes/crc32c.h"
+
+#include <algorithm>
+
+namespace millrace::journal {
+namespace {
+
+const std::array<std::byte, kBlock> kZeros{};
+
+}  // namespace
+
+Writer::Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
+               const Clock& clock)
+    : files_(files),
+      index_(index),
+      state_(std::move(state)),
+      tail_(std::move(tail)),
+      options_(options),
+      clock_(clock) {}
+
+void Writer::Run::add(const FrameHeader& frame, bytes::Buffer payload) {
+  payload_bytes += payload.size();
+  frames.push_back(frame);
+  payloads.push_back(std::move(payload));
+}
+
+FrameHeader Writer::system_header(const bytes::Buffer& payload) {
+  FrameHeader header;
+  header.type = FrameType::kSystem;
+  header.payload_bytes = static_cast<uint32_t>(payload.size());
+  header.payload_crc = bytes::crc32c(payload);
+  return header;
+}
+
+uint64_t Writer::footprint(const record::CommitRequest& request) {
+  uint64_t bytes = 0;
+  for (const auto& batch : request.batches) {
+    bytes += kFrameHeaderBytes + batch.payload.size();
+  }
+  for (const auto& frame : request.system) {
+    bytes += kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+  }
+  if (request.batch_id) {
+    bytes += kFrameHeaderBytes + 64;
+  }
+  return bytes;
+}
+
+std::optional<Error> Writer::refusal(const Pending& pending) const {
+  const auto& request = pending.request;
+  if (request.batches.empty() && request.system.empty()) {
+    return make_error(Code::kInvalid, "commit of nothing");
+  }
+  if (request.batch_id && request.batches.size() != 1) {
+    return make_error(Code::kInvalid, "a batch id goes with one batch, not with {}",
+                      request.batches.size());
+  }
+  for (const auto& batch : request.batches) {
+    if (batch.records == 0) {
+      return make_error(Code::kInvalid, "batch of 0 records");
+    }
+  }
+  if (const uint64_t bytes = footprint(request); bytes > options_.max_commit_bytes) {
+    return make_error(Code::kInvalid, "commit of {} bytes, the limit is {}", bytes,
+                      options_.max_commit_bytes);
+  }
+  return std::nullopt;
+}
+
+size_t Writer::choose(std::span<Pending* const> queue, uint64_t& bytes) const {
+  size_t count = 0;
+  for (; count < queue.size(); ++count) {
+    const uint64_t more = refusal(*queue[count]) ? 0 : footprint(queue[count]->request);
+    if (count > 0 && bytes + more > options_.run_bytes) {
+      break;
+    }
+    bytes += more;
+  }
+  return count;
+}
+
+size_t Writer::write(std::span<Pending* const> queue) {
+  uint64_t bytes = kRunHeaderBytes;
+  const size_t count = choose(queue, bytes);
+  const auto chosen = queue.first(count);
+  if (is_poisoned()) {
+    for (Pending* pending : chosen) {
+      pending->result = make_error(
+          Code::kReadOnly, "the journal is read-only after a failed write or sync; restart it");
+    }
+    return count;
+  }
+  if (auto room = make_room(bytes); !room.ok()) {
+    for (Pending* pending : chosen) {
+      pending->result = room.error();
+    }
+    return count;
+  }
+  Run run;
+  const int64_t now_ms = clock_.wall_ms().time_since_epoch().count();
+  for (Pending* pending : chosen) {
+    admit(*pending, run, now_ms);
+  }
+  if (run.frames.empty()) {
+    return count;
+  }
+  if (auto written = write_run(run, 0); !written.ok()) {
+    for (Pending* pending : chosen) {
+      if (pending->result.ok()) {
+        pending->result = written.error();
+      }
+    }
+  }
+  return count;
+}
+
+void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
+  auto& request = pending.request;
+  if (auto refused = refusal(pending)) {
+    pending.result = *std::move(refused);
+    return;
+  }
+  if (request.batch_id) {
+    if (const BatchAnswer* known = state_.find_batch_id(*request.batch_id)) {
+      pending.result = record::CommitOutcome{{known->base_offset}, true};
+      return;
+    }
+    if (!state_.can_remember_batch_id(now_ms)) {
+      pending.result = make_error(Code::kOverloaded,
+                                  "{} batch ids of the last {} minutes are remembered; try later",
+                                  State::kMaxBatchIds, State::kBatchIdLife.count());
+      return;
+    }
+  }
+  record::CommitOutcome outcome;
+  for (const auto& system : request.system) {
+    bytes::Buffer payload = system.encode();
+    run.add(system_header(payload), std::move(payload));
+    state_.apply(system);
+  }
+  for (auto& batch : request.batches) {
+    FrameHeader header;
+    header.type = FrameType::kBatch;
+    header.payload_bytes = static_cast<uint32_t>(batch.payload.size());
+    header.partition = batch.partition;
+    header.records = batch.records;
+    header.base_offset = state_.assign(batch.partition, batch.records);
+    header.max_timestamp_ms = batch.max_timestamp_ms;
+    header.payload_crc = batch.payload_crc;
+    outcome.base_offsets.push_back(header.base_offset);
+    run.add(header, batch.payload);
+  }
+  if (request.batch_id) {
+    const auto& batch = request.batches.front();
+    const BatchAnswer answer{batch.partition, outcome.base_offsets.front(), batch.records, now_ms};
+    state_.remember_batch_id(*request.batch_id, answer);
+    bytes::Buffer payload = State::batch_id_frame(*request.batch_id, answer).encode();
+    run.add(system_header(payload), std::move(payload));
+  }
+  pending.result = std::move(outcome);
+}
+
+Status Writer::make_room(uint64_t length) {
+  // One block stays free for the header-only run that proves the last one.
+  if (tail_.position + padded(length) + kBlock <= tail_.file->size) {
+    return {};
+  }
+  return rotate(length);
+}
+
+Status Writer::rotate(uint64_t length) {
+  uint64_t checkpoint = kBlock;
+  for (const auto& frame : state_.checkpoint()) {
+    checkpoint += kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+  }
+  checkpoint += (checkpoint / options_.run_bytes + 1) * 2 * kBlock;
+  const uint64_t bytes = std::max(options_.file_bytes, padded(checkpoint + length + 2 * kBlock));
+  if (const uint64_t used = index_.total_bytes(); used + bytes > options_.max_bytes) {
+    return make_error(
+        Code::kOverloaded,
+        "the journal holds {} bytes and may hold {} (journal.max_bytes); nothing can be freed yet",
+        used, options_.max_bytes);
+  }
+  const FileNumber number = next(tail_.greatest_number);
+  auto taken = files_.take_spare(number, bytes);
+  if (!taken.ok()) {
+    return taken.error().code == Code::kOverloaded ? Status(taken.error())
+                                                   : Status(poison(taken.error()));
+  }
+  tail_.file = *taken;
+  tail_.position = 0;
+  tail_.greatest_number = number;
+  index_.add_file(tail_.file, {});
+  ++counters_.rotations;
+  return write_checkpoint();
+}
+
+Status Writer::write_checkpoint() {
+  Run run;
+  for (const auto& frame : state_.checkpoint()) {
+    bytes::Buffer payload = frame.encode();
+    if (!run.frames.empty() &&
+        run.length() + kFrameHeaderBytes + payload.size() > options_.run_bytes) {
+      MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart));
+      run = {};
+    }
+    run.add(system_header(payload), std::move(payload));
+  }
+  MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart | kCheckpointEnd));
+  tail_.checkpoint_run = tail_.last_synced;
+  return {};
+}
+
+Status Writer::write_run(const Run& run, uint32_t flags) {
+  std::vector<std::byte> head(kRunHeaderBytes + run.frames.size() * kFrameHeaderBytes);
+  for (size_t i = 0; i < run.frames.size(); ++i) {
+    run.frames[i].encode(std::span<std::byte, kFrameHeaderBytes>(
+        head.data() + kRunHeaderBytes + i * kFrameHeaderBytes, kFrameHeaderBytes));
+  }
+  RunHead written{{}, run.frames};
+  RunHeader& header = written.header;
+  header.directory = tail_.directory;
+  header.file = tail_.file->number;
+  header.position = tail_.position;
+  header.run = tail_.next_run;
+  header.durable_upto = tail_.last_synced;
+  header.length = static_cast<uint32_t>(run.length());
+  header.frames = static_cast<uint32_t>(run.frames.size());
+  header.frames_crc = bytes::crc32c(std::span(head).subspan(kRunHeaderBytes));
+  header.previous_crc = tail_.previous_crc;
+  header.flags = flags;
+  const auto encoded = header.encode();
+  std::copy(encoded.begin(), encoded.end(), head.begin());
+
+  std::vector<io::ConstBytes> parts;
+  parts.reserve(run.payloads.size() + 2);
+  parts.emplace_back(head);
+  for (const bytes::Buffer& payload : run.payloads) {
+    parts.emplace_back(payload.span());
+  }
+  parts.emplace_back(std::span(kZeros).first(padded(header.length) - header.length));
+  MILLRACE_CHECK(header.end() <= tail_.file->size, "run beyond the reserved space");
+  if (auto done = tail_.file->file->write_at(tail_.position, parts); !done.ok()) {
+    return poison(done.error());
+  }
+  if (auto done = tail_.file->file->sync(); !done.ok()) {
+    return poison(done.error());
+  }
+  tail_.position = header.end();
+  tail_.last_synced = header.run;
+  tail_.next_run = next(header.run);
+  tail_.previous_crc = header.crc;
+  tail_.is_proven = run.frames.empty();
+  index_.add_run(written);
+  ++counters_.runs;
+  counters_.frames += run.frames.size();
+  counters_.bytes += padded(header.length);
+  return {};
+}
+
+Status Writer::prove() {
+  if (is_poisoned()) {
+    return make_error(Code::kReadOnly, "the journal is read-only");
+  }
+  if (tail_.is_proven) {
+    return {};
+  }
+  MILLRACE_CHECK(tail_.position + kBlock <= tail_.file->size, "no block left for the proving run");
+  return write_run({}, 0);
+}
+
+void Writer::free_below(FileNumber number) {
+  // Until a run after the checkpoint is durable, a bad checkpoint must be derivable from the file
+  // before.
+  if (tail_.last_synced <= tail_.checkpoint_run) {
+    number = std::min(number, FileNumber{tail_.file->number.value - 1});
+  }
+  auto dropped = index_.drop_below(number);
+  for (const auto& [partition, start] : dropped.starts) {
+    state_.set_start(partition, start);
+  }
+  for (auto& file : dropped.files) {
+    files_.retire(std::move(file));
+    ++counters_.files_freed;
+  }
+}
+
+Error Writer::poison(const Error& cause) {
+  poison_cause_ = cause.message;
+  is_poisoned_ = true;
+  return make_error(Code::kOutcomeUnknown, "the journal failed while writing this: {}",
+                    cause.message);
+}
+
+Result<Tail> Writer::create(Files& files, Index& index, const DirectoryId& directory,
+                            FileNumber number, const WriterOptions& options) {
+  Tail tail;
+  tail.directory = directory;
+  tail.greatest_number = number;
+  MILLRACE_TRY(tail.file, files.take_spare(number, options.first_file_bytes));
+  index.add_file(tail.file, {});
+  Writer writer(files, index, State(), std::move(tail), options, system_clock());
+  MILLRACE_TRY_STATUS(writer.write_checkpoint());
+  return std::move(writer.tail_);
+}
+
+}  // namespace millrace::journal

@@ -1,0 +1,133 @@
+// Writes runs: gathers commits, assigns offsets, writes once, syncs once, rotates files.
+#pragma once
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "journal/files.h"
+#include "journal/format.h"
+#include "journal/index.h"
+#include "journal/state.h"
+#include "record/commit_log.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace millrace::journal {
+
+struct WriterOptions {
+  uint64_t file_bytes = uint64_t{256} << 20;       // of a new file; larger when one commit needs it
+  uint64_t first_file_bytes = uint64_t{16} << 20;  // of the first file of a new directory
+  uint64_t max_bytes = uint64_t{50} << 30;         // of all files together
+  uint64_t run_bytes = uint64_t{4} << 20;  // a run gathers up to this; a larger commit goes alone
+  uint64_t max_commit_bytes = uint64_t{128} << 20;
+};
+
+/// Where the log ends, as recovery found it.
+struct Tail {
+  DirectoryId directory;
+  std::shared_ptr<JournalFile> file;
+  uint64_t position = 0;  // of the next run
+  RunNumber next_run{1};
+  RunNumber last_synced;     // 0: none
+  RunNumber checkpoint_run;  // last run of the newest file's checkpoint
+  uint32_t previous_crc = 0;
+  FileNumber greatest_number;  // of any file ever seen
+  bool is_proven = true;       // the last run carries no frames
+};
+
+/// Counters since the process started. Read by any thread.
+struct WriterCounters {
+  std::atomic<uint64_t> runs{0};
+  std::atomic<uint64_t> frames{0};
+  std::atomic<uint64_t> bytes{0};
+  std::atomic<uint64_t> rotations{0};
+  std::atomic<uint64_t> files_freed{0};
+};
+
+/// One commit on its way.
+struct Pending {
+  record::CommitRequest request;
+  Result<record::CommitOutcome> result = make_error(Code::kOutcomeUnknown, "not answered");
+};
+
+/// Used by one thread; `index` and `files` by others too. All outlive the writer.
+class Writer {
+ public:
+  Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
+         const Clock& clock);
+
+  /// Writes the first `n` >= 1 of `queue` as one run and returns n; their results are set when it
+  /// returns, durable where they are values. Errors as record::CommitLog::commit.
+  size_t write(std::span<Pending* const> queue);
+
+  /// A header-only run, if the last run is not proven by one yet: at a clean stop, after 1 s of
+  /// idleness, and after recovery. Poisons on failure.
+  Status prove();
+
+  /// Removes files below `number`, as far as the rule of the proven checkpoint allows, and retires
+  /// them.
+  void free_below(FileNumber number);
+
+  void forget_topic(const TopicId& topic) { state_.forget_topic(topic); }
+
+  bool is_poisoned() const { return is_poisoned_.load(); }
+
+  /// What failed. Valid once is_poisoned().
+  const std::string& poison_cause() const { return poison_cause_; }
+
+  const State& state() const { return state_; }
+
+  const WriterCounters& counters() const { return counters_; }
+
+  FileNumber file() const { return tail_.file->number; }
+
+  RunNumber last_synced() const { return tail_.last_synced; }
+
+  uint32_t last_crc() const { return tail_.previous_crc; }
+
+  /// The very first file of a directory, with an empty checkpoint.
+  static Result<Tail> create(Files& files, Index& index, const DirectoryId& directory,
+                             FileNumber number, const WriterOptions& options);
+
+ private:
+  /// The frames of the run being made.
+  struct Run {
+    std::vector<FrameHeader> frames;
+    std::vector<bytes::Buffer> payloads;
+    uint64_t payload_bytes = 0;
+
+    void add(const FrameHeader& frame, bytes::Buffer payload);
+
+    uint64_t length() const {
+      return kRunHeaderBytes + frames.size() * kFrameHeaderBytes + payload_bytes;
+    }
+  };
+
+  static uint64_t footprint(const record::CommitRequest& request);
+  static FrameHeader system_header(const bytes::Buffer& payload);
+  std::optional<Error> refusal(const Pending& pending) const;
+  size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
+  Status make_room(uint64_t length);
+  Status rotate(uint64_t length);
+  Status write_checkpoint();
+  void admit(Pending& pending, Run& run, int64_t now_ms);
+  Status write_run(const Run& run, uint32_t flags);
+  Error poison(const Error& cause);
+
+  Files& files_;
+  Index& index_;
+  State state_;
+  Tail tail_;
+  const WriterOptions options_;
+  const Clock& clock_;
+  std::string poison_cause_;  // written once, before is_poisoned_
+  std::atomic<bool> is_poisoned_{false};
+  WriterCounters counters_;
+};
+
+}  // namespace millrace::journal

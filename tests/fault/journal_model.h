@@ -1,0 +1,114 @@
+// A model of what the journal promised, and a driver that breaks the disk under it.
+#pragma once
+
+#include "base/clock.h"
+#include "io/simulated_disk.h"
+#include "journal/files.h"
+#include "journal/index.h"
+#include "journal/open.h"
+#include "journal/writer.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace millrace::journal {
+
+/// What a campaign did; one of them at 0 makes a campaign worthless.
+struct ModelCounters {
+  uint64_t schedules = 0;
+  uint64_t commits_acked = 0;
+  uint64_t commits_unknown = 0;
+  uint64_t commits_refused = 0;
+  uint64_t unknown_found = 0;
+  uint64_t duplicates = 0;
+  uint64_t power_cuts = 0;
+  uint64_t kills = 0;
+  uint64_t crashes_in_recovery = 0;
+  uint64_t clean_stops = 0;
+  uint64_t poisoned = 0;
+  uint64_t full_disks = 0;
+  uint64_t rotations = 0;
+  uint64_t recyclings = 0;
+  uint64_t files_freed = 0;
+  uint64_t torn_tails = 0;
+  uint64_t runs_rewritten = 0;
+
+  std::map<std::string, uint64_t> named() const;
+  void add(const ModelCounters& other);
+};
+
+/// One schedule: several lives of one directory on one disk.
+class JournalModel {
+ public:
+  using Lie = std::function<bool(const std::string& path)>;
+
+  JournalModel(uint64_t seed, Lie lie);
+
+  /// nullopt, or what was violated.
+  std::optional<std::string> run();
+
+  const ModelCounters& counters() const { return counters_; }
+
+ private:
+  struct Attempt {
+    uint64_t id = 0;  // unique; payloads and system values carry it
+    std::vector<std::pair<TopicPartition, uint32_t>> batches;  // partition, records
+    std::optional<std::string> system_key;
+    std::optional<record::BatchId> batch_id;
+  };
+
+  enum class Fate : uint8_t { kAcked, kUnknown, kRefused };
+
+  // One life.
+  bool start();
+  void live();
+  void end_life();
+  void step();
+  void commit_some();
+  void retry_known_id();
+  void maintain();
+  void arm_faults();
+
+  uint64_t below(uint64_t n) { return random_() % n; }
+
+  // The model.
+  Pending make_pending(const Attempt& attempt) const;
+  Attempt make_attempt();
+  void settle(const Attempt& attempt, const Result<record::CommitOutcome>& result);
+  void verify();
+  void verify_partition(TopicPartition partition, std::map<uint64_t, size_t>& found_batches);
+  void resolve_unknown(const std::map<uint64_t, size_t>& found_batches);
+  void verify_system();
+  void violation(const std::string& what);
+
+  const Lie lie_;
+  std::mt19937_64 random_;
+  io::SimulatedDisk disk_;
+  ManualClock clock_;
+  WriterOptions options_;
+  ModelCounters counters_;
+  std::optional<std::string> violation_;
+
+  std::unique_ptr<Files> files_;
+  std::unique_ptr<Index> index_;
+  std::unique_ptr<Writer> writer_;
+
+  uint64_t next_id_ = 1;
+  std::map<uint64_t, Attempt> attempts_;
+  std::map<uint64_t, Fate> fates_;
+  std::map<TopicPartition, std::map<int64_t, std::pair<uint64_t, uint32_t>>>
+      acked_;                                         // base -> (id, records)
+  std::map<TopicPartition, int64_t> greatest_start_;  // the log may have freed up to here
+  std::vector<uint64_t> unknown_;
+  std::map<std::string, uint64_t> system_;  // key -> id of the last put
+  std::map<record::BatchId, std::pair<uint64_t, Offset>> known_ids_;
+};
+
+}  // namespace millrace::journal
