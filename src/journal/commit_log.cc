@@ -1,0 +1,205 @@
+#include "journal/commit_log.h"
+
+#include "base/log.h"
+#include "journal/reader.h"
+#include "runtime/coroutine.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+namespace millrace::journal {
+
+JournalLog::JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers)
+    : options_(std::move(options)), readers_(readers), files_(disk, options_.directory) {}
+
+Result<std::unique_ptr<JournalLog>> JournalLog::open(io::Disk& disk, JournalOptions options,
+                                                     const Clock& clock,
+                                                     runtime::BlockingPool& readers) {
+  std::unique_ptr<JournalLog> log(new JournalLog(disk, std::move(options), readers));
+  MILLRACE_TRY(auto opened, open_writer(log->files_, log->index_, log->options_.recovery, clock));
+  log->writer_ = std::move(opened.writer);
+  log->report_ = std::move(opened.report);
+  log->writer_thread_ = std::thread([raw = log.get()] { raw->write_loop(); });
+  log->maintainer_ = std::thread([raw = log.get()] { raw->maintain_loop(); });
+  pthread_setname_np(log->writer_thread_.native_handle(), "journal-write");
+  pthread_setname_np(log->maintainer_.native_handle(), "journal-tend");
+  return log;
+}
+
+JournalLog::~JournalLog() {
+  stop();
+}
+
+runtime::Task<Result<record::CommitOutcome>> JournalLog::commit(record::CommitRequest request) {
+  Operation operation;
+  operation.pending.request = std::move(request);
+  {
+    MutexLock lock(mutex_);
+    if (is_stopping_) {
+      co_return make_error(Code::kCancelled, "the server is stopping; nothing was written");
+    }
+    queue_.push_back(&operation);
+    if (queue_.size() == 1) {
+      changed_.notify_one();
+    }
+  }
+  co_await operation.done.wait(runtime::Deadline::never());
+  co_return std::move(operation.pending.result);
+}
+
+runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPartition partition,
+                                                                         Offset from,
+                                                                         size_t max_bytes) {
+  const auto blocking = [this, partition, from, max_bytes] {
+    return read_batches(index_, partition, from, max_bytes);
+  };
+  co_return co_await readers_.run(blocking);
+}
+
+runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_timestamp(
+    TopicPartition partition, int64_t timestamp_ms) {
+  const auto blocking = [this, partition, timestamp_ms] {
+    return journal::find_timestamp(index_, partition, timestamp_ms);
+  };
+  co_return co_await readers_.run(blocking);
+}
+
+std::vector<record::SystemFrame> JournalLog::recovered(record::SystemKind kind) const {
+  std::vector<record::SystemFrame> frames;
+  for (const auto& [key, value] : writer_->state().system()) {
+    if (key.first == kind) {
+      frames.push_back({kind, false, key.second, value});
+    }
+  }
+  return frames;
+}
+
+void JournalLog::hold(const std::string& name, FileNumber number) {
+  MutexLock lock(mutex_);
+  holds_[name] = number;
+}
+
+void JournalLog::free_below(FileNumber number) {
+  MutexLock lock(mutex_);
+  for (const auto& [name, held] : holds_) {
+    number = std::min(number, held);
+  }
+  chores_.free_below = std::max(chores_.free_below, number);
+  changed_.notify_one();
+}
+
+void JournalLog::forget_topic(const TopicId& topic) {
+  MutexLock lock(mutex_);
+  chores_.forget.push_back(topic);
+  changed_.notify_one();
+}
+
+void JournalLog::stop() {
+  {
+    MutexLock lock(mutex_);
+    if (is_stopping_) {
+      return;
+    }
+    is_stopping_ = true;
+    changed_.notify_one();
+    maintain_.notify_one();
+  }
+  if (writer_thread_.joinable()) {
+    writer_thread_.join();
+    maintainer_.join();
+  }
+}
+
+void JournalLog::write_loop() {
+  while (true) {
+    std::vector<Operation*> queue;
+    Chores chores;
+    bool is_idle = false;
+    bool is_last = false;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !is_stopping_ && chores_.free_below.value == 0 &&
+             chores_.forget.empty() && !is_idle) {
+        is_idle = !changed_.wait_for(mutex_, options_.prove_after);
+      }
+      queue.swap(queue_);
+      std::swap(chores, chores_);
+      is_last = is_stopping_ && queue.empty();
+    }
+    write_all(std::move(queue));
+    do_chores(chores);
+    if (is_idle || is_last) {
+      if (auto proven = writer_->prove(); !proven.ok() && proven.error().code != Code::kReadOnly) {
+        log::error("journal", "read-only from now on, restart to recover: {}",
+                   proven.error().message);
+      }
+    }
+    if (is_last) {
+      return;
+    }
+  }
+}
+
+void JournalLog::write_all(std::vector<Operation*> queue) {
+  std::vector<Pending*> pending;
+  std::vector<runtime::Signal*> done;
+  pending.reserve(queue.size());
+  done.reserve(queue.size());
+  for (Operation* operation : queue) {
+    pending.push_back(&operation->pending);
+    done.push_back(&operation->done);
+  }
+  const bool was_poisoned = writer_->is_poisoned();
+  const uint64_t rotations = writer_->counters().rotations;
+  for (size_t at = 0; at < pending.size();) {
+    const size_t count = writer_->write(std::span(pending).subspan(at));
+    runtime::Signal::set_all(std::span(done).subspan(at, count));
+    at += count;
+  }
+  if (!was_poisoned && writer_->is_poisoned()) {
+    log::error("journal", "read-only from now on, restart to recover: {}", writer_->poison_cause());
+  }
+  if (rotations != writer_->counters().rotations) {
+    MutexLock lock(mutex_);
+    needs_maintenance_ = true;
+    maintain_.notify_one();
+  }
+}
+
+void JournalLog::do_chores(const Chores& chores) {
+  for (const TopicId& topic : chores.forget) {
+    writer_->forget_topic(topic);
+  }
+  if (chores.free_below.value != 0 && !writer_->is_poisoned()) {
+    writer_->free_below(chores.free_below);
+  }
+}
+
+void JournalLog::maintain_loop() {
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      while (!needs_maintenance_ && !is_stopping_) {
+        maintain_.wait(mutex_);
+      }
+      if (is_stopping_) {
+        return;
+      }
+      needs_maintenance_ = false;
+    }
+    for (const auto& [file, stored] : index_.encode_unstored()) {
+      // Derived: a torn one fails its CRC and is built again.
+      auto written = files_.disk().replace_file(files_.index_path_of(file->number), stored);
+      if (!written.ok()) {
+        log::warning("journal", "index of file {} not stored: {}", file->number,
+                     written.error().message);
+      }
+    }
+    if (auto prepared = files_.prepare_spare(options_.recovery.writer.file_bytes); !prepared.ok()) {
+      log::warning("journal", "{}", prepared.error().message);
+    }
+  }
+}
+
+}  // namespace millrace::journal

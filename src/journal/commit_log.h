@@ -1,0 +1,121 @@
+// The local commit log: one thread that turns everything queued into runs, one sync each.
+#pragma once
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "io/disk.h"
+#include "journal/files.h"
+#include "journal/index.h"
+#include "journal/open.h"
+#include "journal/writer.h"
+#include "record/commit_log.h"
+#include "runtime/blocking_pool.h"
+#include "runtime/signal.h"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace millrace::journal {
+
+struct JournalOptions {
+  std::string directory;  // DIR/journal
+  RecoveryOptions recovery;
+  std::chrono::milliseconds prove_after{1000};  // idleness after which the last run is proven
+};
+
+/// Threads: one writes; one makes the next file ready and stores the index of sealed ones. Reads
+/// run on `readers`. All calls are thread-safe. stop() before the destruction of `readers`.
+class JournalLog final : public record::CommitLog {
+ public:
+  /// Recovers and starts the threads. Errors: those of recover() and open_writer().
+  static Result<std::unique_ptr<JournalLog>> open(io::Disk& disk, JournalOptions options,
+                                                  const Clock& clock,
+                                                  runtime::BlockingPool& readers);
+  ~JournalLog() override;
+
+  runtime::Task<Result<record::CommitOutcome>> commit(record::CommitRequest request) override;
+  runtime::Task<Result<std::vector<record::StoredBatch>>> read(TopicPartition partition,
+                                                               Offset from,
+                                                               size_t max_bytes) override;
+
+  record::PartitionRange range(TopicPartition partition) const override {
+    return index_.range(partition);
+  }
+
+  runtime::Task<Result<std::optional<record::StoredBatch>>> find_timestamp(
+      TopicPartition partition, int64_t timestamp_ms) override;
+
+  const StartReport& report() const { return report_; }
+
+  DirectoryId directory_id() const { return report_.directory; }
+
+  /// The facts of one kind as recovery found them: for their owners, once, before the first commit.
+  std::vector<record::SystemFrame> recovered(record::SystemKind kind) const;
+
+  /// `name` needs every file from `number` on; a later call moves it. Without a call it needs none.
+  void hold(const std::string& name, FileNumber number);
+  /// Frees files below `number`, but none that is held. Returns at once.
+  void free_below(FileNumber number);
+  /// The topic was deleted: its partitions need not be in checkpoints any more.
+  void forget_topic(const TopicId& topic);
+
+  std::vector<FileSummary> files() const { return index_.summaries(); }
+
+  uint64_t total_bytes() const { return index_.total_bytes(); }
+
+  uint64_t max_bytes() const { return options_.recovery.writer.max_bytes; }
+
+  bool is_poisoned() const { return writer_->is_poisoned(); }
+
+  const WriterCounters& counters() const { return writer_->counters(); }
+
+  uint64_t recycled() const { return files_.recycled(); }
+
+  /// Refuses new commits (kCancelled), writes what is queued, proves the last run and joins the
+  /// threads. Blocks; not from a shard. A second call does nothing.
+  void stop();
+
+ private:
+  struct Operation {
+    Pending pending;
+    runtime::Signal done;
+  };
+
+  /// What the writer thread does besides writing runs.
+  struct Chores {
+    FileNumber free_below;
+    std::vector<TopicId> forget;
+  };
+
+  JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers);
+
+  void write_loop();
+  void write_all(std::vector<Operation*> queue);
+  void do_chores(const Chores& chores);
+  void maintain_loop();
+
+  const JournalOptions options_;
+  runtime::BlockingPool& readers_;
+  Files files_;
+  Index index_;
+  std::unique_ptr<Writer> writer_;  // used by the writer thread once it runs
+  StartReport report_;
+
+  mutable Mutex mutex_;
+  Condition changed_;   // for the writer
+  Condition maintain_;  // for the maintainer
+  std::vector<Operation*> queue_ MILLRACE_GUARDED_BY(mutex_);
+  Chores chores_ MILLRACE_GUARDED_BY(mutex_);
+  std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
+  bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
+  bool needs_maintenance_ MILLRACE_GUARDED_BY(mutex_) = true;
+  std::thread writer_thread_;
+  std::thread maintainer_;
+};
+
+}  // namespace millrace::journal
