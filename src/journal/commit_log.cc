@@ -85,13 +85,7 @@ void JournalLog::free_below(FileNumber number) {
   for (const auto& [name, held] : holds_) {
     number = std::min(number, held);
   }
-  chores_.free_below = std::max(chores_.free_below, number);
-  changed_.notify_one();
-}
-
-void JournalLog::forget_topic(const TopicId& topic) {
-  MutexLock lock(mutex_);
-  chores_.forget.push_back(topic);
+  free_below_ = std::max(free_below_, number);
   changed_.notify_one();
 }
 
@@ -114,7 +108,7 @@ void JournalLog::stop() {
 void JournalLog::write_loop() {
   while (true) {
     std::vector<Operation*> queue;
-    Chores chores;
+    FileNumber free_below;
     bool is_idle = false;
     bool is_last = false;
     {
@@ -124,11 +118,13 @@ void JournalLog::write_loop() {
         is_idle = !changed_.wait_for(mutex_, options_.prove_after);
       }
       queue.swap(queue_);
-      std::swap(chores, chores_);
+      std::swap(free_below, free_below_);
       is_last = is_stopping_ && queue.empty();
     }
     write_all(std::move(queue));
-    do_chores(chores);
+    if (free_below.value != 0 && !writer_->is_poisoned()) {
+      writer_->free_below(free_below);
+    }
     if (is_idle || is_last) {
       if (auto proven = writer_->prove(); !proven.ok() && proven.error().code != Code::kReadOnly) {
         log::error("journal", "read-only from now on, restart to recover: {}",
@@ -164,15 +160,6 @@ void JournalLog::write_all(std::vector<Operation*> queue) {
     MutexLock lock(mutex_);
     needs_maintenance_ = true;
     maintain_.notify_one();
-  }
-}
-
-void JournalLog::do_chores(const Chores& chores) {
-  for (const TopicId& topic : chores.forget) {
-    writer_->forget_topic(topic);
-  }
-  if (chores.free_below.value != 0 && !writer_->is_poisoned()) {
-    writer_->free_below(chores.free_below);
   }
 }
 

@@ -61,8 +61,6 @@ class JournalLog final : public record::CommitLog {
   void hold(const std::string& name, FileNumber number);
   /// Frees files below `number`, but none that is held. Returns at once.
   void free_below(FileNumber number);
-  /// The topic was deleted: its partitions need not be in checkpoints any more.
-  void forget_topic(const TopicId& topic);
 
   std::vector<FileSummary> files() const { return index_.summaries(); }
 
@@ -86,17 +84,10 @@ class JournalLog final : public record::CommitLog {
     runtime::Signal done;
   };
 
-  /// What the writer thread does besides writing runs.
-  struct Chores {
-    FileNumber free_below;
-    std::vector<TopicId> forget;
-  };
-
   JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers);
 
   void write_loop();
   void write_all(std::vector<Operation*> queue);
-  void do_chores(const Chores& chores);
   void maintain_loop();
 
   const JournalOptions options_;
@@ -110,7 +101,7 @@ class JournalLog final : public record::CommitLog {
   Condition changed_;   // for the writer
   Condition maintain_;  // for the maintainer
   std::vector<Operation*> queue_ MILLRACE_GUARDED_BY(mutex_);
-  Chores chores_ MILLRACE_GUARDED_BY(mutex_);
+  FileNumber free_below_ MILLRACE_GUARDED_BY(mutex_);  // 0: nothing to free
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool needs_maintenance_ MILLRACE_GUARDED_BY(mutex_) = true;

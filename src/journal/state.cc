@@ -54,13 +54,20 @@ Offset State::start(TopicPartition partition) const {
   return found == partitions_.end() ? Offset{0} : found->second.start;
 }
 
-void State::forget_topic(const TopicId& topic) {
-  std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+void State::forget_topic(const std::string& key) {
+  TopicId topic;
+  if (key.size() == topic.bytes.size()) {
+    std::memcpy(topic.bytes.data(), key.data(), key.size());
+    std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+  }
 }
 
 void State::apply(const SystemFrame& frame) {
   if (frame.is_removal) {
     system_.erase({frame.kind, frame.key});
+    if (frame.kind == SystemKind::kTopic) {
+      forget_topic(frame.key);
+    }
   } else {
     system_.insert_or_assign({frame.kind, frame.key}, frame.value);
   }

@@ -50,10 +50,8 @@ class State {
     }
   }
 
-  /// The topic is gone for good: its partitions need not be remembered.
-  void forget_topic(const TopicId& topic);
-
-  /// A put or a removal of a fact that belongs to another folder.
+  /// A put or a removal of a fact that belongs to another folder. The removal of a topic (its key
+  /// is the topic id) ends its partitions: no file names it any more.
   void apply(const record::SystemFrame& frame);
 
   const std::map<SystemKey, std::string>& system() const { return system_; }
@@ -75,6 +73,8 @@ class State {
   Status replay_batch(TopicPartition partition, Offset base, uint32_t records);
 
  private:
+  void forget_topic(const std::string& key);
+
   struct PartitionState {
     Offset next;
     Offset start;

@@ -73,8 +73,6 @@ class Writer {
   /// them.
   void free_below(FileNumber number);
 
-  void forget_topic(const TopicId& topic) { state_.forget_topic(topic); }
-
   bool is_poisoned() const { return is_poisoned_.load(); }
 
   /// What failed. Valid once is_poisoned().

@@ -1,0 +1,109 @@
+#include "broker/partition.h"
+
+#include "record/record_reader.h"
+#include "runtime/coroutine.h"
+
+#include <algorithm>
+
+namespace millrace::broker {
+namespace {
+
+constexpr size_t kMaxBatchContent = size_t{256}
+                                    << 20;  // a batch decompressed to look for a timestamp
+
+/// The first record of a batch at or after a time.
+Result<std::optional<TimestampOffset>> find_in(const record::StoredBatch& stored,
+                                               int64_t timestamp_ms) {
+  MILLRACE_TRY(const auto batch, record::parse_batch(stored.payload));
+  const Offset sent_base = batch.header.base_offset;
+  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, kMaxBatchContent));
+  record::Record record;
+  while (reader.next(record)) {
+    const int64_t time = record.timestamp.time_since_epoch().count();
+    if (time >= timestamp_ms) {
+      return std::optional(TimestampOffset{stored.base_offset + (record.offset - sent_base), time});
+    }
+  }
+  MILLRACE_TRY_STATUS(reader.status());
+  return std::optional<TimestampOffset>();
+}
+
+}  // namespace
+
+runtime::Task<Result<record::CommitOutcome>> Partition::append(record::CommitLog& log,
+                                                               std::vector<PartitionAppend> batches,
+                                                               AppendExtras extras) {
+  record::CommitRequest request;
+  request.batches.reserve(batches.size());
+  for (const PartitionAppend& batch : batches) {
+    request.batches.push_back({batch.partition->id_, batch.payload, batch.payload_crc,
+                               batch.records, batch.max_timestamp_ms});
+  }
+  request.system = std::move(extras.system);
+  request.batch_id = extras.batch_id;
+  auto outcome = co_await log.commit(std::move(request));
+  if (outcome.ok() && !outcome->is_duplicate) {
+    for (size_t i = 0; i < batches.size(); ++i) {
+      PartitionAppend& batch = batches[i];
+      batch.partition->committed({outcome->base_offsets[i], batch.records, batch.max_timestamp_ms,
+                                  std::move(batch.payload)});
+    }
+  }
+  co_return outcome;
+}
+
+void Partition::committed(record::StoredBatch batch) {
+  cache_.put(id_, std::move(batch));
+  std::vector<std::shared_ptr<ReadWaiter>> woken;
+  {
+    MutexLock lock(mutex_);
+    woken.swap(waiters_);
+  }
+  for (const auto& waiter : woken) {
+    waiter->more.set();
+  }
+}
+
+runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
+                                                                        size_t max_bytes) {
+  auto cached = cache_.read(id_, from, max_bytes);
+  if (!cached.empty()) {
+    co_return cached;
+  }
+  const record::PartitionRange range = log_.range(id_);
+  if (from == range.end) {
+    co_return cached;
+  }
+  co_return co_await log_.read(id_, from, max_bytes);
+}
+
+runtime::Task<Result<std::optional<TimestampOffset>>> Partition::find_timestamp(
+    int64_t timestamp_ms) {
+  MILLRACE_CO_TRY(auto stored, co_await log_.find_timestamp(id_, timestamp_ms));
+  while (stored) {
+    MILLRACE_CO_TRY(const auto found, find_in(*stored, timestamp_ms));
+    if (found) {
+      co_return found;
+    }
+    // The batch's header promised a later time than its records have: go on behind it.
+    const Offset behind = stored->base_offset + stored->records;
+    stored.reset();
+    MILLRACE_CO_TRY(auto following, co_await read(behind, 1));
+    if (!following.empty()) {
+      stored = std::move(following.front());
+    }
+  }
+  co_return std::optional<TimestampOffset>();
+}
+
+void Partition::add_waiter(std::shared_ptr<ReadWaiter> waiter) {
+  MutexLock lock(mutex_);
+  waiters_.push_back(std::move(waiter));
+}
+
+void Partition::remove_waiter(const std::shared_ptr<ReadWaiter>& waiter) {
+  MutexLock lock(mutex_);
+  std::erase(waiters_, waiter);
+}
+
+}  // namespace millrace::broker

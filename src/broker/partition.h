@@ -1,0 +1,90 @@
+// One partition: append, read, wait for more.
+#pragma once
+
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "broker/tail_cache.h"
+#include "record/commit_log.h"
+#include "runtime/deadline.h"
+#include "runtime/signal.h"
+#include "runtime/task.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace millrace::broker {
+
+class Partition;
+
+/// One checked batch on its way to its partition.
+struct PartitionAppend {
+  std::shared_ptr<Partition> partition;
+  bytes::Buffer payload;
+  uint32_t payload_crc = 0;
+  uint32_t records = 0;
+  int64_t max_timestamp_ms = 0;
+};
+
+/// What goes into one commit besides the batches.
+struct AppendExtras {
+  std::vector<record::SystemFrame> system;
+  std::optional<record::BatchId> batch_id;
+};
+
+/// Wakes one reader that waits for any of several partitions. Shared with the partitions it waits
+/// at, so that a late wake-up finds it alive.
+struct ReadWaiter {
+  runtime::Signal more;
+};
+
+/// A record found by time.
+struct TimestampOffset {
+  Offset offset;
+  int64_t timestamp_ms = 0;
+};
+
+/// The only caller of CommitLog::commit for records. Thread-safe: the commit log gives the order,
+/// so nothing here belongs to one shard (docs/decisions/002-partition-has-no-shard.md).
+class Partition {
+ public:
+  Partition(TopicPartition id, record::CommitLog& log, TailCache& cache)
+      : id_(id), log_(log), cache_(cache) {}
+
+  TopicPartition id() const { return id_; }
+
+  /// Commits the batches of one request together; each may be of another partition. When it returns
+  /// the records are durable and readable, and waiting readers are woken. Errors:
+  /// CommitLog::commit's.
+  static runtime::Task<Result<record::CommitOutcome>> append(record::CommitLog& log,
+                                                             std::vector<PartitionAppend> batches,
+                                                             AppendExtras extras);
+
+  /// [start, end); end is the high watermark.
+  record::PartitionRange range() const { return log_.range(id_); }
+
+  /// Whole batches from the one that holds `from`; empty at the end. Errors: CommitLog::read's.
+  runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from, size_t max_bytes);
+
+  /// The first record with a timestamp of at least `timestamp_ms`; nullopt when there is none.
+  /// Errors: CommitLog::find_timestamp's.
+  runtime::Task<Result<std::optional<TimestampOffset>>> find_timestamp(int64_t timestamp_ms);
+
+  /// `waiter` is woken by the next append, once. Look at range() after this and before waiting.
+  void add_waiter(std::shared_ptr<ReadWaiter> waiter);
+  void remove_waiter(const std::shared_ptr<ReadWaiter>& waiter);
+
+ private:
+  void committed(record::StoredBatch batch);
+
+  const TopicPartition id_;
+  record::CommitLog& log_;
+  TailCache& cache_;
+  Mutex mutex_;
+  std::vector<std::shared_ptr<ReadWaiter>> waiters_ MILLRACE_GUARDED_BY(mutex_);
+};
+
+}  // namespace millrace::broker

@@ -1,0 +1,55 @@
+// A topic: name, partitions, settings; and how it stands in the journal.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "record/system_frame.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::broker {
+
+class Partition;
+
+/// What a topic can be set to; names are Kafka's, where Kafka has one.
+struct TopicSettings {
+  int64_t retention_ms = int64_t{7} * 24 * 3600 * 1000;  // -1: for ever
+  int64_t retention_bytes = -1;                          // of a partition; -1: no limit
+  int32_t max_message_bytes = 1'048'588;                 // of one record batch, as sent
+
+  /// Sets what `configs` names. kInvalid: an unknown name, a value that is no number or out of
+  /// range (names both and what is allowed); also for durability, cleanup.policy and the like with
+  /// a value that is not supported.
+  Status apply(const std::map<std::string, std::string>& configs);
+  /// Every setting by name, for descriptions and for the journal.
+  std::map<std::string, std::string> to_map() const;
+
+  bool operator==(const TopicSettings&) const = default;
+};
+
+/// One topic as the journal keeps it. The key of its system frame is the id.
+struct TopicRecord {
+  TopicId id;
+  std::string name;
+  int32_t partitions = 1;
+  bool is_deleted = false;  // a tombstone: the id stays until no file names it
+  int64_t created_ms = 0;
+  TopicSettings settings;
+
+  record::SystemFrame to_frame() const;
+  record::SystemFrame to_removal() const;
+  /// kCorrupt: not a topic record, or a setting that this version does not know.
+  static Result<TopicRecord> from_frame(const record::SystemFrame& frame);
+};
+
+constexpr int32_t kMaxPartitions = 10'000;
+
+/// kInvalid with the reason unless it is a legal Kafka topic name: 1 to 249 of [a-zA-Z0-9._-], not
+/// "." or "..".
+Status validate_topic_name(std::string_view name);
+
+}  // namespace millrace::broker
