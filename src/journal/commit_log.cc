@@ -113,8 +113,7 @@ void JournalLog::write_loop() {
     bool is_last = false;
     {
       MutexLock lock(mutex_);
-      while (queue_.empty() && !is_stopping_ && chores_.free_below.value == 0 &&
-             chores_.forget.empty() && !is_idle) {
+      while (queue_.empty() && !is_stopping_ && free_below_.value == 0 && !is_idle) {
         is_idle = !changed_.wait_for(mutex_, options_.prove_after);
       }
       queue.swap(queue_);
