@@ -99,6 +99,7 @@ TEST(BufferPool, ReusesSlabsAndBoundsTheIdleOnes) {
   EXPECT_EQ(pool.allocate(4000)->data(), first);
   {
     std::vector<MutableBuffer> three;
+    three.reserve(3);
     for (int i = 0; i < 3; ++i) {
       three.push_back(pool.allocate(4096).value());
     }
@@ -114,6 +115,7 @@ TEST(BufferPool, BuffersOutliveThePoolAndDieOnOtherThreads) {
     BufferPool pool(budget, kMiB);
     for (int t = 0; t < 4; ++t) {
       std::vector<Buffer> mine;
+      mine.reserve(50);
       for (size_t i = 0; i < 50; ++i) {
         mine.push_back(pool.allocate(i * 997)->size() == 0
                            ? Buffer()

@@ -15,7 +15,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-const std::string kDirectory = MILLRACE_SOURCE_DIR "/src/kafka/protocol/";
+constexpr std::string_view kDirectory = MILLRACE_SOURCE_DIR "/src/kafka/protocol/";
 
 Bytes from_hex(std::string_view text) {
   Bytes bytes;
@@ -28,13 +28,13 @@ Bytes from_hex(std::string_view text) {
 /// Lines of four words: the first three as key, the hex behind them.
 std::map<std::string, Bytes> read_lines(const std::string& name) {
   std::map<std::string, Bytes> lines;
-  std::ifstream file(kDirectory + name);
+  std::ifstream file(fmt::format("{}{}", kDirectory, name));
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string first, second, third, hex;
     words >> first >> second >> third >> hex;
     if (first != "#" && !first.empty()) {
-      lines[first + " " + second + " " + third] = from_hex(hex);
+      lines[fmt::format("{} {} {}", first, second, third)] = from_hex(hex);
     }
   }
   return lines;

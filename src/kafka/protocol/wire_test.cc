@@ -9,7 +9,6 @@ namespace millrace::kafka {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-using bytes::as_bytes;
 using testing::HasSubstr;
 
 template <typename... Values>
