@@ -14,7 +14,8 @@ target_compile_options(millrace_warnings INTERFACE -Wall -Wextra -Wshadow -Wconv
 add_library(millrace_options INTERFACE)
 target_compile_options(millrace_options INTERFACE -msse4.2 -mpclmul -fno-omit-frame-pointer)
 if(MILLRACE_SANITIZE STREQUAL "address")
-  target_compile_options(millrace_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  # fuzzer-no-link: what the fuzz targets call is instrumented for coverage.
+  target_compile_options(millrace_options INTERFACE -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined)
   target_link_options(millrace_options INTERFACE -fsanitize=address,undefined)
 elseif(MILLRACE_SANITIZE STREQUAL "thread")
   target_compile_options(millrace_options INTERFACE -fsanitize=thread)

@@ -1,0 +1,241 @@
+#include "kafka/connection.h"
+
+#include "base/log.h"
+#include "bytes/cursor.h"
+#include "kafka/handlers/handlers.h"
+#include "kafka/protocol/versions.h"
+#include "runtime/coroutine.h"
+#include "runtime/deadline.h"
+#include "runtime/shard.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace millrace::kafka {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kIdle = 10min;
+constexpr auto kRequest = 30s;      // the rest of a frame that has begun
+constexpr auto kResponse = 30s;     // a client that takes nothing for so long is gone
+constexpr auto kMemoryRetry = 2ms;  // between looks at a spent buffer budget
+constexpr size_t kMaxInFlight = 64;
+constexpr size_t kSmallestFrame = 8;  // key, version, correlation id
+
+template <typename Response>
+std::vector<bytes::Buffer> frame_of(const RequestHeader& header, const Response& response) {
+  return response_frame(header.version, header.correlation_id, response);
+}
+
+}  // namespace
+
+Connection::Connection(Context& context, bytes::BufferPool& pool, net::Stream& stream,
+                       runtime::CancelToken stop)
+    : context_(context), pool_(pool), stream_(stream), stop_(std::move(stop)) {}
+
+runtime::Task<void> Connection::run() {
+  static_cast<void>(gate_.spawn(runtime::Shard::here(), "kafka responses", write_loop()));
+  co_await read_loop();
+  is_reading_ = false;
+  changed_.notify_all();
+  co_await gate_.close();
+}
+
+runtime::Task<void> Connection::read_loop() {
+  while (!stream_.is_draining() && !has_failed_) {
+    auto frame = co_await read_frame();
+    if (!frame.ok()) {
+      if (frame.error().code == Code::kInvalid) {
+        fail(frame.error());
+      }
+      co_return;
+    }
+    bytes::Reader in(*frame);
+    const auto header = decode_request_header(in);
+    if (!header.ok()) {
+      co_return fail(header.error());
+    }
+    const bool is_produce = header->api_key == ApiKey::kProduce;
+    // Only Produce requests run beside one another: they reach the log in the order they came.
+    co_await wait_until_at_most(is_produce ? kMaxInFlight - 1 : 0);
+    auto in_flight = std::make_shared<InFlight>();
+    in_flight_.push_back(in_flight);
+    const size_t body_at = in.position();
+    auto work = handle(*std::move(frame), *header, body_at, in_flight);
+    if (!gate_.spawn(runtime::Shard::here(), "kafka request", std::move(work))) {
+      co_return;
+    }
+    if (!is_produce) {
+      co_await wait_until_at_most(0);
+    }
+  }
+}
+
+runtime::Task<void> Connection::wait_until_at_most(size_t in_flight) {
+  while (in_flight_.size() > in_flight && !has_failed_) {
+    co_await changed_.wait(runtime::Deadline::never());
+  }
+}
+
+runtime::Task<Result<bytes::Buffer>> Connection::read_frame() {
+  std::array<std::byte, 4> prefix{};
+  MILLRACE_CO_TRY(
+      const size_t first,
+      co_await stream_.read_some(prefix, runtime::Deadline::after(kIdle), net::ReadKind::kIdle));
+  if (first == 0) {
+    co_return make_error(Code::kCancelled, "the client has closed");
+  }
+  const auto deadline = runtime::Deadline::after(kRequest);
+  MILLRACE_CO_TRY_STATUS(co_await stream_.read_exactly(std::span(prefix).subspan(first), deadline));
+  bytes::Reader in(prefix);
+  const auto length = in.be<int32_t>();
+  if (length < static_cast<int32_t>(kSmallestFrame) ||
+      static_cast<size_t>(length) > kMaxProduceFrame) {
+    co_return make_error(Code::kInvalid, "frame of {} bytes, must be {} to {}", length,
+                         kSmallestFrame, kMaxProduceFrame);
+  }
+  // The size limit depends on the API, whose number stands first: read that before making room.
+  std::array<std::byte, kSmallestFrame> head{};
+  MILLRACE_CO_TRY_STATUS(co_await stream_.read_exactly(head, deadline));
+  bytes::Reader head_in(head);
+  const auto key = static_cast<ApiKey>(head_in.be<int16_t>());
+  const ApiRange* api = find_api(key);
+  const size_t limit = api != nullptr ? api->max_frame_bytes : kMaxOtherFrame;
+  if (static_cast<size_t>(length) > limit) {
+    co_return make_error(Code::kInvalid, "frame of {} bytes for API {}, the limit is {}", length,
+                         static_cast<int>(key), limit);
+  }
+  auto buffer = co_await allocate(static_cast<size_t>(length));
+  if (buffer.size() == 0) {
+    co_return make_error(Code::kCancelled, "the server is stopping");
+  }
+  std::copy(head.begin(), head.end(), buffer.data());
+  MILLRACE_CO_TRY_STATUS(
+      co_await stream_.read_exactly(buffer.span().subspan(head.size()), deadline));
+  co_return std::move(buffer).freeze(static_cast<size_t>(length));
+}
+
+runtime::Task<bytes::MutableBuffer> Connection::allocate(size_t size) {
+  while (!stop_.is_cancelled()) {
+    auto buffer = pool_.allocate(size);
+    if (buffer.ok()) {
+      co_return std::move(*buffer);
+    }
+    co_await runtime::sleep_until(runtime::Deadline::after(kMemoryRetry), stop_);
+  }
+  co_return bytes::MutableBuffer();
+}
+
+runtime::Task<void> Connection::handle(bytes::Buffer frame, RequestHeader header, size_t body_at,
+                                       InFlightPtr in_flight) {
+  auto response = co_await dispatch(std::move(frame), header, body_at);
+  if (response.ok()) {
+    in_flight->response = std::move(*response);
+  } else {
+    fail(response.error());
+  }
+  in_flight->is_done = true;
+  changed_.notify_all();
+}
+
+runtime::Task<Result<std::vector<bytes::Buffer>>> Connection::dispatch(bytes::Buffer frame,
+                                                                       RequestHeader header,
+                                                                       size_t body_at) {
+  if (header.api_key == ApiKey::kApiVersions && !header.is_supported()) {
+    header.version = 0;  // KIP-511
+    auto response = api_versions(0);
+    response.error_code = ErrorCode::kUnsupportedVersion;
+    co_return frame_of(header, response);
+  }
+  if (!header.is_supported()) {
+    co_return make_error(Code::kInvalid, "API {} version {} is not supported",
+                         static_cast<int>(header.api_key), header.version);
+  }
+  const std::span<const std::byte> body = frame.span().subspan(body_at);
+  const Call call{header.version, frame, stop_};
+  switch (header.api_key) {
+    case ApiKey::kApiVersions: {
+      ApiVersionsRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, api_versions(header.version));
+    }
+    case ApiKey::kFindCoordinator: {
+      FindCoordinatorRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, find_coordinator(request, header.version));
+    }
+    case ApiKey::kMetadata: {
+      MetadataRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, co_await metadata(context_, request, call));
+    }
+    case ApiKey::kProduce: {
+      ProduceRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      const auto response = co_await produce(context_, request, call);
+      if (request.acks == 0) {
+        co_return std::vector<bytes::Buffer>();
+      }
+      co_return frame_of(header, response);
+    }
+    case ApiKey::kFetch: {
+      FetchRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, co_await fetch(context_, request, call));
+    }
+    case ApiKey::kListOffsets: {
+      ListOffsetsRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, co_await list_offsets(context_, request, call));
+    }
+    case ApiKey::kCreateTopics: {
+      CreateTopicsRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, co_await create_topics(context_, request, call));
+    }
+    case ApiKey::kDeleteTopics: {
+      DeleteTopicsRequest request;
+      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+      co_return frame_of(header, co_await delete_topics(context_, request, call));
+    }
+  }
+  co_return make_error(Code::kInvalid, "API {} is not supported", static_cast<int>(header.api_key));
+}
+
+runtime::Task<void> Connection::write_loop() {
+  while (true) {
+    while (in_flight_.empty() || !in_flight_.front()->is_done) {
+      if (has_failed_ || (in_flight_.empty() && !is_reading_)) {
+        co_return;
+      }
+      co_await changed_.wait(runtime::Deadline::never());
+    }
+    const InFlightPtr finished = in_flight_.front();
+    if (!finished->response.empty() && !has_failed_) {
+      std::vector<net::ConstSpan> parts;
+      parts.reserve(finished->response.size());
+      for (const bytes::Buffer& part : finished->response) {
+        parts.push_back(part.span());
+      }
+      const auto sent = co_await stream_.write_all(parts, runtime::Deadline::after(kResponse));
+      if (!sent.ok()) {
+        has_failed_ = true;
+        stream_.cancel();  // ends the read too
+      }
+    }
+    in_flight_.pop_front();
+    changed_.notify_all();
+  }
+}
+
+void Connection::fail(const Error& error) {
+  if (!has_failed_) {
+    log::info("kafka", "connection from {} closed: {}", stream_.peer(), error.message);
+  }
+  has_failed_ = true;
+  stream_.cancel();
+  changed_.notify_all();
+}
+
+}  // namespace millrace::kafka
