@@ -67,9 +67,8 @@ HttpParser::Head HttpParser::parse_head(std::string_view bytes, HttpRequest& int
     return {0, scan.refusal};
   }
   if (scan.head_bytes == 0) {
-    const bool has_line = bytes.find('\n') != std::string_view::npos;
     // Method, spaces and version are at most 32 bytes more than the target.
-    if (!has_line && bytes.size() > max_target_bytes_ + 32) {
+    if (std::min(bytes.find('\n'), bytes.size()) > max_target_bytes_ + 32) {
       return {0, HttpRefusal{414, fmt::format("the target is over {} bytes", max_target_bytes_)}};
     }
     if (bytes.size() >= max_head_bytes_) {

@@ -1,11 +1,15 @@
 #include "net/listener.h"
 
+#include "net/bound_socket.h"
 #include "net/http_fixture.h"
 
 #include <gtest/gtest.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <vector>
@@ -109,17 +113,25 @@ TEST_F(ListenerTest, BeyondTheLimitConnectionsAreClosedAndCounted) {
 
 TEST_F(ListenerTest, OutOfDescriptorsItRefusesAndRecovers) {
   auto listener = listen({"127.0.0.1", 0}).value();
-  HttpClient waiting(listener->address());
+  const Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  // One socket for the client, none for the server's side of it.
-  const Descriptor probe(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   rlimit tight = before;
-  tight.rlim_cur = static_cast<rlim_t>(probe.get()) + 2;
+  tight.rlim_cur = static_cast<rlim_t>(client.get()) + 50;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
-  static_cast<void>(waiting.send_raw("x"));
+  std::vector<Descriptor> fillers;
+  do {
+    fillers.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  } while (fillers.back().get() >= 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(listener->address().port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int connected = ::connect(client.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to));
   const bool was_refused = eventually([&] { return listener->counters().out_of_descriptors > 0; });
+  fillers.clear();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(connected, 0);
   EXPECT_TRUE(was_refused);
   EXPECT_LT(listener->counters().out_of_descriptors, 20U);  // it backs off
   HttpClient after(listener->address());
