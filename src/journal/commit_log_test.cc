@@ -1,0 +1,162 @@
+#include "journal/commit_log.h"
+
+#include "bytes/crc32c.h"
+#include "io/simulated_disk.h"
+#include "runtime/coroutine.h"
+#include "runtime/gate.h"
+#include "runtime/on_shard.h"
+#include "runtime/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+
+namespace millrace::journal {
+namespace {
+
+TopicPartition partition_of(int32_t number) {
+  TopicPartition partition;
+  partition.topic.bytes[0] = 7;
+  partition.partition = PartitionId{number};
+  return partition;
+}
+
+class CommitLogTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(2, "shard").value();
+    readers_ = runtime::BlockingPool::start({.name = "read", .threads = 2}).value();
+    open();
+  }
+
+  void TearDown() override {
+    log_.reset();
+    readers_->stop();
+    shards_->stop();
+  }
+
+  void open() {
+    JournalOptions options;
+    options.directory = "/data/journal";
+    options.recovery.quarantine = "/data/quarantine";
+    options.recovery.writer.file_bytes = 1 << 20;
+    options.recovery.writer.first_file_bytes = 1 << 20;
+    options.prove_after = std::chrono::milliseconds(20);
+    log_ = JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
+  }
+
+  static record::CommitRequest request_of(int32_t partition, std::string_view text) {
+    const auto payload = bytes::Buffer::copy_of(bytes::as_bytes(text));
+    record::CommitRequest request;
+    request.batches.push_back({partition_of(partition), payload, bytes::crc32c(payload), 1, 0});
+    return request;
+  }
+
+  Result<record::CommitOutcome> commit(record::CommitRequest request) {
+    return runtime::block_on(shards_->shard(0), log_->commit(std::move(request)));
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> readers_;
+  std::unique_ptr<JournalLog> log_;
+};
+
+runtime::Task<void> write_many(JournalLog& log, int32_t writer, int count,
+                               std::vector<int64_t>& offsets) {
+  for (int i = 0; i < count; ++i) {
+    const auto payload = bytes::Buffer::copy_of(bytes::as_bytes(fmt::format("{}:{}", writer, i)));
+    record::CommitRequest request;
+    request.batches.push_back({partition_of(writer % 2), payload, bytes::crc32c(payload), 1, 0});
+    const auto outcome = co_await log.commit(std::move(request));
+    offsets.push_back(outcome.ok() ? outcome->base_offsets[0].value : -1);
+  }
+}
+
+TEST_F(CommitLogTest, WritersOnAllShardsGetDenseOffsetsInTheirOrder) {
+  constexpr int kWriters = 16;
+  constexpr int kCount = 200;
+  std::vector<std::vector<int64_t>> offsets(kWriters);
+  runtime::Gate gate;
+  for (int32_t i = 0; i < kWriters; ++i) {
+    ASSERT_TRUE(gate.spawn(shards_->shard(static_cast<size_t>(i) % 2), "writer",
+                           write_many(*log_, i, kCount, offsets[static_cast<size_t>(i)])));
+  }
+  runtime::block_on(shards_->shard(0), gate.close());
+  std::set<std::pair<int, int64_t>> seen;
+  for (int i = 0; i < kWriters; ++i) {
+    const auto& mine = offsets[static_cast<size_t>(i)];
+    ASSERT_EQ(mine.size(), static_cast<size_t>(kCount));
+    EXPECT_TRUE(std::is_sorted(mine.begin(), mine.end()));
+    for (const int64_t offset : mine) {
+      EXPECT_TRUE(offset >= 0 && seen.emplace(i % 2, offset).second);
+    }
+  }
+  EXPECT_EQ(log_->range(partition_of(0)).end, Offset{kWriters / 2 * kCount});
+  EXPECT_LT(log_->counters().runs,
+            static_cast<uint64_t>(kWriters) * kCount);  // commits shared runs
+}
+
+TEST_F(CommitLogTest, AcknowledgedIsReadableAtOnceAndAfterRestart) {
+  for (int i = 0; i < 100; ++i) {
+    const auto outcome =
+        commit(request_of(0, std::string(20'000, static_cast<char>('a' + i % 26))));
+    ASSERT_TRUE(outcome.ok());
+    const auto read = runtime::block_on(shards_->shard(1),
+                                        log_->read(partition_of(0), outcome->base_offsets[0], 1));
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->front().payload.size(), 20'000U);
+  }
+  EXPECT_GT(log_->counters().rotations, 0U);
+  log_.reset();
+  open();
+  EXPECT_EQ(log_->range(partition_of(0)).end, Offset{100});
+  EXPECT_EQ(log_->report().runs_rewritten, 1U);  // only the header-only run of the clean stop
+}
+
+TEST_F(CommitLogTest, IdlenessProvesTheLastRun) {
+  ASSERT_TRUE(commit(request_of(0, "x")).ok());
+  const auto deadline = runtime::Deadline::after(std::chrono::seconds(10));
+  while (log_->counters().runs < 2 && !deadline.has_passed()) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(log_->counters().runs, 2U);
+}
+
+TEST_F(CommitLogTest, HoldsKeepFilesAndReleasedOnesAreFreed) {
+  log_->hold("tables", FileNumber{1});
+  while (log_->files().size() < 4) {
+    ASSERT_TRUE(commit(request_of(0, std::string(200'000, 'x'))).ok());
+  }
+  log_->free_below(FileNumber{3});
+  ASSERT_TRUE(commit(request_of(0, "x")).ok());
+  EXPECT_EQ(log_->files().front().number, FileNumber{1});
+  log_->hold("tables", FileNumber{2});
+  log_->free_below(FileNumber{3});
+  const auto deadline = runtime::Deadline::after(std::chrono::seconds(10));
+  while (log_->files().front().number != FileNumber{2} && !deadline.has_passed()) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(log_->files().front().number, FileNumber{2});
+  EXPECT_GT(log_->range(partition_of(0)).start, Offset{0});
+}
+
+TEST_F(CommitLogTest, StoppedLogRefusesAndSaysSo) {
+  log_->stop();
+  EXPECT_EQ(commit(request_of(0, "x")).error().code, Code::kCancelled);
+}
+
+TEST_F(CommitLogTest, PoisonAnswersEveryWaiterAndReadsGoOn) {
+  ASSERT_TRUE(commit(request_of(0, "durable")).ok());
+  disk_.set_faults({.off_at = disk_.operations() + 1});
+  EXPECT_EQ(commit(request_of(0, "x")).error().code, Code::kOutcomeUnknown);
+  EXPECT_EQ(commit(request_of(0, "y")).error().code, Code::kReadOnly);
+  EXPECT_TRUE(log_->is_poisoned());
+  disk_.kill();
+  EXPECT_TRUE(runtime::block_on(shards_->shard(0), log_->read(partition_of(0), Offset{0}, 1)).ok());
+}
+
+}  // namespace
+}  // namespace millrace::journal

@@ -1,0 +1,268 @@
+#include "journal/test_log.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::journal {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const TopicPartition kA = partition_of(1, 0);
+const TopicPartition kB = partition_of(1, 1);
+
+/// Position of the run that the next commit will start.
+uint64_t end_of_log(const TestLog& log) {
+  uint64_t position = 0;
+  const auto file = log.files->open(log.writer->file()).value();
+  while (const auto header = read_header(*file, position).value()) {
+    position = header->end();
+  }
+  return position;
+}
+
+TEST(Recovery, KillKeepsEveryAcknowledgedBatch) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_TRUE(log.report.is_new);
+  ASSERT_EQ(log.append(kA, "one", 3)->base_offsets[0], Offset{0});
+  ASSERT_EQ(log.append(kB, "two")->base_offsets[0], Offset{0});
+  ASSERT_EQ(log.append(kA, "three")->base_offsets[0], Offset{3});
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_FALSE(log.report.is_new);
+  EXPECT_THAT(log.texts(kA), ElementsAre("one", "three"));
+  EXPECT_THAT(log.texts(kB), ElementsAre("two"));
+  EXPECT_EQ(log.append(kA, "four")->base_offsets[0], Offset{4});
+}
+
+TEST(Recovery, UnprovenRunIsWrittenAgainBeforeItIsRead) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "one").ok());
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.report.runs_rewritten, 1U);
+  log.kill();
+  log.disk.power_cut();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.report.runs_rewritten, 1U);  // the header-only run of the start before
+  EXPECT_THAT(log.texts(kA), ElementsAre("one"));
+}
+
+TEST(Recovery, TornTailIsCutReportedAndQuarantined) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "kept").ok());
+  const uint64_t torn_at = end_of_log(log);
+  ASSERT_TRUE(log.append(kA, "torn in the last sector").ok());
+  log.kill();
+  log.flip(log.path(1), torn_at + kRunHeaderBytes + kFrameHeaderBytes);
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.report.torn.has_value());
+  EXPECT_EQ(log.report.torn->position, torn_at);
+  EXPECT_THAT(log.texts(kA), ElementsAre("kept"));
+  EXPECT_TRUE(log.disk.exists(log.report.torn->quarantined_as).value());
+  ASSERT_EQ(log.append(kA, "next")->base_offsets[0], Offset{1});
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_FALSE(log.report.torn.has_value());
+  EXPECT_THAT(log.texts(kA), ElementsAre("kept", "next"));
+}
+
+TEST(Recovery, DamageBelowAProvenRunIsRefusedAndChangesNothing) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const uint64_t damaged_at = end_of_log(log);
+  ASSERT_TRUE(log.append(kA, "damaged").ok());
+  ASSERT_TRUE(log.append(kA, "after").ok());
+  log.kill();
+  for (const uint64_t byte :
+       {uint64_t{0}, uint64_t{40}, uint64_t{84}, kRunHeaderBytes + uint64_t{48}}) {
+    log.flip(log.path(1), damaged_at + byte);
+    const auto before = log.snapshot();
+    const auto started = log.start();
+    ASSERT_FALSE(started.ok()) << byte;
+    EXPECT_EQ(started.error().code, Code::kCorrupt);
+    EXPECT_THAT(started.error().message, HasSubstr(log.path(1)));
+    EXPECT_THAT(started.error().message, HasSubstr(fmt::format("damaged at {}", damaged_at)));
+    EXPECT_EQ(log.snapshot(), before);
+    log.kill();
+    log.flip(log.path(1), damaged_at + byte);
+  }
+  EXPECT_TRUE(log.start().ok());
+}
+
+TEST(Recovery, LastRunIsProtectedOnceItIsProven) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const uint64_t last = end_of_log(log);
+  ASSERT_TRUE(log.append(kA, "last").ok());
+  ASSERT_TRUE(log.writer->prove().ok());
+  log.kill();
+  log.flip(log.path(1), last + 8);
+  EXPECT_EQ(log.start().error().code, Code::kCorrupt);
+}
+
+TEST(Recovery, DamagedPayloadOfAProvenRunIsAnErrorForThatOffsetOnly) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "first").ok());
+  const uint64_t run = end_of_log(log);
+  ASSERT_TRUE(log.append(kA, "second").ok());
+  ASSERT_TRUE(log.append(kA, "third").ok());
+  ASSERT_TRUE(log.append(kB, "other").ok());
+  log.kill();
+  log.flip(log.path(1), run + kRunHeaderBytes + kFrameHeaderBytes + 2);
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_THAT(log.texts(kA), ElementsAre("first", "!corrupt"));
+  EXPECT_THAT(log.texts(kB), ElementsAre("other"));
+  const auto behind = read_batches(*log.index, kA, Offset{2}, 100);
+  ASSERT_TRUE(behind.ok());
+  EXPECT_EQ(bytes::as_text(behind->front().payload), "third");
+}
+
+class RotatedLog : public testing::Test {
+ protected:
+  // Batches of 60,000 bytes: four fit a file of 256 KiB.
+  void SetUp() override {
+    ASSERT_TRUE(log_.start().ok());
+    while (log_.writer->file() < FileNumber{4}) {
+      ASSERT_TRUE(
+          log_.append(kA, std::string(60'000, static_cast<char>('a' + sent_ % 26)), 2).ok());
+      ++sent_;
+    }
+    ASSERT_TRUE(log_.append(kB, "end").ok());
+    ASSERT_TRUE(log_.writer->prove().ok());
+    log_.kill();
+  }
+
+  void expect_refused(const std::string& part) {
+    const auto before = log_.snapshot();
+    const auto started = log_.start();
+    ASSERT_FALSE(started.ok());
+    EXPECT_THAT(started.error().message, HasSubstr(part));
+    EXPECT_EQ(log_.snapshot(), before);
+  }
+
+  TestLog log_;
+  size_t sent_ = 0;
+};
+
+TEST_F(RotatedLog, StartsFromTheNewestCheckpointAndReadsAllFiles) {
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_EQ(log_.texts(kA).size(), sent_);
+  EXPECT_LT(log_.report.runs_walked, 8U);
+}
+
+TEST_F(RotatedLog, MissingFileInTheMiddleIsRefused) {
+  ASSERT_TRUE(log_.disk.remove(log_.path(2)).ok());
+  expect_refused("are missing before " + log_.path(3));
+}
+
+TEST_F(RotatedLog, SwappedFilesAreRefused) {
+  ASSERT_TRUE(log_.disk.rename(log_.path(3), "/data/journal/aside").ok());
+  ASSERT_TRUE(log_.disk.rename(log_.path(4), log_.path(3)).ok());
+  ASSERT_TRUE(log_.disk.rename("/data/journal/aside", log_.path(4)).ok());
+  expect_refused("no run of file 3 is in it");
+}
+
+TEST_F(RotatedLog, NewestFileUnderAnotherNumberIsRefused) {
+  ASSERT_TRUE(log_.disk.rename(log_.path(4), log_.path(5)).ok());
+  expect_refused("its name says file 5, its head says file 4");
+}
+
+TEST_F(RotatedLog, OldestFilesMayBeGone) {
+  ASSERT_TRUE(log_.disk.remove(log_.path(1)).ok());
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_GT(log_.index->range(kA).start, Offset{0});
+  EXPECT_EQ(log_.index->range(kA).end, Offset{static_cast<int64_t>(sent_) * 2});
+}
+
+TEST_F(RotatedLog, ForeignDirectoryIsRefused) {
+  TestLog other;
+  ASSERT_TRUE(other.start().ok());
+  other.kill();
+  const auto foreign = other.disk.read_file(other.path(1)).value();
+  auto file = log_.disk.open(log_.path(1), io::OpenMode::kReadWrite).value();
+  ASSERT_TRUE(file->write_at(0, foreign).ok());
+  expect_refused("belongs to directory");
+}
+
+TEST_F(RotatedLog, AnotherExpectedDirectoryIsRefused) {
+  log_.options.expected = DirectoryId(Uuid::random());
+  expect_refused("belongs to directory");
+}
+
+TEST_F(RotatedLog, BadCheckpointIsDerivedFromTheFileBefore) {
+  log_.flip(log_.path(4), kRunHeaderBytes + kFrameHeaderBytes);  // the checkpoint's first payload
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_EQ(log_.texts(kA).size(), sent_);
+  EXPECT_THAT(log_.texts(kB), ElementsAre("end"));
+  log_.writer->free_below(FileNumber{4});
+  ASSERT_TRUE(log_.disk.exists(log_.path(3)).value());  // still needed for the next start
+  log_.kill();
+  ASSERT_TRUE(log_.start().ok());
+}
+
+TEST_F(RotatedLog, TwoBadCheckpointsAreRefusedWhenTheLogDoesNotBeginAtRun1) {
+  ASSERT_TRUE(log_.disk.remove(log_.path(1)).ok());
+  for (uint64_t file = 2; file <= 4; ++file) {
+    log_.flip(log_.path(file), kRunHeaderBytes + kFrameHeaderBytes);
+  }
+  expect_refused("no journal file has a valid checkpoint");
+}
+
+TEST_F(RotatedLog, NewerFormatIsRefusedByNumber) {
+  auto file = log_.disk.open(log_.path(4), io::OpenMode::kReadWrite).value();
+  std::array<std::byte, kRunHeaderBytes> header{};
+  ASSERT_TRUE(file->read_exactly_at(0, header).ok());
+  header[4] = std::byte{7};
+  const uint32_t crc = bytes::crc32c(std::span(header).first(84));
+  std::memcpy(header.data() + 84, &crc, 4);
+  ASSERT_TRUE(file->write_at(0, header).ok());
+  expect_refused("newer version of Millrace (journal format 7");
+}
+
+TEST_F(RotatedLog, UnfinishedRotationBecomesTheSpare) {
+  ASSERT_TRUE(log_.disk.replace_file(log_.path(5), std::vector<std::byte>(64 << 10)).ok());
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_FALSE(log_.disk.exists(log_.path(5)).value());
+  EXPECT_EQ(log_.files->spare_bytes(), 64U << 10);
+  EXPECT_EQ(log_.texts(kA).size(), sent_);
+}
+
+TEST_F(RotatedLog, StoredIndexIsUsedAndABrokenOneRebuilt) {
+  ASSERT_TRUE(log_.start().ok());
+  const auto stored = log_.index->encode_unstored();
+  ASSERT_EQ(stored.size(), 3U);
+  for (const auto& [file, bytes] : stored) {
+    ASSERT_TRUE(log_.disk.replace_file(log_.files->index_path_of(file->number), bytes).ok());
+  }
+  log_.kill();
+  log_.flip("/data/journal/00000000000000000002.index", 40);
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_EQ(log_.texts(kA).size(), sent_);
+}
+
+TEST_F(RotatedLog, StopDuringRecoveryAnswersCancelledAndChangesNothing) {
+  const std::atomic<bool> stop{true};
+  log_.options.stop = &stop;
+  const auto before = log_.snapshot();
+  EXPECT_EQ(log_.start().error().code, Code::kCancelled);
+  EXPECT_EQ(log_.snapshot(), before);
+}
+
+TEST_F(RotatedLog, UnknownSystemKindIsRefusedByNumber) {
+  ASSERT_TRUE(log_.start().ok());
+  record::CommitRequest request;
+  request.system.push_back({static_cast<record::SystemKind>(999), false, "k", "v"});
+  ASSERT_TRUE(log_.commit(std::move(request)).ok());
+  log_.kill();
+  expect_refused("kind 999");
+}
+
+}  // namespace
+}  // namespace millrace::journal

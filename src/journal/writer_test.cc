@@ -1,0 +1,240 @@
+#include "journal/test_log.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace millrace::journal {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const TopicPartition kA = partition_of(1, 0);
+
+std::string hex_lines(std::span<const std::byte> bytes) {
+  std::string lines;
+  for (size_t at = 0; at < bytes.size(); at += 16) {
+    for (size_t i = at; i < std::min(at + 16, bytes.size()); ++i) {
+      lines += fmt::format("{}{:02x}", i == at ? "" : " ", static_cast<unsigned>(bytes[i]));
+    }
+    lines += '\n';
+  }
+  return lines;
+}
+
+TEST(JournalFormat, ExampleInTheDocumentIsWhatIsWritten) {
+  TestLog log;
+  log.options.expected = DirectoryId(*Uuid::parse("00112233-4455-6677-8899-aabbccddeeff"));
+  ASSERT_TRUE(log.start().ok());
+  const TopicPartition partition{TopicId(*Uuid::parse("0f0e0d0c-0b0a-0908-0706-050403020100")),
+                                 PartitionId{3}};
+  ASSERT_TRUE(log.append(partition, "hello", 1, 1'700'000'000'000).ok());
+  const auto file = log.disk.read_file(log.path(1)).value();
+  const auto first = hex_lines(std::span(file).first(kRunHeaderBytes));
+  const auto second =
+      hex_lines(std::span(file).subspan(kBlock, kRunHeaderBytes + kFrameHeaderBytes + 5));
+  std::ifstream document(std::string(MILLRACE_SOURCE_DIR) + "/docs/formats/journal.md");
+  std::stringstream text;
+  text << document.rdbuf();
+  EXPECT_NE(text.str().find("```\n" + first + "```"), std::string::npos) << first;
+  EXPECT_NE(text.str().find("```\n" + second + "```"), std::string::npos) << second;
+}
+
+TEST(JournalFormat, NumberOfTakesOnlyItsOwnNames) {
+  EXPECT_EQ(number_of("00000000000000000017.log"), FileNumber{17});
+  EXPECT_EQ(number_of(file_name(FileNumber{UINT64_MAX})), FileNumber{UINT64_MAX});
+  for (const char* name :
+       {"spare.log", "0000000000000000017.log", "00000000000000000017.idx",
+        "0000000000000000001x.log", "00000000000000000000.log", "99999999999999999999.log"}) {
+    EXPECT_FALSE(number_of(name).has_value()) << name;
+  }
+}
+
+TEST(JournalWriter, OneRunForEverythingQueued) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  std::vector<Pending> pending(5);
+  std::vector<Pending*> queue;
+  for (size_t i = 0; i < pending.size(); ++i) {
+    pending[i].request.batches.push_back(batch_of(kA, std::to_string(i), 2));
+    queue.push_back(&pending[i]);
+  }
+  const uint64_t runs = log.writer->counters().runs;
+  EXPECT_EQ(log.writer->write(queue), 5U);
+  EXPECT_EQ(log.writer->counters().runs, runs + 1);
+  for (size_t i = 0; i < pending.size(); ++i) {
+    EXPECT_EQ(pending[i].result->base_offsets[0], Offset{static_cast<int64_t>(i) * 2});
+  }
+}
+
+TEST(JournalWriter, RunsStayBelowTheirLimitAndALargerCommitGoesAlone) {
+  TestLog log;
+  log.options.writer.run_bytes = 10'000;
+  ASSERT_TRUE(log.start().ok());
+  const size_t fits = 10'000 - kRunHeaderBytes - 2 * kFrameHeaderBytes - 4'000;
+  for (const auto& [second, taken] :
+       std::vector<std::pair<size_t, size_t>>{{fits, 2}, {fits + 1, 1}, {50'000, 1}}) {
+    std::vector<Pending> pending(2);
+    pending[0].request.batches.push_back(batch_of(kA, std::string(4'000, 'a')));
+    pending[1].request.batches.push_back(batch_of(kA, std::string(second, 'b')));
+    Pending* queue[] = {&pending[0], &pending[1]};
+    EXPECT_EQ(log.writer->write(queue), taken) << second;
+  }
+  EXPECT_TRUE(log.append(kA, std::string(50'000, 'c')).ok());
+}
+
+TEST(JournalWriter, CommitLargerThanAFileGetsALargerFile) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, std::string(1 << 20, 'x')).ok());
+  EXPECT_EQ(log.writer->file(), FileNumber{2});
+  log.options.writer.max_commit_bytes = 1000;
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.texts(kA).front().size(), 1U << 20);
+  EXPECT_EQ(log.append(kA, std::string(1000, 'x')).error().code, Code::kInvalid);
+}
+
+TEST(JournalWriter, RefusesWhatIsNoCommit) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.commit({}).error().code, Code::kInvalid);
+  EXPECT_EQ(log.append(kA, "x", 0).error().code, Code::kInvalid);
+  record::CommitRequest two;
+  two.batch_id = record::BatchId{};
+  two.batches = {batch_of(kA, "x"), batch_of(kA, "y")};
+  EXPECT_EQ(log.commit(std::move(two)).error().code, Code::kInvalid);
+  EXPECT_EQ(log.append(kA, "x")->base_offsets[0], Offset{0});
+}
+
+TEST(JournalWriter, FailedSyncPoisonsAndReadsGoOn) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "durable").ok());
+  log.disk.set_faults({.fail_at = log.disk.operations() + 2});
+  EXPECT_EQ(log.append(kA, "unknown").error().code, Code::kOutcomeUnknown);
+  EXPECT_TRUE(log.writer->is_poisoned());
+  EXPECT_EQ(log.append(kA, "refused").error().code, Code::kReadOnly);
+  EXPECT_THAT(log.texts(kA), ElementsAre("durable"));
+  log.kill();
+  log.disk.power_cut();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.texts(kA).front(), "durable");
+  EXPECT_TRUE(log.append(kA, "again").ok());
+}
+
+TEST(JournalWriter, FailedWriteInsideReservedSpacePoisons) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  log.disk.set_faults({.fail_at = log.disk.operations() + 1});
+  EXPECT_EQ(log.append(kA, "unknown").error().code, Code::kOutcomeUnknown);
+  EXPECT_TRUE(log.writer->is_poisoned());
+}
+
+TEST(JournalWriter, FullDiskIsRetriableAssignsNothingAndHeals) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  log.disk.set_faults({.capacity_bytes = 1});
+  const std::string text(60'000, 'x');
+  int64_t acknowledged = 0;
+  Result<record::CommitOutcome> last = log.append(kA, text);
+  for (; last.ok(); last = log.append(kA, text)) {
+    ++acknowledged;
+  }
+  EXPECT_EQ(last.error().code, Code::kOverloaded);
+  EXPECT_EQ(last.error().retry, Retry::kBackoff);
+  EXPECT_FALSE(log.writer->is_poisoned());
+  log.disk.set_faults({});
+  EXPECT_EQ(log.append(kA, text)->base_offsets[0], Offset{acknowledged});
+}
+
+TEST(JournalWriter, DiskBudgetRefusesUntilAFileIsFreed) {
+  TestLog log;
+  log.options.writer.max_bytes = 2 * (256 << 10);
+  ASSERT_TRUE(log.start().ok());
+  const std::string text(60'000, 'x');
+  Result<record::CommitOutcome> last = log.append(kA, text);
+  while (last.ok()) {
+    last = log.append(kA, text);
+  }
+  EXPECT_EQ(last.error().code, Code::kOverloaded);
+  EXPECT_THAT(last.error().message, HasSubstr("journal.max_bytes"));
+  log.writer->free_below(FileNumber{2});
+  EXPECT_TRUE(log.append(kA, text).ok());
+}
+
+TEST(JournalWriter, TheFileBeforeStaysUntilTheCheckpointIsProven) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const std::string text(60'000, 'x');
+  Pending pending;
+  while (log.writer->file() < FileNumber{2}) {
+    ASSERT_TRUE(log.append(kA, text).ok());
+  }
+  ASSERT_TRUE(log.disk.exists(log.path(1)).value());
+  log.writer->free_below(
+      FileNumber{100});  // a run after the checkpoint is durable: the append itself
+  EXPECT_FALSE(log.disk.exists(log.path(1)).value());
+  EXPECT_EQ(log.files->recycled(), 1U);
+}
+
+TEST(JournalWriter, FileHeldByAReaderIsNotRecycled) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  while (log.writer->file() < FileNumber{2}) {
+    ASSERT_TRUE(log.append(kA, std::string(60'000, 'x')).ok());
+  }
+  const auto place = log.index->find(kA, Offset{0});
+  ASSERT_TRUE(place.has_value());
+  log.writer->free_below(FileNumber{2});
+  EXPECT_EQ(log.files->recycled(), 0U);
+  EXPECT_FALSE(log.disk.exists(log.path(1)).value());
+  EXPECT_TRUE(read_run_head(*place->file, place->position).value().has_value());
+}
+
+TEST(JournalWriter, BatchIdGetsItsFirstAnswerAcrossRestarts) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const auto send = [&](uint8_t id) {
+    record::CommitRequest request;
+    request.batches.push_back(batch_of(kA, "x", 5));
+    request.batch_id = record::BatchId{};
+    request.batch_id->hash[0] = id;
+    return log.commit(std::move(request));
+  };
+  EXPECT_FALSE(send(1)->is_duplicate);
+  EXPECT_EQ(send(2)->base_offsets[0], Offset{5});
+  EXPECT_TRUE(send(1)->is_duplicate);
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_TRUE(send(2)->is_duplicate);
+  EXPECT_EQ(send(2)->base_offsets[0], Offset{5});
+  log.clock.advance(State::kBatchIdLife + std::chrono::seconds(1));
+  EXPECT_FALSE(send(3)->is_duplicate);
+  EXPECT_FALSE(send(2)->is_duplicate);  // forgotten: its 15 minutes are over
+}
+
+TEST(JournalReader, FindsByTimestampAndRefusesOffsetsOutside) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  for (int64_t i = 0; i < 300; ++i) {
+    ASSERT_TRUE(log.append(kA, std::string(2'000, 'x'), 1, 1000 + i).ok());
+  }
+  EXPECT_GT(log.writer->file(), FileNumber{1});
+  for (const int64_t wanted : {0, 1000, 1001, 1150, 1299}) {
+    const auto found = find_timestamp(*log.index, kA, wanted);
+    ASSERT_TRUE(found.ok() && found->has_value()) << wanted;
+    EXPECT_EQ((*found)->base_offset, Offset{std::max<int64_t>(wanted - 1000, 0)});
+  }
+  EXPECT_FALSE(find_timestamp(*log.index, kA, 1300)->has_value());
+  EXPECT_EQ(read_batches(*log.index, kA, Offset{301}, 1).error().code, Code::kNotFound);
+  EXPECT_TRUE(read_batches(*log.index, kA, Offset{300}, 1)->empty());
+  EXPECT_EQ(read_batches(*log.index, kA, Offset{299}, 1)->size(), 1U);
+}
+
+}  // namespace
+}  // namespace millrace::journal
