@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,13 +61,12 @@ class [[nodiscard]] Result {
  public:
   using Value = T;
 
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {
-  }  // NOLINT(google-explicit-constructor): return value;
+  // NOLINTBEGIN(google-explicit-constructor): `return value;` and `return error;` are the point.
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
 
-  Result(Error error)
-      : state_(std::in_place_index<1>, std::move(error)) {
-  }  // NOLINT(google-explicit-constructor): return error;
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
 
@@ -108,27 +106,28 @@ class [[nodiscard]] Result<void> {
 
   Result() = default;
 
-  Result(Error error)
-      : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor): return error;
+  // NOLINTNEXTLINE(google-explicit-constructor): `return error;` is the point.
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
-  bool ok() const { return !error_.has_value(); }
+  bool ok() const { return state_.index() == 0; }
 
   explicit operator bool() const { return ok(); }
 
-  Error& error() & { return *error_; }
+  Error& error() & { return std::get<1>(state_); }
 
-  const Error& error() const& { return *error_; }
+  const Error& error() const& { return std::get<1>(state_); }
 
-  Error error() && { return *std::move(error_); }
+  Error error() && { return std::get<1>(std::move(state_)); }
 
  private:
-  std::optional<Error> error_;
+  std::variant<std::monostate, Error> state_;
 };
 
 using Status = Result<void>;
 
 }  // namespace millrace
 
+// NOLINTBEGIN(bugprone-macro-parentheses): declarations and keywords are pasted as they are.
 #define MILLRACE_CONCAT_INNER(a, b) a##b
 #define MILLRACE_CONCAT(a, b) MILLRACE_CONCAT_INNER(a, b)
 
@@ -144,6 +143,8 @@ using Status = Result<void>;
     leave std::move(result).error();                         \
   }                                                          \
   static_assert(true)
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// MILLRACE_TRY(auto file, open(path)); — leaves the function with the error, or binds the value.
 #define MILLRACE_TRY(declaration, expression) \

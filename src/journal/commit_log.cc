@@ -120,7 +120,7 @@ void JournalLog::write_loop() {
       std::swap(free_below, free_below_);
       is_last = is_stopping_ && queue.empty();
     }
-    write_all(std::move(queue));
+    write_all(queue);
     if (free_below.value != 0 && !writer_->is_poisoned()) {
       writer_->free_below(free_below);
     }
@@ -136,7 +136,7 @@ void JournalLog::write_loop() {
   }
 }
 
-void JournalLog::write_all(std::vector<Operation*> queue) {
+void JournalLog::write_all(const std::vector<Operation*>& queue) {
   std::vector<Pending*> pending;
   std::vector<runtime::Signal*> done;
   pending.reserve(queue.size());

@@ -87,7 +87,7 @@ class JournalLog final : public record::CommitLog {
   JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers);
 
   void write_loop();
-  void write_all(std::vector<Operation*> queue);
+  void write_all(const std::vector<Operation*>& queue);
   void maintain_loop();
 
   const JournalOptions options_;

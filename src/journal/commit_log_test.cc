@@ -94,7 +94,7 @@ TEST_F(CommitLogTest, WritersOnAllShardsGetDenseOffsetsInTheirOrder) {
       EXPECT_TRUE(offset >= 0 && seen.emplace(i % 2, offset).second);
     }
   }
-  EXPECT_EQ(log_->range(partition_of(0)).end, Offset{kWriters / 2 * kCount});
+  EXPECT_EQ(log_->range(partition_of(0)).end, Offset{int64_t{kWriters} / 2 * kCount});
   EXPECT_LT(log_->counters().runs,
             static_cast<uint64_t>(kWriters) * kCount);  // commits shared runs
 }

@@ -96,6 +96,7 @@ Result<std::shared_ptr<JournalFile>> Files::take_spare(FileNumber number, uint64
   return opened;
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): takes the last reference, which is counted.
 void Files::retire(std::shared_ptr<JournalFile> file) {
   MutexLock lock(mutex_);
   static_cast<void>(disk_.remove(index_path_of(file->number)));  // derived, and often not there

@@ -8,7 +8,7 @@
 namespace millrace::journal {
 namespace {
 
-const std::array<std::byte, kBlock> kZeros{};
+constexpr std::array<std::byte, kBlock> kZeros{};
 
 }  // namespace
 
@@ -27,12 +27,13 @@ void Writer::Run::add(const FrameHeader& frame, bytes::Buffer payload) {
   payloads.push_back(std::move(payload));
 }
 
-FrameHeader Writer::system_header(const bytes::Buffer& payload) {
+void Writer::Run::add(const record::SystemFrame& system) {
+  bytes::Buffer payload = system.encode();
   FrameHeader header;
   header.type = FrameType::kSystem;
   header.payload_bytes = static_cast<uint32_t>(payload.size());
   header.payload_crc = bytes::crc32c(payload);
-  return header;
+  add(header, std::move(payload));
 }
 
 uint64_t Writer::footprint(const record::CommitRequest& request) {
@@ -137,8 +138,7 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
   }
   record::CommitOutcome outcome;
   for (const auto& system : request.system) {
-    bytes::Buffer payload = system.encode();
-    run.add(system_header(payload), std::move(payload));
+    run.add(system);
     state_.apply(system);
   }
   for (auto& batch : request.batches) {
@@ -157,8 +157,7 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
     const auto& batch = request.batches.front();
     const BatchAnswer answer{batch.partition, outcome.base_offsets.front(), batch.records, now_ms};
     state_.remember_batch_id(*request.batch_id, answer);
-    bytes::Buffer payload = State::batch_id_frame(*request.batch_id, answer).encode();
-    run.add(system_header(payload), std::move(payload));
+    run.add(State::batch_id_frame(*request.batch_id, answer));
   }
   pending.result = std::move(outcome);
 }
@@ -201,13 +200,12 @@ Status Writer::rotate(uint64_t length) {
 Status Writer::write_checkpoint() {
   Run run;
   for (const auto& frame : state_.checkpoint()) {
-    bytes::Buffer payload = frame.encode();
-    if (!run.frames.empty() &&
-        run.length() + kFrameHeaderBytes + payload.size() > options_.run_bytes) {
+    const uint64_t more = kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+    if (!run.frames.empty() && run.length() + more > options_.run_bytes) {
       MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart));
       run = {};
     }
-    run.add(system_header(payload), std::move(payload));
+    run.add(frame);
   }
   MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart | kCheckpointEnd));
   tail_.checkpoint_run = tail_.last_synced;

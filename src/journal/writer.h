@@ -100,6 +100,7 @@ class Writer {
     uint64_t payload_bytes = 0;
 
     void add(const FrameHeader& frame, bytes::Buffer payload);
+    void add(const record::SystemFrame& system);
 
     uint64_t length() const {
       return kRunHeaderBytes + frames.size() * kFrameHeaderBytes + payload_bytes;
@@ -107,7 +108,6 @@ class Writer {
   };
 
   static uint64_t footprint(const record::CommitRequest& request);
-  static FrameHeader system_header(const bytes::Buffer& payload);
   std::optional<Error> refusal(const Pending& pending) const;
   size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
   Status make_room(uint64_t length);

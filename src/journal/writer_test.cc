@@ -154,7 +154,7 @@ TEST(JournalWriter, FullDiskIsRetriableAssignsNothingAndHeals) {
 
 TEST(JournalWriter, DiskBudgetRefusesUntilAFileIsFreed) {
   TestLog log;
-  log.options.writer.max_bytes = 2 * (256 << 10);
+  log.options.writer.max_bytes = uint64_t{512} << 10;
   ASSERT_TRUE(log.start().ok());
   const std::string text(60'000, 'x');
   Result<record::CommitOutcome> last = log.append(kA, text);

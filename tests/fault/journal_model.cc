@@ -246,6 +246,8 @@ void JournalModel::commit_some() {
   std::vector<Attempt> attempts(1 + below(5));
   std::vector<Pending> pending;
   std::vector<Pending*> queue;
+  pending.reserve(attempts.size());
+  queue.reserve(attempts.size());
   for (Attempt& attempt : attempts) {
     attempt = make_attempt();
     attempts_[attempt.id] = attempt;
@@ -362,33 +364,48 @@ void JournalModel::verify_partition(TopicPartition partition,
                                    batches.ok() ? "nothing read" : batches.error().message));
     }
     for (const auto& batch : *batches) {
-      const uint64_t id = batch.payload.size() >= 16 ? id_in(batch.payload) : 0;
-      const size_t index = id == 0 ? 0 : batch_in(batch.payload);
-      const auto attempt = attempts_.find(id);
-      if (batch.base_offset != at || attempt == attempts_.end() ||
-          index >= attempt->second.batches.size() ||
-          attempt->second.batches[index] != std::pair(partition, batch.records) ||
-          bytes::as_text(batch.payload) != bytes::as_text(payload_of(id, index))) {
-        return violation(fmt::format("partition {} at {}: not a batch that was sent there",
-                                     partition.partition, at));
-      }
-      const auto known = acked.find(at.value);
-      if (known != acked.end() ? known->second != std::pair(id, batch.records)
-                               : fates_[id] != Fate::kUnknown) {
-        return violation(fmt::format(
-            "partition {} at {}: commit {} stands there, acknowledged was {}", partition.partition,
-            at, id, known == acked.end() ? 0 : known->second.first));
-      }
-      if (fates_[id] == Fate::kUnknown) {
-        ++found_batches[id];
-        acked[at.value] = {id, batch.records};
-        if (attempts_[id].batch_id) {
-          known_ids_[*attempts_[id].batch_id] = {id, at};
-        }
+      if (!verify_batch(partition, at, batch, found_batches)) {
+        return;
       }
       at = batch.base_offset + batch.records;
     }
   }
+}
+
+/// The batch that stands at `at` was sent there, and was acknowledged there or is of unknown
+/// outcome.
+bool JournalModel::verify_batch(TopicPartition partition, Offset at,
+                                const record::StoredBatch& batch,
+                                std::map<uint64_t, size_t>& found_batches) {
+  const uint64_t id = batch.payload.size() >= 16 ? id_in(batch.payload) : 0;
+  const size_t index = id == 0 ? 0 : batch_in(batch.payload);
+  const auto attempt = attempts_.find(id);
+  if (batch.base_offset != at || attempt == attempts_.end() ||
+      index >= attempt->second.batches.size() ||
+      attempt->second.batches[index] != std::pair(partition, batch.records) ||
+      bytes::as_text(batch.payload) != bytes::as_text(payload_of(id, index))) {
+    violation(fmt::format("partition {} at {}: not a batch that was sent there",
+                          partition.partition, at));
+    return false;
+  }
+  auto& acked = acked_[partition];
+  const auto known = acked.find(at.value);
+  const bool is_right = known != acked.end() ? known->second == std::pair(id, batch.records)
+                                             : fates_[id] == Fate::kUnknown;
+  if (!is_right) {
+    violation(fmt::format("partition {} at {}: commit {} stands there, acknowledged was {}",
+                          partition.partition, at, id,
+                          known == acked.end() ? 0 : known->second.first));
+    return false;
+  }
+  if (fates_[id] == Fate::kUnknown) {
+    ++found_batches[id];
+    acked[at.value] = {id, batch.records};
+    if (attempt->second.batch_id) {
+      known_ids_[*attempt->second.batch_id] = {id, at};
+    }
+  }
+  return true;
 }
 
 /// Each commit of unknown outcome is whole, or gone for good.

@@ -84,6 +84,8 @@ class JournalModel {
   void settle(const Attempt& attempt, const Result<record::CommitOutcome>& result);
   void verify();
   void verify_partition(TopicPartition partition, std::map<uint64_t, size_t>& found_batches);
+  bool verify_batch(TopicPartition partition, Offset at, const record::StoredBatch& batch,
+                    std::map<uint64_t, size_t>& found_batches);
   void resolve_unknown(const std::map<uint64_t, size_t>& found_batches);
   void verify_system();
   void violation(const std::string& what);

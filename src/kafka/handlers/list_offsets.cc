@@ -35,9 +35,9 @@ runtime::Task<void> answer_one(const Context& context, std::string_view topic_na
     answer.error_code = error_code_of(found.error().code);
     co_return;
   }
-  if (*found) {
-    answer.offset = (*found)->offset;
-    answer.timestamp = (*found)->timestamp_ms;
+  if (const auto& record = *found) {
+    answer.offset = record->offset;
+    answer.timestamp = record->timestamp_ms;
   }
 }
 

@@ -65,8 +65,8 @@ runtime::Task<MetadataResponse::Topic> find_or_create(Context& context,
 runtime::Task<MetadataResponse> metadata(Context& context, const MetadataRequest& request,
                                          const Call& call) {
   MetadataResponse response;
-  response.brokers.push_back(
-      {context.options.node_id, context.options.advertised.host, context.advertised_port.load(), std::nullopt});
+  response.brokers.push_back({context.options.node_id, context.options.advertised.host,
+                              context.advertised_port.load(), std::nullopt});
   response.cluster_id = context.cluster_id;
   response.controller_id = context.options.node_id;
   const bool wants_all = !request.topics || (call.version == 0 && request.topics->empty());

@@ -99,6 +99,7 @@ runtime::Task<ProduceResponse> produce(Context& context, const ProduceRequest& r
     co_return response;
   }
   std::vector<std::shared_ptr<broker::Partition>> partitions;
+  partitions.reserve(accepted.batches.size());
   for (const auto& batch : accepted.batches) {
     partitions.push_back(batch.partition);
   }
