@@ -1,0 +1,281 @@
+#include "broker/broker.h"
+
+#include "bytes/crc32c.h"
+#include "io/simulated_disk.h"
+#include "record/record_batch_builder.h"
+#include "runtime/coroutine.h"
+#include "runtime/on_shard.h"
+#include "runtime/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::broker {
+namespace {
+
+using testing::HasSubstr;
+
+class BrokerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(1, "shard").value();
+    readers_ = runtime::BlockingPool::start({.name = "read", .threads = 1}).value();
+    start();
+  }
+
+  void TearDown() override {
+    stop();
+    readers_->stop();
+    shards_->stop();
+  }
+
+  void start() {
+    journal::JournalOptions options;
+    options.directory = "/data/journal";
+    options.recovery.quarantine = "/data/quarantine";
+    options.recovery.writer.file_bytes = 64 << 10;
+    options.recovery.writer.first_file_bytes = 64 << 10;
+    log_ = journal::JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
+    broker_ = Broker::open(*log_, 100'000, clock_).value();
+  }
+
+  void stop() {
+    broker_.reset();
+    log_.reset();
+  }
+
+  template <typename T>
+  T run(runtime::Task<T> task) {
+    return runtime::block_on(shards_->shard(0), std::move(task));
+  }
+
+  Result<TopicPtr> create(const std::string& name, int32_t partitions = 1,
+                          std::map<std::string, std::string> configs = {}) {
+    return run(broker_->create({name, partitions, std::move(configs)}));
+  }
+
+  /// A batch of `count` records, `size` bytes of value each.
+  Result<record::CommitOutcome> append(const TopicPtr& topic, int32_t partition, size_t size,
+                                       int count = 1) {
+    record::RecordBatchBuilder builder;
+    const std::string value(size, 'v');
+    for (int i = 0; i < count; ++i) {
+      builder.add(clock_.wall_ms() + std::chrono::milliseconds(i), std::nullopt,
+                  bytes::as_bytes(value), {});
+    }
+    const auto payload = std::move(builder).build().value();
+    const int64_t newest = (clock_.wall_ms().time_since_epoch().count()) + count - 1;
+    std::vector<PartitionAppend> batches;
+    batches.push_back({topic->partition(PartitionId{partition}), payload, bytes::crc32c(payload),
+                       static_cast<uint32_t>(count), newest});
+    return run(Partition::append(*log_, std::move(batches), {}));
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> readers_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<Broker> broker_;
+};
+
+TEST_F(BrokerTest, TopicsSurviveARestartWithTheirSettings) {
+  const auto made =
+      create("orders", 3, {{"retention.ms", "1000"}, {"max.message.bytes", "2000"}}).value();
+  ASSERT_TRUE(create("orders-1").ok());
+  stop();
+  start();
+  const auto found = broker_->find("orders");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->record.id, made->record.id);
+  EXPECT_EQ(found->record.settings, made->record.settings);
+  EXPECT_EQ(found->partitions.size(), 3U);
+  EXPECT_EQ(broker_->topics().size(), 2U);
+}
+
+TEST_F(BrokerTest, RefusesWhatIsNoTopic) {
+  EXPECT_EQ(create("orders").ok(), true);
+  EXPECT_EQ(create("orders").error().code, Code::kConflict);
+  for (const char* name : {"", ".", "..", "a/b", "a b", "ä"}) {
+    EXPECT_EQ(create(name).error().code, Code::kInvalid) << name;
+  }
+  EXPECT_TRUE(create(std::string(249, 'x')).ok());
+  EXPECT_FALSE(create(std::string(250, 'x')).ok());
+  EXPECT_FALSE(create("p", 0).ok());
+  EXPECT_FALSE(create("p", kMaxPartitions + 1).ok());
+  EXPECT_THAT(create("p", 1, {{"retention.ms", "-2"}}).error().message,
+              HasSubstr("retention.ms=-2"));
+  EXPECT_THAT(create("p", 1, {{"durability", "object"}}).error().message, HasSubstr("only fsync"));
+  EXPECT_THAT(create("p", 1, {{"colour", "red"}}).error().message,
+              HasSubstr("no such topic setting"));
+  EXPECT_FALSE(broker_->find("p"));
+}
+
+TEST_F(BrokerTest, ValidateOnlyCreatesNothing) {
+  EXPECT_TRUE(run(broker_->create({"orders", 1, {}}, true)).ok());
+  EXPECT_FALSE(broker_->find("orders"));
+  EXPECT_TRUE(create("orders").ok());
+}
+
+TEST_F(BrokerTest, ATopicMadeAgainShowsNothingOfTheOldOne) {
+  const auto old = create("orders").value();
+  ASSERT_TRUE(append(old, 0, 100, 5).ok());
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  EXPECT_EQ(run(broker_->remove("orders")).error().code, Code::kNotFound);
+  EXPECT_FALSE(broker_->find("orders"));
+  const auto fresh = create("orders").value();
+  EXPECT_NE(fresh->record.id, old->record.id);
+  EXPECT_EQ(fresh->partitions[0]->range().end, Offset{0});
+  EXPECT_TRUE(run(fresh->partitions[0]->read(Offset{0}, 1000))->empty());
+  stop();
+  start();
+  EXPECT_EQ(broker_->find("orders")->record.id, fresh->record.id);
+  EXPECT_EQ(broker_->find(old->record.id), nullptr);
+}
+
+TEST_F(BrokerTest, ReadsFromMemoryAtTheTailAndFromFilesBelow) {
+  const auto topic = create("orders").value();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(append(topic, 0, 10'000)->base_offsets[0], Offset{i});  // ten of these fit the cache
+  }
+  const auto& partition = topic->partitions[0];
+  for (const int64_t from : {0, 1, 20, 39}) {
+    const auto batches = run(partition->read(Offset{from}, 1));
+    ASSERT_TRUE(batches.ok());
+    ASSERT_EQ(batches->size(), 1U);
+    EXPECT_EQ(batches->front().base_offset, Offset{from});
+  }
+  EXPECT_TRUE(run(partition->read(Offset{40}, 1))->empty());
+  EXPECT_EQ(run(partition->read(Offset{41}, 1)).error().code, Code::kNotFound);
+}
+
+TEST_F(BrokerTest, FindsTheRecordWithinItsBatchByTime) {
+  const auto topic = create("orders").value();
+  const int64_t begin = clock_.wall_ms().time_since_epoch().count();
+  ASSERT_TRUE(append(topic, 0, 10, 10).ok());  // begin .. begin + 9
+  clock_.advance(std::chrono::milliseconds(100));
+  ASSERT_TRUE(append(topic, 0, 10, 10).ok());  // begin + 100 .. begin + 109
+  const auto& partition = topic->partitions[0];
+  const std::vector<std::pair<int64_t, int64_t>> expected{{0, 0},   {1, 1},    {9, 9},
+                                                          {10, 10}, {105, 15}, {109, 19}};
+  for (const auto& [after, offset] : expected) {
+    const auto found = run(partition->find_timestamp(begin + after));
+    ASSERT_TRUE(found.ok() && found->has_value()) << after;
+    EXPECT_EQ((*found)->offset, Offset{offset}) << after;
+  }
+  EXPECT_FALSE(run(partition->find_timestamp(begin + 110))->has_value());
+}
+
+runtime::Task<bool> wait_for_more(std::shared_ptr<ReadWaiter> waiter) {
+  co_return co_await waiter->more.wait(runtime::Deadline::after(std::chrono::seconds(10)));
+}
+
+TEST_F(BrokerTest, AnAppendWakesWaitingReadersOnce) {
+  const auto topic = create("orders").value();
+  const auto waiter = std::make_shared<ReadWaiter>();
+  topic->partitions[0]->add_waiter(waiter);
+  ASSERT_TRUE(append(topic, 0, 10).ok());
+  EXPECT_TRUE(run(wait_for_more(waiter)));
+  const auto removed = std::make_shared<ReadWaiter>();
+  topic->partitions[0]->add_waiter(removed);
+  topic->partitions[0]->remove_waiter(removed);
+  ASSERT_TRUE(append(topic, 0, 10).ok());
+  EXPECT_FALSE(removed->more.is_set());
+}
+
+TEST_F(BrokerTest, RetentionByTimeFreesWholeFilesAndMovesTheStart) {
+  const auto old = create("old", 1, {{"retention.ms", "1000"}}).value();
+  const auto kept = create("kept", 1, {{"retention.ms", "-1"}}).value();
+  while (log_->files().size() < 4) {
+    ASSERT_TRUE(append(old, 0, 10'000).ok());
+  }
+  run(broker_->apply_retention());
+  EXPECT_EQ(old->partitions[0]->range().start, Offset{0});
+  clock_.advance(std::chrono::seconds(2));
+  run(broker_->apply_retention());
+  ASSERT_TRUE(append(kept, 0, 10).ok());  // behind the chore in the writer's queue
+  ASSERT_TRUE(append(kept, 0, 10).ok());
+  EXPECT_GT(old->partitions[0]->range().start, Offset{0});
+  const auto first = log_->files().front().number;
+  while (log_->files().size() < 4) {
+    ASSERT_TRUE(append(old, 0, 10'000).ok());
+  }
+  clock_.advance(std::chrono::seconds(2));
+  run(broker_->apply_retention());
+  ASSERT_TRUE(append(old, 0, 10).ok());
+  EXPECT_EQ(log_->files().front().number, first);  // it holds records of `kept`
+  EXPECT_EQ(run(kept->partitions[0]->read(Offset{0}, 1))->size(), 1U);
+}
+
+TEST_F(BrokerTest, RetentionByBytesKeepsAtLeastThatMuch) {
+  const auto topic = create("orders", 1, {{"retention.bytes", "100000"}}).value();
+  while (log_->files().size() < 6) {
+    ASSERT_TRUE(append(topic, 0, 10'000).ok());
+  }
+  run(broker_->apply_retention());
+  ASSERT_TRUE(append(topic, 0, 10).ok());
+  ASSERT_TRUE(append(topic, 0, 10).ok());
+  const auto range = topic->partitions[0]->range();
+  EXPECT_GT(range.start, Offset{0});
+  EXPECT_GE(range.end - range.start, 10);
+}
+
+TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
+  const auto topic = create("orders", 1, {{"retention.ms", "1000"}}).value();
+  const auto other = create("other", 1, {{"retention.ms", "1000"}}).value();
+  ASSERT_TRUE(append(topic, 0, 100).ok());
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  run(broker_->apply_retention());
+  stop();
+  start();
+  EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 2U);  // the tombstone stands
+  const auto reopened = broker_->find("other");
+  while (log_->files().size() < 3) {
+    ASSERT_TRUE(append(reopened, 0, 10'000).ok());
+  }
+  clock_.advance(std::chrono::seconds(2));
+  run(broker_->apply_retention());
+  ASSERT_TRUE(append(reopened, 0, 10).ok());
+  ASSERT_TRUE(append(reopened, 0, 10).ok());
+  run(broker_->apply_retention());
+  stop();
+  start();
+  EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 1U);
+}
+
+TEST(TailCache, KeepsTheNewestWithinItsBytes) {
+  TailCache cache(1000);
+  const TopicPartition partition{TopicId(Uuid::random()), PartitionId{0}};
+  const auto batch = [](int64_t base, size_t size) {
+    return record::StoredBatch{Offset{base}, 2, 0,
+                               bytes::Buffer::copy_of(std::vector<std::byte>(size))};
+  };
+  for (int64_t base = 0; base < 20; base += 2) {
+    cache.put(partition, batch(base, 100));
+  }
+  EXPECT_LE(cache.bytes(), 1000U);
+  EXPECT_TRUE(cache.read(partition, Offset{0}, 1000).empty());
+  EXPECT_EQ(cache.read(partition, Offset{19}, 1000).size(), 1U);
+  EXPECT_EQ(cache.read(partition, Offset{16}, 150).size(), 1U);
+  EXPECT_EQ(cache.read(partition, Offset{16}, 200).size(), 2U);
+  EXPECT_TRUE(cache.read(partition, Offset{20}, 1000).empty());
+}
+
+TEST(TailCache, BatchesThatComeOutOfOrderLeaveNoGap) {
+  TailCache cache(100'000);
+  const TopicPartition partition{TopicId(Uuid::random()), PartitionId{0}};
+  const auto batch = [](int64_t base) {
+    return record::StoredBatch{Offset{base}, 1, 0,
+                               bytes::Buffer::copy_of(std::vector<std::byte>(10))};
+  };
+  cache.put(partition, batch(0));
+  cache.put(partition, batch(2));
+  cache.put(partition, batch(1));
+  EXPECT_TRUE(cache.read(partition, Offset{0}, 1000).empty());
+  EXPECT_TRUE(cache.read(partition, Offset{1}, 1000).empty());
+  EXPECT_EQ(cache.read(partition, Offset{2}, 1000).size(), 1U);
+}
+
+}  // namespace
+}  // namespace millrace::broker
