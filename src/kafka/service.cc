@@ -7,7 +7,8 @@ namespace millrace::kafka {
 
 Service::Service(broker::Broker& broker, bytes::BufferPool& pool, ServiceOptions options)
     : options_(std::move(options)),
-      context_{broker, options_, broker.journal().directory_id().to_string(), options_.advertised.port},
+      context_{broker, options_, broker.journal().directory_id().to_string(),
+               options_.advertised.port},
       pool_(pool) {}
 
 void Service::listening_on(uint16_t port) {
