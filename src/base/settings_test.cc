@@ -1,0 +1,109 @@
+#include "base/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+const SettingSchema& schema() {
+  static const SettingSchema all{
+      {"data", SettingKind::kText, "", 0, 0, {}, "directory"},
+      {"journal.max_bytes", SettingKind::kBytes, "1GiB", 1 << 20, int64_t{1} << 40, {}, "budget"},
+      {"server.drain_ms", SettingKind::kDurationMs, "10s", 0, 60'000, {}, "drain"},
+      {"topic.partitions", SettingKind::kInteger, "4", 1, 100, {}, "partitions"},
+      {"insecure", SettingKind::kBoolean, "false", 0, 1, {}, "allow"},
+      {"log.level",
+       SettingKind::kChoice,
+       "normal",
+       0,
+       0,
+       {"silent", "normal", "verbose"},
+       "how much"},
+  };
+  return all;
+}
+
+Result<Settings> load(std::map<std::string, std::string> flags,
+                      std::map<std::string, std::string> variables = {}, std::string file = "") {
+  return Settings::load(schema(), {std::move(flags), std::move(variables), std::move(file)});
+}
+
+class TomlFile {
+ public:
+  explicit TomlFile(const std::string& content)
+      : path_(testing::TempDir() + fmt::format("settings-{}.toml", getpid())) {
+    std::ofstream(path_) << content;
+  }
+
+  ~TomlFile() { ::unlink(path_.c_str()); }
+
+  TomlFile(const TomlFile&) = delete;
+  TomlFile& operator=(const TomlFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(Settings, FlagsBeatVariablesBeatTheFileBeatTheDefault) {
+  const TomlFile file("data = \"file\"\n[topic]\npartitions = 5\n[log]\nlevel = \"silent\"\n");
+  const auto settings =
+      load({{"data", "flag"}}, {{"MILLRACE_DATA", "variable"}, {"MILLRACE_TOPIC_PARTITIONS", "6"}},
+           file.path());
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  EXPECT_EQ(settings->text("data"), "flag");
+  EXPECT_EQ(settings->number("topic.partitions"), 6);
+  EXPECT_EQ(settings->text("log.level"), "silent");
+  EXPECT_EQ(settings->number("server.drain_ms"), 10'000);
+  EXPECT_TRUE(settings->is_given("data"));
+  EXPECT_FALSE(settings->is_given("server.drain_ms"));
+}
+
+TEST(Settings, UnitsAndTheEdgesOfRanges) {
+  EXPECT_EQ(load({{"journal.max_bytes", "64MiB"}})->number("journal.max_bytes"), 64 << 20);
+  EXPECT_EQ(load({{"journal.max_bytes", "1048576"}})->number("journal.max_bytes"), 1 << 20);
+  EXPECT_FALSE(load({{"journal.max_bytes", "1048575"}}).ok());
+  EXPECT_TRUE(load({{"journal.max_bytes", "1024GiB"}}).ok());
+  EXPECT_FALSE(load({{"journal.max_bytes", "1025GiB"}}).ok());
+  EXPECT_FALSE(load({{"journal.max_bytes", "9999999999999GiB"}}).ok());
+  EXPECT_EQ(load({{"server.drain_ms", "250ms"}})->number("server.drain_ms"), 250);
+  EXPECT_EQ(load({{"server.drain_ms", "1m"}})->number("server.drain_ms"), 60'000);
+  EXPECT_FALSE(load({{"server.drain_ms", "60001"}}).ok());
+  for (const char* bad : {"", "0", "101", "4x", "1.5", " 4", "-1"}) {
+    EXPECT_FALSE(load({{"topic.partitions", bad}}).ok()) << bad;
+  }
+}
+
+TEST(Settings, RefusalsNameSourceSettingValueAndWhatIsAllowed) {
+  EXPECT_EQ(load({}, {{"MILLRACE_TOPIC_PARTITIONS", "0"}}).error().message,
+            "MILLRACE_TOPIC_PARTITIONS: topic.partitions is \"0\", must be 1 to 100");
+  EXPECT_THAT(load({{"journal.max_bytes", "big"}}).error().message,
+              HasSubstr("must be 1 MiB to 1024 GiB"));
+  EXPECT_THAT(load({{"log.level", "loud"}}).error().message,
+              HasSubstr("must be silent, normal or verbose"));
+  EXPECT_THAT(load({{"insecure", "maybe"}}).error().message, HasSubstr("true or false"));
+  EXPECT_THAT(load({}, {{"MILLRACE_DATTA", "x"}}).error().message,
+              HasSubstr("did you mean MILLRACE_DATA?"));
+  const TomlFile unknown("[journal]\nmax_byte = 5\n");
+  EXPECT_THAT(load({}, {}, unknown.path()).error().message,
+              HasSubstr("did you mean journal.max_bytes?"));
+}
+
+TEST(Settings, BadFilesAreNamedWithTheirLine) {
+  const TomlFile broken("data = \"x\"\n[journal\n");
+  EXPECT_THAT(load({}, {}, broken.path()).error().message, HasSubstr("line 2"));
+  const TomlFile typed("data = [1, 2]\n");
+  EXPECT_THAT(load({}, {}, typed.path()).error().message, HasSubstr("data must be a text"));
+  EXPECT_EQ(load({}, {}, "/no/such/file.toml").error().code, Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,54 @@
+#include "base/settings.h"
+
+#include <toml++/toml.h>
+
+#include <filesystem>
+#include <sstream>
+
+namespace millrace {
+namespace {
+
+Result<std::string> text_of(const std::string& path, const std::string& name,
+                            const toml::node& node) {
+  if (const auto* text = node.as_string()) {
+    return text->get();
+  }
+  if (const auto* number = node.as_integer()) {
+    return std::to_string(number->get());
+  }
+  if (const auto* boolean = node.as_boolean()) {
+    return std::string(boolean->get() ? "true" : "false");
+  }
+  return make_error(Code::kInvalid, "{} line {}: {} must be a text, a whole number or a boolean",
+                    path, node.source().begin.line, name);
+}
+
+}  // namespace
+
+Result<std::map<std::string, std::string>> read_toml(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    return make_error(Code::kNotFound, "{}: no such file", path);
+  }
+  std::map<std::string, std::string> values;
+  try {
+    const toml::table root = toml::parse_file(path);
+    for (const auto& [key, node] : root) {
+      const std::string name(key.str());
+      const toml::table* table = node.as_table();
+      if (table == nullptr) {
+        MILLRACE_TRY(values[name], text_of(path, name, node));
+        continue;
+      }
+      for (const auto& [inner, value] : *table) {
+        const std::string full = name + "." + std::string(inner.str());
+        MILLRACE_TRY(values[full], text_of(path, full, value));
+      }
+    }
+  } catch (const toml::parse_error& error) {
+    return make_error(Code::kInvalid, "{} line {}: {}", path, error.source().begin.line,
+                      error.description());
+  }
+  return values;
+}
+
+}  // namespace millrace
