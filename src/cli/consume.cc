@@ -1,0 +1,155 @@
+#include "cli/verbs.h"
+#include "client/admin.h"
+#include "client/consumer.h"
+
+#include <nlohmann/json.hpp>
+
+#include <CLI/App.hpp>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+namespace millrace::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kTimeout = std::chrono::seconds(10);
+
+struct ConsumeArguments {
+  std::string servers;
+  std::string topic;
+  std::string from = "earliest";
+  int partition = -1;
+  uint64_t count = 0;  // 0: no limit
+  bool follow = false;
+  bool as_json = false;
+  bool with_key = false;
+};
+
+Result<client::StartAt> parse_start(const std::string& text) {
+  using Kind = client::StartAt::Kind;
+  if (text == "earliest") {
+    return client::StartAt{Kind::kEarliest, 0};
+  }
+  if (text == "latest") {
+    return client::StartAt{Kind::kLatest, 0};
+  }
+  const bool is_time = text.starts_with('@');
+  const std::string_view digits = std::string_view(text).substr(is_time ? 1 : 0);
+  int64_t value = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (failed != std::errc{} || end != digits.data() + digits.size() || value < 0) {
+    return make_error(Code::kInvalid,
+                      "--from {}: must be earliest, latest, an offset, or @MS since 1970", text);
+  }
+  return client::StartAt{is_time ? Kind::kTimestampMs : Kind::kOffset, value};
+}
+
+json text_or_null(std::optional<std::string_view> text) {
+  return text ? json(std::string(*text)) : json();
+}
+
+void print(const ConsumeArguments& arguments, const client::ConsumedRecord& record) {
+  if (arguments.as_json) {
+    json headers = json::array();
+    for (const auto& [name, value] : record.headers) {
+      headers.push_back({std::string(name), text_or_null(value)});
+    }
+    const json out{{"partition", record.partition},       {"offset", record.offset},
+                   {"timestamp", record.timestamp_ms},    {"key", text_or_null(record.key)},
+                   {"value", text_or_null(record.value)}, {"headers", headers}};
+    // Bytes that are no UTF-8 come out as U+FFFD: JSON has no others.
+    std::printf("%s\n", out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+    return;
+  }
+  if (arguments.with_key) {
+    const std::string_view key = record.key.value_or("");
+    std::fwrite(key.data(), 1, key.size(), stdout);
+    std::fputc('\t', stdout);
+  }
+  const std::string_view value = record.value.value_or("");
+  std::fwrite(value.data(), 1, value.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+Result<std::vector<int32_t>> partitions_of(const ConsumeArguments& arguments) {
+  MILLRACE_TRY(const auto admin, client::Admin::connect(arguments.servers, kTimeout));
+  MILLRACE_TRY(const auto topics, admin->list_topics());
+  for (const auto& topic : topics) {
+    if (topic.name != arguments.topic) {
+      continue;
+    }
+    std::vector<int32_t> partitions;
+    for (const auto& partition : topic.partitions) {
+      if (arguments.partition < 0 || partition.id == arguments.partition) {
+        partitions.push_back(partition.id);
+      }
+    }
+    if (partitions.empty()) {
+      return make_error(Code::kNotFound, "topic {} has partitions 0 to {}", topic.name,
+                        topic.partitions.size() - 1);
+    }
+    return partitions;
+  }
+  return make_error(Code::kNotFound, "there is no topic {}; see: millrace topic list",
+                    arguments.topic);
+}
+
+Status consume(const ConsumeArguments& arguments) {
+  MILLRACE_TRY(const auto start, parse_start(arguments.from));
+  MILLRACE_TRY(const auto partitions, partitions_of(arguments));
+  MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
+                                                           partitions, start, kTimeout));
+  uint64_t printed = 0;
+  auto heard = std::chrono::steady_clock::now();
+  while (arguments.count == 0 || printed < arguments.count) {
+    MILLRACE_TRY(const bool came,
+                 consumer->poll(std::chrono::milliseconds(200),
+                                [&](const auto& record) { print(arguments, record); }));
+    if (came) {
+      ++printed;
+      heard = std::chrono::steady_clock::now();
+      continue;
+    }
+    std::fflush(stdout);
+    if (consumer->is_at_end() && !arguments.follow) {
+      break;
+    }
+    if (!consumer->is_at_end() && std::chrono::steady_clock::now() - heard > kTimeout) {
+      return make_error(Code::kTimeout, "no answer from {} for {} s", arguments.servers,
+                        std::chrono::seconds(kTimeout).count());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_consume(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("consume", "print records");
+  const auto arguments = std::make_shared<ConsumeArguments>();
+  add_server_flag(*verb, arguments->servers);
+  verb->add_option("topic", arguments->topic, "topic")->required();
+  verb->add_option("-o,--from", arguments->from, "earliest, latest, an offset, or @MS since 1970")
+      ->capture_default_str();
+  verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
+  verb->add_option("-n,--count", arguments->count, "stop after so many records");
+  verb->add_flag("-f,--follow", arguments->follow, "wait for more at the end");
+  verb->add_flag("-K,--with-key", arguments->with_key, "key and a tab before the value");
+  verb->add_flag("--json", arguments->as_json,
+                 "one JSON object a record: partition, offset, timestamp, key, value, headers");
+  verb->footer(
+      fmt::format("Without -f it ends at the end of every partition.\n\nExamples:\n  millrace "
+                  "consume greetings\n"
+                  "  millrace consume orders -p 0 -o 1000 -n 10 --json\n\n{}",
+                  kExitCodes));
+  verb->callback([arguments, &exit_code] {
+    const Status done = consume(*arguments);
+    std::fflush(stdout);
+    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+  });
+}
+
+}  // namespace millrace::cli

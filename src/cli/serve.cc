@@ -1,0 +1,144 @@
+#include "base/log.h"
+#include "cli/verbs.h"
+#include "server/application.h"
+#include "server/options.h"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+namespace millrace::cli {
+namespace {
+
+/// SIGINT and SIGTERM, taken by one thread: the first sets `stop`, a second ends the process.
+class Signals {
+ public:
+  /// Blocks the signals for this thread and those it starts: before any other thread exists.
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    thread_ = std::thread([this] { wait(); });
+  }
+
+  ~Signals() {
+    ended_ = true;
+    pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  const std::atomic<bool>& stop() const { return stop_; }
+
+  void wait_for_stop() const { stop_.wait(false); }
+
+ private:
+  void wait() {
+    int signal = 0;
+    sigwait(&set_, &signal);
+    if (ended_) {
+      return;
+    }
+    stop_ = true;
+    stop_.notify_all();
+    sigwait(&set_, &signal);
+    if (!ended_) {
+      std::_Exit(kFailed);
+    }
+  }
+
+  sigset_t set_{};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> ended_{false};
+  std::thread thread_;
+};
+
+void print_ready(const server::Application& application, const server::Options& options) {
+  const auto ms = static_cast<long long>(application.started_in().count());
+  const std::string kafka = application.kafka_address().to_string();
+  if (options.log_format == log::Format::kJson) {
+    const nlohmann::json line{
+        {"event", "ready"}, {"version", kVersion},  {"ms", ms},
+        {"kafka", kafka},   {"data", options.data}, {"directory_id", application.directory_id()}};
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    std::printf("millrace %s ready in %lld ms: kafka %s, data %s\n", kVersion, ms, kafka.c_str(),
+                options.data.c_str());
+  }
+  std::fflush(stdout);
+}
+
+int serve(const Settings::Sources& sources) {
+  const auto settings = Settings::load(server::settings_schema(), sources);
+  if (!settings.ok()) {
+    return report(settings.error());
+  }
+  const auto options = server::options_from(*settings);
+  if (!options.ok()) {
+    return report(options.error());
+  }
+  const Signals signals;
+  log::start(options->log_level, options->log_format);
+  auto application = server::Application::start(*options, signals.stop());
+  if (!application.ok()) {
+    log::stop();
+    if (application.error().code == Code::kCancelled && signals.stop()) {
+      return kOk;  // told to stop before it was ready
+    }
+    report(application.error());
+    return kFailed;
+  }
+  print_ready(**application, *options);
+  signals.wait_for_stop();
+  const auto stopped = (*application)->stop();
+  application->reset();
+  log::stop();
+  return stopped.ok() ? kOk : report(stopped.error());
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("serve", "run a server in the foreground");
+  auto flags = std::make_shared<std::map<std::string, std::string>>();
+  auto config = std::make_shared<std::string>();
+  for (const SettingSpec& spec : server::settings_schema()) {
+    const std::string help =
+        fmt::format("{} ({}; default {}; {})", spec.help, spec.allowed(),
+                    spec.default_value.empty() ? "none" : spec.default_value, spec.variable());
+    const auto store = [flags, name = spec.name](const std::string& text) {
+      (*flags)[name] = text;
+    };
+    CLI::Option* option = verb->add_option_function<std::string>(spec.flag(), store, help);
+    if (spec.kind == SettingKind::kBoolean) {
+      option->expected(0, 1);  // without a value: true
+    }
+  }
+  verb->add_option("--config", *config,
+                   "settings file (TOML); without it millrace.toml of this directory, if there");
+  verb->footer(fmt::format(
+      "Flags beat MILLRACE_* variables beat the file beat the defaults. SIGTERM and Ctrl-C stop in "
+      "good order, a second\n"
+      "one at once.\n\nExamples:\n  millrace serve --data /var/lib/millrace\n"
+      "  millrace serve --data /tmp/m --kafka 127.0.0.1:0 --log-level verbose\n"
+      "  MILLRACE_JOURNAL_MAX_BYTES=20GiB millrace serve --data /var/lib/millrace\n\n{}",
+      kExitCodes));
+  verb->callback([flags, config, &exit_code] {
+    Settings::Sources sources{*flags, millrace_variables(), *config};
+    if (sources.file.empty() && ::access("millrace.toml", F_OK) == 0) {
+      sources.file = "millrace.toml";
+    }
+    exit_code = serve(sources);
+  });
+}
+
+}  // namespace millrace::cli

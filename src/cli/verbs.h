@@ -1,0 +1,41 @@
+// The command line: one function a verb. Each adds its subcommand and sets `exit_code` when run.
+#pragma once
+
+#include "base/result.h"
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace millrace::cli {
+
+/// Exit codes, the same for every verb.
+enum Exit : int {
+  kOk = 0,
+  kFailed = 1,
+  kWrongUsage = 2,
+  kUnreachable = 3,
+};
+
+constexpr const char* kVersion = "0.1.0";
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage, 3 no server at "
+    "the address.";
+
+/// Prints "millrace: ..." to standard error, with what to do next where that helps, and answers the
+/// exit code of the error.
+int report(const Error& error);
+
+/// Adds --kafka HOST:PORT (MILLRACE_KAFKA, default 127.0.0.1:9092).
+void add_server_flag(CLI::App& verb, std::string& servers);
+
+void add_serve(CLI::App& app, int& exit_code);
+void add_topic(CLI::App& app, int& exit_code);
+void add_produce(CLI::App& app, int& exit_code);
+void add_consume(CLI::App& app, int& exit_code);
+void add_dump(CLI::App& app, int& exit_code);
+void add_version(CLI::App& app, int& exit_code);
+
+}  // namespace millrace::cli

@@ -1,0 +1,134 @@
+#include "client/consumer.h"
+
+#include "client/handle.h"
+
+#include <set>
+
+namespace millrace::client {
+namespace {
+
+struct ListDeleter {
+  void operator()(rd_kafka_topic_partition_list_t* list) const {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+};
+
+struct MessageDeleter {
+  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
+};
+
+int64_t place_of(const StartAt& start) {
+  switch (start.kind) {
+    case StartAt::Kind::kEarliest:
+      return RD_KAFKA_OFFSET_BEGINNING;
+    case StartAt::Kind::kLatest:
+      return RD_KAFKA_OFFSET_END;
+    default:
+      return start.value;
+  }
+}
+
+std::optional<std::string_view> text_of(const void* bytes, size_t size) {
+  return bytes == nullptr ? std::nullopt
+                          : std::optional(std::string_view(static_cast<const char*>(bytes), size));
+}
+
+ConsumedRecord record_of(const rd_kafka_message_t& message) {
+  ConsumedRecord record;
+  record.partition = message.partition;
+  record.offset = message.offset;
+  rd_kafka_timestamp_type_t type{};
+  record.timestamp_ms = rd_kafka_message_timestamp(&message, &type);
+  record.key = text_of(message.key, message.key_len);
+  record.value = text_of(message.payload, message.len);
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const char* name = nullptr;
+    const void* value = nullptr;
+    size_t size = 0;
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++i) {
+      record.headers.emplace_back(name, text_of(value, size));
+    }
+  }
+  return record;
+}
+
+}  // namespace
+
+struct Consumer::Impl {
+  Handle handle;
+  size_t partitions = 0;
+  std::set<int32_t> at_end;
+
+  ~Impl() {
+    if (handle) {
+      rd_kafka_consumer_close(handle.get());
+    }
+  }
+};
+
+Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Consumer::~Consumer() = default;
+
+Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
+                                                 const std::string& topic,
+                                                 const std::vector<int32_t>& partitions,
+                                                 const StartAt& start,
+                                                 std::chrono::milliseconds timeout) {
+  auto impl = std::make_unique<Impl>();
+  MILLRACE_TRY(impl->handle,
+               make_handle(RD_KAFKA_CONSUMER, servers,
+                           {{"group.id", "millrace-cli"},  // required, never used: we assign
+                            {"enable.auto.commit", "false"},
+                            {"enable.partition.eof", "true"},
+                            {"auto.offset.reset", "error"},
+                            {"allow.auto.create.topics", "false"},
+                            {"fetch.wait.max.ms", "100"}}));
+  impl->partitions = partitions.size();
+  const std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter> list(
+      rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const int32_t partition : partitions) {
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset =
+        place_of(start);
+  }
+  if (start.kind == StartAt::Kind::kTimestampMs) {
+    const auto code = rd_kafka_offsets_for_times(impl->handle.get(), list.get(),
+                                                 static_cast<int>(timeout.count()));
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return error_of(code, "offsets for a time");
+    }
+  }
+  if (const auto code = rd_kafka_assign(impl->handle.get(), list.get());
+      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(code, "assign");
+  }
+  return std::unique_ptr<Consumer>(new Consumer(std::move(impl)));
+}
+
+Result<bool> Consumer::poll(std::chrono::milliseconds wait,
+                            const std::function<void(const ConsumedRecord&)>& visit) {
+  const std::unique_ptr<rd_kafka_message_t, MessageDeleter> message(
+      rd_kafka_consumer_poll(impl_->handle.get(), static_cast<int>(wait.count())));
+  if (!message) {
+    return false;
+  }
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    impl_->at_end.insert(message->partition);
+    return false;
+  }
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(message->err, "consume", rd_kafka_message_errstr(message.get()));
+  }
+  impl_->at_end.erase(message->partition);
+  visit(record_of(*message));
+  return true;
+}
+
+bool Consumer::is_at_end() const {
+  return impl_->at_end.size() == impl_->partitions;
+}
+
+}  // namespace millrace::client

@@ -1,0 +1,54 @@
+#include "client/handle.h"
+
+#include <array>
+
+namespace millrace::client {
+
+Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail) {
+  const std::string_view reason =
+      detail.empty() ? std::string_view(rd_kafka_err2str(code)) : detail;
+  const Code ours = [&] {
+    switch (code) {
+      case RD_KAFKA_RESP_ERR__TRANSPORT:
+      case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+      case RD_KAFKA_RESP_ERR__TIMED_OUT:
+      case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+      case RD_KAFKA_RESP_ERR__RESOLVE:
+        return Code::kTimeout;
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return Code::kNotFound;
+      case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
+        return Code::kConflict;
+      case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+        return Code::kOutcomeUnknown;
+      case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+        return Code::kIo;
+      default:
+        return Code::kInvalid;
+    }
+  }();
+  return make_error(ours, "{}: {}", what, reason);
+}
+
+Result<Handle> make_handle(rd_kafka_type_t type, const std::string& servers,
+                           std::initializer_list<std::pair<const char*, std::string>> settings) {
+  std::array<char, 512> reason{};
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set_log_cb(conf, nullptr);
+  bool is_set = rd_kafka_conf_set(conf, "bootstrap.servers", servers.c_str(), reason.data(),
+                                  reason.size()) == RD_KAFKA_CONF_OK;
+  for (const auto& [name, value] : settings) {
+    is_set = is_set && rd_kafka_conf_set(conf, name, value.c_str(), reason.data(), reason.size()) ==
+                           RD_KAFKA_CONF_OK;
+  }
+  rd_kafka_t* handle = is_set ? rd_kafka_new(type, conf, reason.data(), reason.size()) : nullptr;
+  if (handle == nullptr) {
+    rd_kafka_conf_destroy(conf);
+    return make_error(Code::kInvalid, "{}", reason.data());
+  }
+  return Handle(handle);
+}
+
+}  // namespace millrace::client

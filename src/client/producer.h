@@ -1,0 +1,59 @@
+// Sends records. Blocking where its queue is full; one thread at a time.
+#pragma once
+
+#include "base/result.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::client {
+
+struct ProducerOptions {
+  std::string servers;
+  std::string topic;
+  std::string compression = "none";  // gzip, snappy, lz4, zstd
+  int acks = -1;                     // -1: all
+  std::chrono::milliseconds linger{5};
+  std::chrono::milliseconds delivery_timeout{30'000};
+  size_t batch_bytes = 1'000'000;
+};
+
+struct ProducedRecord {
+  std::optional<int32_t> partition;  // none: by key, or anywhere
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+class Producer {
+ public:
+  /// Errors: kInvalid (an option the library does not take).
+  static Result<std::unique_ptr<Producer>> open(const ProducerOptions& options);
+  ~Producer();
+  Producer(const Producer&) = delete;
+  Producer& operator=(const Producer&) = delete;
+
+  /// Copies the record into the queue; waits while that is full. Errors: those of an earlier
+  /// record's delivery, kInvalid (too large).
+  Status send(const ProducedRecord& record);
+  /// Waits until every record was answered. Errors: the first delivery that failed; kTimeout.
+  Status flush(std::chrono::milliseconds timeout);
+
+  uint64_t delivered() const;
+  uint64_t failed() const;
+
+ private:
+  struct Impl;
+
+  explicit Producer(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::client

@@ -1,0 +1,31 @@
+// How the machine is shared out when nobody says otherwise. Values: defaults of the settings
+// schema.
+#pragma once
+
+#include "base/result.h"
+#include "io/disk.h"
+#include "journal/writer.h"
+#include "server/options.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::server {
+
+/// Shares of the memory budget.
+struct Budgets {
+  size_t total = 0;
+  size_t request_buffers = 0;  // 20 %
+  size_t tail_cache = 0;       // 10 %
+};
+
+/// `memory_bytes` 0: the smaller of 1 GiB and a quarter of what the machine or its cgroup has.
+Budgets budgets_for(uint64_t memory_bytes);
+
+/// File size and disk budget of the journal: `journal_max_bytes` 0 is the smaller of 50 GiB and
+/// half of the free disk, what the journal holds already counted as free; files are at most an
+/// eighth of it and at least 1 MiB. Errors: kIo (the directory cannot be looked at), kInvalid (a
+/// budget below 8 MiB).
+Result<journal::WriterOptions> journal_limits(io::Disk& disk, const Options& options);
+
+}  // namespace millrace::server

@@ -1,0 +1,158 @@
+#include "server/options.h"
+
+namespace millrace::server {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kGiB = int64_t{1} << 30;
+constexpr int64_t kMinute = 60'000;
+
+/// "0.0.0.0" and "::" take connections on every interface and are no address to connect to.
+bool is_wildcard(const net::Address& address) {
+  return address.host == "0.0.0.0" || address.host == "::";
+}
+
+Result<net::Address> address_at(const Settings& settings, const char* name) {
+  auto address = net::Address::parse(settings.text(name));
+  if (!address.ok()) {
+    return std::move(address).error().within(name);
+  }
+  return address;
+}
+
+}  // namespace
+
+const SettingSchema& settings_schema() {
+  using enum SettingKind;
+  static const SettingSchema schema{
+      {"data", kText, "", 0, 0, {}, "directory of the log and everything else; made when missing"},
+      {"kafka",
+       kText,
+       "127.0.0.1:9092",
+       0,
+       0,
+       {},
+       "address of the Kafka protocol; port 0 takes any free one"},
+      {"kafka_advertise",
+       kText,
+       "",
+       0,
+       0,
+       {},
+       "address that clients are told to connect to, if another"},
+      {"insecure",
+       kBoolean,
+       "false",
+       0,
+       1,
+       {},
+       "allow addresses that other machines can reach: there is no security yet"},
+      {"topic.default_partitions",
+       kInteger,
+       "4",
+       1,
+       10'000,
+       {},
+       "partitions of a topic that names none"},
+      {"topic.auto_create",
+       kBoolean,
+       "true",
+       0,
+       1,
+       {},
+       "make a topic when a Kafka client first asks for it"},
+      {"journal.file_bytes",
+       kBytes,
+       "256MiB",
+       kMiB,
+       16 * kGiB,
+       {},
+       "size of a journal file, at most an eighth of journal.max_bytes"},
+      {"journal.max_bytes",
+       kBytes,
+       "0",
+       0,
+       INT64_MAX,
+       {},
+       "disk budget of the journal; 0: the smaller of 50 GiB and half of the free disk"},
+      {"journal.retention_check_ms",
+       kDurationMs,
+       "30s",
+       100,
+       60 * kMinute,
+       {},
+       "how often expired files are looked for, besides after each rotation"},
+      {"memory.max_bytes",
+       kBytes,
+       "0",
+       0,
+       INT64_MAX,
+       {},
+       "memory budget; 0: the smaller of 1 GiB and a quarter of the memory"},
+      {"server.shards", kInteger, "0", 0, 256, {}, "threads that serve connections; 0: one a core"},
+      {"server.max_connections",
+       kInteger,
+       "4096",
+       1,
+       1'000'000,
+       {},
+       "connections of one protocol; more are closed at once"},
+      {"server.drain_ms",
+       kDurationMs,
+       "10s",
+       0,
+       60 * kMinute,
+       {},
+       "how long a stop waits for requests in progress"},
+      {"log.level",
+       kChoice,
+       "normal",
+       0,
+       0,
+       {"silent", "normal", "verbose"},
+       "what is logged to standard error; errors always are"},
+      {"log.format", kChoice, "text", 0, 0, {"text", "json"}, "form of a log line"},
+  };
+  return schema;
+}
+
+Result<Options> options_from(const Settings& settings) {
+  Options options;
+  options.data = settings.text("data");
+  if (options.data.empty()) {
+    return make_error(Code::kInvalid, "no data directory: say --data DIR");
+  }
+  options.insecure = settings.boolean("insecure");
+  MILLRACE_TRY(options.kafka, address_at(settings, "kafka"));
+  if (!settings.text("kafka_advertise").empty()) {
+    MILLRACE_TRY(options.kafka_advertise, address_at(settings, "kafka_advertise"));
+  }
+  if (!options.kafka.is_loopback() && !options.insecure) {
+    return make_error(Code::kInvalid,
+                      "kafka: {} can be reached from other machines, and there is no security yet: "
+                      "bind to 127.0.0.1, or "
+                      "say --insecure if your network protects it",
+                      options.kafka.to_string());
+  }
+  if (is_wildcard(options.kafka) && !options.kafka_advertise) {
+    return make_error(
+        Code::kInvalid,
+        "kafka: {} is no address that clients can connect to: say --kafka-advertise HOST:PORT",
+        options.kafka.to_string());
+  }
+  options.default_partitions = static_cast<int32_t>(settings.number("topic.default_partitions"));
+  options.auto_create_topics = settings.boolean("topic.auto_create");
+  options.journal_file_bytes = static_cast<uint64_t>(settings.number("journal.file_bytes"));
+  options.journal_max_bytes = static_cast<uint64_t>(settings.number("journal.max_bytes"));
+  options.retention_check =
+      std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
+  options.memory_bytes = static_cast<uint64_t>(settings.number("memory.max_bytes"));
+  options.shards = static_cast<size_t>(settings.number("server.shards"));
+  options.max_connections = static_cast<size_t>(settings.number("server.max_connections"));
+  options.drain = std::chrono::milliseconds(settings.number("server.drain_ms"));
+  options.log_level = static_cast<log::Level>(settings.number("log.level"));
+  options.log_format = static_cast<log::Format>(settings.number("log.format"));
+  return options;
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,41 @@
+// What a server is told, checked and typed.
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+#include "base/settings.h"
+#include "net/address.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace millrace::server {
+
+struct Options {
+  std::string data;
+  net::Address kafka;
+  std::optional<net::Address> kafka_advertise;
+  bool insecure = false;
+  log::Level log_level = log::Level::kNormal;
+  log::Format log_format = log::Format::kText;
+  size_t shards = 0;  // 0: one a core
+  size_t max_connections = 4096;
+  std::chrono::milliseconds drain{10'000};
+  uint64_t memory_bytes = 0;  // 0: see budgets.h
+  uint64_t journal_file_bytes = 0;
+  uint64_t journal_max_bytes = 0;  // 0: see budgets.h
+  std::chrono::milliseconds retention_check{30'000};
+  int32_t default_partitions = 4;
+  bool auto_create_topics = true;
+};
+
+/// Every setting of `millrace serve`, in the order of its help.
+const SettingSchema& settings_schema();
+
+/// Errors: kInvalid (no data directory, an address that is none, a bind that needs --insecure, a
+/// wildcard bind without an advertised address).
+Result<Options> options_from(const Settings& settings);
+
+}  // namespace millrace::server

@@ -1,0 +1,65 @@
+#include "io/simulated_disk.h"
+#include "server/budgets.h"
+#include "server/options.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::server {
+namespace {
+
+using testing::HasSubstr;
+
+Result<Options> options_of(std::map<std::string, std::string> flags) {
+  MILLRACE_TRY(const Settings settings,
+               Settings::load(settings_schema(), {std::move(flags), {}, ""}));
+  return options_from(settings);
+}
+
+TEST(ServerOptions, DefaultsAreTheDocumentedOnes) {
+  const auto options = options_of({{"data", "/d"}});
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->kafka.to_string(), "127.0.0.1:9092");
+  EXPECT_EQ(options->default_partitions, 4);
+  EXPECT_EQ(options->journal_file_bytes, 256U << 20);
+  EXPECT_EQ(options->drain, std::chrono::seconds(10));
+}
+
+TEST(ServerOptions, RefusesWhatCannotBeServed) {
+  EXPECT_THAT(options_of({}).error().message, HasSubstr("--data DIR"));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"kafka", "nonsense"}}).error().message,
+              HasSubstr("kafka: "));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"kafka", "192.0.2.1:9092"}}).error().message,
+              HasSubstr("--insecure"));
+  EXPECT_THAT(
+      options_of({{"data", "/d"}, {"kafka", "0.0.0.0:9092"}, {"insecure", "true"}}).error().message,
+      HasSubstr("--kafka-advertise"));
+  EXPECT_TRUE(options_of({{"data", "/d"}, {"kafka", "192.0.2.1:9092"}, {"insecure", "true"}}).ok());
+}
+
+TEST(Budgets, FilesFitEightTimesIntoTheBudget) {
+  io::SimulatedDisk disk(1);
+  ASSERT_TRUE(disk.make_directories("/d/journal").ok());
+  Options options;
+  options.data = "/d";
+  options.journal_file_bytes = 256 << 20;
+  options.journal_max_bytes = 64 << 20;
+  EXPECT_EQ(journal_limits(disk, options)->file_bytes, 8U << 20);
+  options.journal_max_bytes = 8 << 20;
+  EXPECT_EQ(journal_limits(disk, options)->file_bytes, 1U << 20);
+  options.journal_max_bytes = (8 << 20) - 1;
+  EXPECT_EQ(journal_limits(disk, options).error().code, Code::kInvalid);
+  options.journal_max_bytes = 0;
+  EXPECT_EQ(journal_limits(disk, options)->max_bytes, uint64_t{50} << 30);  // the disk has 1 TiB
+}
+
+TEST(Budgets, SharesAddUpToLessThanTheWhole) {
+  const Budgets budgets = budgets_for(1000);
+  EXPECT_EQ(budgets.request_buffers, 200U);
+  EXPECT_EQ(budgets.tail_cache, 100U);
+  EXPECT_GT(budgets_for(0).total, 0U);
+}
+
+}  // namespace
+}  // namespace millrace::server
