@@ -1,0 +1,66 @@
+import pytest
+
+from . import server as servers
+from .wire import Connection
+
+@pytest.fixture(scope="session", autouse=True)
+def _binary():
+    path = servers.binary()
+    assert path.exists(), f"{path} is not built: make test builds it, or name another one in MILLRACE_BIN"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            one = [value] if isinstance(value, servers.Server) else []
+            for server in getattr(value, "made", one):
+                report.sections.append((f"server on {server.data}", server.report()))
+    return report
+
+
+def make_fixture(scope):
+    @pytest.fixture(scope=scope)
+    def fixture(tmp_path_factory):
+        made = []
+
+        def make(*arguments, data=None, **settings):
+            made.append(servers.Server(data or tmp_path_factory.mktemp("data"), *arguments, **settings))
+            return made[-1]
+
+        make.made = made
+        yield make
+        for server in made:
+            server.close()
+
+    return fixture
+
+
+new_server = make_fixture("function")
+new_shared_server = make_fixture("module")
+
+
+@pytest.fixture
+def server(new_server):
+    """A server of this test's own."""
+    return new_server().start()
+
+
+@pytest.fixture(scope="module")
+def shared(new_shared_server):
+    """One server for all tests of a module that leave it as it was."""
+    return new_shared_server().start()
+
+
+@pytest.fixture
+def wire(shared):
+    """A raw connection to the shared server."""
+    with Connection(shared.port) as connection:
+        yield connection
+
+
+@pytest.fixture
+def topic(request):
+    """A topic name of this test's own."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in request.node.name)[:200]
