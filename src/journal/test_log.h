@@ -1,6 +1,7 @@
 // A journal on a simulated disk, for tests.
 #pragma once
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "bytes/crc32c.h"
 #include "io/simulated_disk.h"
@@ -9,8 +10,6 @@
 #include "journal/open.h"
 #include "journal/reader.h"
 #include "journal/writer.h"
-
-#include <gtest/gtest.h>
 
 #include <map>
 #include <memory>
@@ -101,10 +100,10 @@ class TestLog {
   void flip(const std::string& file_path, uint64_t position) {
     auto file = disk.open(file_path, io::OpenMode::kReadWrite).value();
     std::byte byte{};
-    ASSERT_TRUE(file->read_exactly_at(position, std::span(&byte, 1)).ok());
+    MILLRACE_CHECK(file->read_exactly_at(position, std::span(&byte, 1)).ok(), "read");
     byte ^= std::byte{0x40};
-    ASSERT_TRUE(file->write_at(position, std::span<const std::byte>(&byte, 1)).ok());
-    ASSERT_TRUE(file->sync().ok());
+    MILLRACE_CHECK(file->write_at(position, std::span<const std::byte>(&byte, 1)).ok(), "write");
+    MILLRACE_CHECK(file->sync().ok(), "sync");
   }
 
   /// Every file of the directory with its content, to see that nothing changed.
