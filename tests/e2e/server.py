@@ -1,5 +1,6 @@
 """A server of its own for each test: started on port 0, awaited by its ready line, ended by its pid."""
 
+import json
 import os
 import pathlib
 import queue
@@ -86,6 +87,7 @@ class Process:
             self._lines.put(None)
 
     def await_ready(self, seconds=START_S):
+        """Its line, host, port and milliseconds."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -93,9 +95,12 @@ class Process:
         if line is None:
             status = self.wait()
             raise NotReady(f"ended with status {status} before it was ready; its log:\n{self.text()}")
+        if line.startswith("{"):
+            ready = json.loads(line)
+            return line, *ready["kafka"].rsplit(":", 1), ready["ms"]
         match = READY.match(line)
         assert match, f"not a ready line: {line!r}"
-        return match
+        return line, match[3], match[4], match[2]
 
     def is_running(self):
         return self.popen.poll() is None
@@ -151,9 +156,8 @@ class Server:
         return self.process
 
     def await_ready(self, seconds=START_S):
-        match = self.process.await_ready(seconds)
-        self.host, self.port = match[3], int(match[4])
-        self.ready_ms, self.ready_line = int(match[2]), match[0]
+        self.ready_line, self.host, port, ready_ms = self.process.await_ready(seconds)
+        self.port, self.ready_ms = int(port), int(ready_ms)
         return self
 
     def start(self, *more, preexec=None):
