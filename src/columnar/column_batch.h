@@ -72,6 +72,15 @@ struct ColumnBatch {
   size_t size_bytes() const;
 };
 
+/// What a write request says about one measurement.
+struct MeasurementBatch {
+  std::string measurement;  // 1 to kMostNameBytes bytes of UTF-8
+  ColumnBatch batch;
+};
+
+/// The name of the column that is the rows' time.
+inline constexpr std::string_view kTimeName = "time";
+
 /// Goes over the values; cheap for types of which nothing can be said.
 ValueFacts facts_of(const Column& column);
 

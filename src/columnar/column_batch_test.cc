@@ -47,6 +47,12 @@ std::string shown(const std::vector<Value>& values) {
   return shown(built(values), values.size());
 }
 
+std::string joined(std::string text, std::string_view second, std::string_view third) {
+  text += second;
+  text += third;
+  return text;
+}
+
 TEST(ColumnBuilder, KeepsEachTypeAndItsNulls) {
   const Value null;
   EXPECT_EQ(shown({null, null}), "null null null");
@@ -194,11 +200,11 @@ TEST(Utf8, KnowsTheWrongOnesAndWhereTheyBegin) {
     for (const size_t after : {0U, 1U, 16U, 40U}) {
       const std::string back(after, 'b');
       for (const std::string text : valid) {
-        EXPECT_EQ(find_invalid_utf8(front + text + back), std::nullopt) << text;
+        EXPECT_EQ(find_invalid_utf8(joined(front, text, back)), std::nullopt) << text;
       }
       for (const std::string text : wrong) {
-        EXPECT_EQ(find_invalid_utf8(front + text + back), before) << before << " " << after;
-        EXPECT_FALSE(is_ascii(front + text + back));
+        EXPECT_EQ(find_invalid_utf8(joined(front, text, back)), before) << before << " " << after;
+        EXPECT_FALSE(is_ascii(joined(front, text, back)));
       }
       EXPECT_TRUE(is_ascii(front + back));
     }

@@ -61,12 +61,13 @@ void ColumnBuilder::grow(size_t rows) {
   }
 }
 
-char* ColumnBuilder::string_room(size_t bytes) {
+std::span<char> ColumnBuilder::string_room(size_t bytes) {
   if (bytes > values_.capacity() - string_bytes_) {
     const size_t larger = std::max(values_.capacity() * 2, string_bytes_ + bytes);
     values_ = moved(std::move(values_), string_bytes_, larger);
   }
-  return reinterpret_cast<char*>(values_.data()) + string_bytes_;
+  return {reinterpret_cast<char*>(values_.data()) + string_bytes_,
+          values_.capacity() - string_bytes_};
 }
 
 void ColumnBuilder::note_validity(size_t count, bool is_valid) {
@@ -150,7 +151,7 @@ void ColumnBuilder::push(const Value& value) {
   }
   if (type_ == ColumnType::kString) {
     const size_t size = value.text.size();
-    std::ranges::copy(value.text, string_room(size));
+    std::ranges::copy(value.text, string_room(size).begin());
     *next_end() = static_cast<int32_t>(string_bytes_ + size);
     advance(1, size);
     return;
@@ -205,6 +206,9 @@ Column ColumnBuilder::finish(std::string name, bool is_tag) && {
   Column column{
       .name = std::move(name), .type = type_, .is_tag = is_tag, .null_count = null_count_};
   if (type_ == ColumnType::kString) {
+    if (string_bytes_ < values_.capacity() / 2) {  // the room was a guess
+      values_ = moved(std::move(values_), string_bytes_, string_bytes_);
+    }
     column.values = std::move(values_).freeze(string_bytes_);
     column.offsets = std::move(ends_).freeze((rows_ + 1) * sizeof(int32_t));
   } else if (type_ != ColumnType::kNull) {

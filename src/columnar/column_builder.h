@@ -61,16 +61,16 @@ class ColumnBuilder {
   /// Rows that fit without growing.
   size_t room() const { return capacity_ - rows_; }
 
-  /// Behind the last row of a column with 8 bytes a value.
-  std::byte* next_slot() { return values_.data() + (rows_ * sizeof(int64_t)); }
+  /// Behind the last value; not for strings.
+  std::byte* next_slot() { return values_.data() + (rows_ * width_of(type_)); }
 
   /// Behind the last row of a column of strings: where the end of its string goes.
   int32_t* next_end() { return reinterpret_cast<int32_t*>(ends_.data()) + rows_ + 1; }
 
   size_t string_bytes() const { return string_bytes_; }
 
-  /// Where the next string goes, with room for `bytes`. Moves the strings before it.
-  char* string_room(size_t bytes);
+  /// Where the next string goes: at least `bytes`, or all that is there. May move earlier strings.
+  std::span<char> string_room(size_t bytes);
   /// `count` rows were written, and these bytes of strings.
   void advance(size_t count, size_t string_bytes = 0);
 

@@ -23,6 +23,7 @@ Column column_of(std::string name, const std::vector<Value>& values) {
 
 Column time_of(const std::vector<int64_t>& times, ColumnType type = ColumnType::kTimeUs) {
   std::vector<Value> values;
+  values.reserve(times.size());
   for (const int64_t time : times) {
     values.push_back(Value::of_i64(time));
   }
@@ -166,6 +167,7 @@ TEST(Schema, RefusesNamesTwiceEmptyOrTooLongAndTooManyColumns) {
   EXPECT_FALSE(Schema::make({named(std::string(kMostNameBytes + 1, 'x'))}).ok());
   EXPECT_FALSE(Schema::make({{.name = "a", .type = ColumnType::kI64, .is_tag = true}}).ok());
   std::vector<SchemaColumn> many;
+  many.reserve(kMostColumns);
   for (size_t i = 0; i < kMostColumns; ++i) {
     many.push_back(named(fmt::format("c{}", i)));
   }

@@ -1,0 +1,82 @@
+#include "columnar/time_column.h"
+
+#include <algorithm>
+
+namespace millrace::columnar {
+namespace {
+
+constexpr uint64_t kSecondsBelow = 10'000'000'000;
+constexpr uint64_t kMillisecondsBelow = 10'000'000'000'000;
+constexpr uint64_t kMicrosecondsBelow = 10'000'000'000'000'000;
+
+uint64_t magnitude(int64_t value) {
+  return value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+}
+
+bool is_nanoseconds(int64_t value) {
+  return magnitude(value) >= kMicrosecondsBelow;
+}
+
+/// Of a value whose magnitude says it is not nanoseconds; at most 1e16 either side.
+int64_t to_microseconds(int64_t value) {
+  const uint64_t size = magnitude(value);
+  return size < kSecondsBelow        ? value * 1'000'000
+         : size < kMillisecondsBelow ? value * 1000
+                                     : value;
+}
+
+TimeUnit unify_to_nanoseconds(std::span<int64_t> values) {
+  for (size_t row = 0; row < values.size(); ++row) {
+    int64_t& value = values[row];
+    if (!is_nanoseconds(value) && __builtin_mul_overflow(to_microseconds(value), 1000, &value)) {
+      return {.type = ColumnType::kTimeNs, .row_outside = row};
+    }
+  }
+  return {.type = ColumnType::kTimeNs};
+}
+
+}  // namespace
+
+TimeUnit unify_by_magnitude(std::span<int64_t> values) {
+  // What nearly every batch is: microseconds after 1970-04-26 throughout.
+  const bool is_all_microseconds = std::ranges::all_of(values, [](int64_t value) {
+    return static_cast<uint64_t>(value) - kMillisecondsBelow <
+           kMicrosecondsBelow - kMillisecondsBelow;
+  });
+  if (is_all_microseconds) {
+    return {};
+  }
+  const bool needs_nanoseconds = std::ranges::any_of(
+      values, [](int64_t value) { return is_nanoseconds(value) && value % 1000 != 0; });
+  if (needs_nanoseconds) {
+    return unify_to_nanoseconds(values);
+  }
+  for (int64_t& value : values) {
+    value = is_nanoseconds(value) ? value / 1000 : to_microseconds(value);
+  }
+  return {};
+}
+
+ColumnType narrow_nanoseconds(std::span<int64_t> values) {
+  if (std::ranges::any_of(values, [](int64_t value) { return value % 1000 != 0; })) {
+    return ColumnType::kTimeNs;
+  }
+  for (int64_t& value : values) {
+    value /= 1000;
+  }
+  return ColumnType::kTimeUs;
+}
+
+Column time_column(bytes::MutableBuffer values, size_t rows, ColumnType type) {
+  return {.name = std::string(kTimeName),
+          .type = type,
+          .values = std::move(values).freeze(rows * sizeof(int64_t))};
+}
+
+Column arrival_column(ArrivalTime arrival, size_t rows) {
+  bytes::MutableBuffer values = bytes::MutableBuffer::of_size(rows * sizeof(int64_t));
+  std::fill_n(reinterpret_cast<int64_t*>(values.data()), rows, arrival.time_since_epoch().count());
+  return time_column(std::move(values), rows, ColumnType::kTimeUs);
+}
+
+}  // namespace millrace::columnar
