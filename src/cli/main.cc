@@ -25,11 +25,9 @@ void add_server_flag(CLI::App& verb, std::string& servers) {
       ->capture_default_str();
 }
 
-}  // namespace millrace::cli
+namespace {
 
-int main(int argc, char** argv) {
-  using namespace millrace::cli;  // NOLINT(google-build-using-namespace): main is the command line
-  std::signal(SIGPIPE, SIG_IGN);
+int run(int argc, char** argv) {
   CLI::App app{
       "Millrace: event streams in by the Kafka protocol, one durable log, read back at once."};
   app.require_subcommand(1);
@@ -54,4 +52,17 @@ int main(int argc, char** argv) {
     return kWrongUsage;
   }
   return exit_code;
+}
+
+}  // namespace
+}  // namespace millrace::cli
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return millrace::cli::run(argc, argv);
+  } catch (const std::exception& error) {  // out of CLI11 or nlohmann: a fault of ours
+    std::fprintf(stderr, "millrace: internal error: %s\n", error.what());
+    return millrace::cli::kFailed;
+  }
 }

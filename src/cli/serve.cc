@@ -30,6 +30,7 @@ class Signals {
 
   ~Signals() {
     ended_ = true;
+    // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it is blocked, and ends a sigwait.
     pthread_kill(thread_.native_handle(), SIGTERM);
     thread_.join();
   }

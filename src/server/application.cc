@@ -56,8 +56,8 @@ struct Application::Parts {
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
   std::chrono::milliseconds started_in{0};
   std::optional<io::LockFile> lock;
-  std::optional<MemoryBudget> buffer_budget;
-  std::optional<bytes::BufferPool> buffers;
+  std::unique_ptr<MemoryBudget> buffer_budget;
+  std::unique_ptr<bytes::BufferPool> buffers;
   std::unique_ptr<runtime::BlockingPool> readers;
   std::unique_ptr<runtime::ShardSet> shards;
   std::unique_ptr<journal::JournalLog> log;
@@ -77,8 +77,9 @@ Status Application::Parts::open_directory() {
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(options.data));
   MILLRACE_TRY(lock, io::LockFile::acquire(options.data + "/lock"));
   const Budgets budgets = budgets_for(options.memory_bytes);
-  buffer_budget.emplace("request buffers", budgets.request_buffers + budgets.tail_cache);
-  buffers.emplace(*buffer_budget, kMaxIdleBuffers);
+  buffer_budget = std::make_unique<MemoryBudget>("request buffers",
+                                                 budgets.request_buffers + budgets.tail_cache);
+  buffers = std::make_unique<bytes::BufferPool>(*buffer_budget, kMaxIdleBuffers);
   const size_t count =
       options.shards != 0 ? options.shards : std::max(1U, std::thread::hardware_concurrency());
   MILLRACE_TRY(readers, runtime::BlockingPool::start({.name = "read", .threads = kReaderThreads}));
@@ -127,6 +128,7 @@ Status Application::Parts::listen() {
 
 Application::Application(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): a stop that throws must end the process.
 Application::~Application() {
   static_cast<void>(stop());
 }
