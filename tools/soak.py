@@ -41,7 +41,7 @@ CAMPAIGNS = [
         command="build/release/bin/journal_model_test --schedules {n} --seed {seed} --json {json}",
         schedules=50_000,
         short=2_000,
-        plants=("journal", "catalog", "directory"),
+        plants=("journal", "directory"),
     ),
 ]
 
