@@ -27,7 +27,7 @@ def test_a_campaign_is_followed_by_its_plants_in_short_form():
     ]
 
 
-def test_the_model_test_runs_50000_schedules_and_three_plants():
+def test_the_model_test_runs_50000_schedules_and_its_plants():
     names = {part.name: part for part in soak.parts(soak.CAMPAIGNS, 1)}
     assert names["journal_model"].schedules == 50_000
     assert {n for n in names if "plant" in n} == {f"journal_model.plant.{p}" for p in ("journal", "directory")}

@@ -9,6 +9,8 @@ namespace {
 using Answer = ProduceResponse::Topic::Partition;
 
 constexpr size_t kMaxContent = size_t{128} << 20;  // of one batch, decompressed
+constexpr size_t kLeastShared = size_t{16}
+                                << 10;  // below it a copy costs less than what a slab wastes
 
 void refuse(Answer& answer, ErrorCode code, std::string message) {
   answer.error_code = code;
@@ -20,6 +22,13 @@ struct Accepted {
   std::vector<broker::PartitionAppend> batches;
   std::vector<Answer*> answers;
 };
+
+/// The batch without the frame around it where that would hold much more memory than the batch: the
+/// tail cache keeps batches for a long time, and counts their own bytes.
+bytes::Buffer keep(const bytes::Buffer& frame, std::span<const std::byte> batch) {
+  const bool is_most_of_it = batch.size() >= kLeastShared && batch.size() >= frame.size() / 2;
+  return is_most_of_it ? frame.slice(batch) : bytes::Buffer::copy_of(batch);
+}
 
 Status check_batch(const record::BatchView& batch, const broker::TopicSettings& settings) {
   if (batch.bytes.size() > static_cast<size_t>(settings.max_message_bytes)) {
@@ -57,7 +66,7 @@ void check_partition(const broker::Topic& topic, const ProduceRequest::Topic::Pa
     return refuse(answer, is_large ? ErrorCode::kMessageTooLarge : ErrorCode::kInvalidRecord,
                   checked.error().message);
   }
-  accepted.batches.push_back({partition, call.frame.slice(batch->bytes), record::whole_crc(*batch),
+  accepted.batches.push_back({partition, keep(call.frame, batch->bytes), record::whole_crc(*batch),
                               static_cast<uint32_t>(batch->header.record_count),
                               batch->header.max_timestamp.time_since_epoch().count()});
   accepted.answers.push_back(&answer);
