@@ -34,6 +34,7 @@ def run(*arguments, timeout=30, stdin=None, **settings):
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         text=True,
+        errors="backslashreplace",
         check=False,
         timeout=timeout,
         env=environment(**settings),

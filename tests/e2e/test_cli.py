@@ -55,13 +55,19 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(cli, arguments):
     assert (result.returncode, result.stdout, bool(result.stderr)) == (2, "", True)
 
 
-@pytest.mark.parametrize("arguments", [
-    ["topic", "list"], ["topic", "create", "t"], ["topic", "describe", "t"], ["topic", "delete", "t"], ["consume", "t"],
-], ids=" ".join)  # fmt: skip
-def test_no_server_is_status_3_and_says_what_to_do(arguments):
-    result = run(*arguments, "--kafka", "127.0.0.1:1", timeout=60)
-    assert (result.returncode, result.stdout) == (3, "")
-    assert "127.0.0.1:1" in result.stderr and "millrace serve" in result.stderr
+def test_no_server_is_status_3_and_says_what_to_do():
+    verbs = ["topic list", "topic create t", "topic describe t", "topic delete t", "consume t"]
+    running = [
+        subprocess.Popen(
+            [binary(), *verb.split(), "--kafka", "127.0.0.1:1"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        )
+        for verb in verbs
+    ]  # fmt: skip
+    for verb, child in zip(verbs, running, strict=True):
+        out, told = child.communicate(timeout=60)
+        assert (child.returncode, out) == (3, ""), verb
+        assert "127.0.0.1:1" in told and "millrace serve" in told, verb
 
 
 def test_version():
@@ -180,7 +186,7 @@ def test_interrupting_consume_ends_it(cli, shared):
 def test_dump_prints_runs_and_frames_and_changes_nothing(cli, new_server):
     server = new_server().start()
     run("topic", "create", "t", "-p", 1, "--kafka", server.address)
-    run("produce", "t", "-z", "zstd", "--kafka", server.address, stdin="a\nb\nc\n")
+    run("produce", "t", "-z", "zstd", "--kafka", server.address, stdin="a line that repeats itself, \n" * 1000)
     assert server.terminate() == 0
     before = journal.checksums(server.data)
     dumped = lines(run("dump", server.data, "--json").stdout)
@@ -192,6 +198,6 @@ def test_dump_prints_runs_and_frames_and_changes_nothing(cli, new_server):
     assert [line["run"] for line in runs] == [run.run for run in journal.runs(server.data)]
     assert runs[0]["checkpoint"] and not runs[-1]["checkpoint"]
     batches = [line for line in dumped if line["type"] == "batch"]
-    assert sum(batch["records"] for batch in batches) == 3
-    assert {batch["codec"] for batch in batches} == {"zstd"}
+    assert sum(batch["records"] for batch in batches) == 1000
+    assert "zstd" in {batch["codec"] for batch in batches}  # librdkafka leaves the smallest as they are
     assert [line["operation"] for line in dumped if line.get("kind") == "topic"] == ["put"]

@@ -30,6 +30,14 @@ def fill(server, topic, count, size=1000, partition=0):
     return values
 
 
+def accepts(server):
+    try:
+        Connection(server.port).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def values_of(server, topic, partition=0):
     with Connection(server.port) as connection:
         return [value for _, value in connection.fetch_all(topic, partition=partition)]
@@ -80,7 +88,6 @@ def test_a_second_server_on_the_directory_is_refused(server, new_server):
     (["--journal-file-byte", "1MiB"], ["journal-file-byte"]),
     (["--kafka", "nowhere"], ["kafka", "nowhere", "HOST:PORT"]),
     (["--kafka", "127.0.0.1:70000"], ["kafka", "70000"]),
-    (["--config", "/no/such.toml"], ["/no/such.toml"]),
     (["surplus"], ["surplus"]),
 ], ids=str)  # fmt: skip
 def test_a_bad_flag_is_refused_with_name_and_range(new_server, arguments, parts):
@@ -119,6 +126,11 @@ def test_a_bad_key_of_the_file_is_refused_with_name_and_range(new_server, tmp_pa
     status, text = new_server().refused("--config", config)
     assert status == 2
     assert [part for part in [str(config), *parts] if part not in text] == [], text
+
+
+def test_a_settings_file_that_is_not_there_is_refused_by_name(new_server):
+    status, text = new_server().refused("--config", "/no/such.toml")
+    assert (status, "/no/such.toml" in text) == (1, True)
 
 
 def test_flags_beat_variables_beat_the_file(new_server, tmp_path):
@@ -248,8 +260,10 @@ def test_a_second_signal_ends_it_at_once(new_server):
         with Connection(server.port) as other:
             other.api_versions()
         server.signal()
-        if server.process.is_running():
-            server.signal()
+        # Two signals of one kind that are both pending are one: the first must have been taken.
+        wait_for("the port to be closed", lambda: not accepts(server))
+        assert server.process.is_running(), "it should wait for the fetch"
+        server.signal()
         begun = time.monotonic()
         server.process.wait(10)
         assert time.monotonic() - begun < 5

@@ -262,11 +262,12 @@ def test_one_bad_partition_does_not_take_the_other_along(wire):
     {"producer": (7, 0, 0)},
 ], ids=str)  # fmt: skip
 def test_unusual_and_legal_fields_are_kept(wire, stream, fields):
-    answer = wire.produce(stream, batch_of(b"a", b"b", **fields))
+    sent = batch_of(b"a", b"b", **fields)
+    answer = wire.produce(stream, sent)
     assert answer.error == w.NONE
     ((base, _, count, whole),) = wire.fetch(stream, answer.base_offset).batches()
     assert (base, count) == (answer.base_offset, 2)
-    assert whole[16:] == batch_of(b"a", b"b", **fields)[16:]  # all that is the producer's, byte for byte
+    assert whole[16:] == sent[16:]  # all that is the producer's, byte for byte
 
 
 # --- fetch -----------------------------------------------------------------------------------------

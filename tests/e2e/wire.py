@@ -54,7 +54,9 @@ def varint(value):
 
 
 def text(value):
-    return struct.pack(">h", -1) if value is None else struct.pack(">h", len(value)) + value.encode()
+    if value is None:
+        return struct.pack(">h", -1)
+    return struct.pack(">h", len(value.encode())) + value.encode()
 
 
 def array(items):
@@ -82,7 +84,7 @@ class Batch:
     crc: int | None = None
     attributes: int = 0
     last_offset_delta: int | None = None
-    timestamp: int = 1_700_000_000_000
+    timestamp: int = dataclasses.field(default_factory=lambda: time.time_ns() // 1_000_000)
     max_timestamp: int | None = None
     producer: tuple = (-1, -1, -1)  # id, epoch, first sequence
     count: int | None = None
