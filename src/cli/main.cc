@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_produce(app, exit_code);
   add_consume(app, exit_code);
   add_dump(app, exit_code);
+  add_bench(app, exit_code);
   add_version(app, exit_code);
   try {
     app.parse(argc, argv);

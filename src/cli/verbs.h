@@ -35,6 +35,7 @@ void add_serve(CLI::App& app, int& exit_code);
 void add_topic(CLI::App& app, int& exit_code);
 void add_produce(CLI::App& app, int& exit_code);
 void add_consume(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 

@@ -13,12 +13,17 @@ struct Deliveries {
   uint64_t delivered = 0;
   uint64_t failed = 0;
   std::optional<Error> first_error;
+  bool keep_latencies = false;
+  std::vector<int64_t> latencies_us;
 };
 
 void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto& deliveries = *static_cast<Deliveries*>(opaque);
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     ++deliveries.delivered;
+    if (deliveries.keep_latencies) {
+      deliveries.latencies_us.push_back(rd_kafka_message_latency(message));
+    }
     return;
   }
   ++deliveries.failed;
@@ -46,6 +51,7 @@ Producer::~Producer() = default;
 Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->topic = options.topic;
+  impl->deliveries.keep_latencies = options.keep_latencies;
   std::array<char, 512> reason{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set_log_cb(conf, nullptr);
@@ -118,10 +124,18 @@ Status Producer::send(const ProducedRecord& record) {
   }
 }
 
+void Producer::serve(std::chrono::milliseconds wait) {
+  rd_kafka_poll(impl_->handle.get(), static_cast<int>(wait.count()));
+}
+
 Status Producer::flush(std::chrono::milliseconds timeout) {
   const auto code = rd_kafka_flush(impl_->handle.get(), static_cast<int>(timeout.count()));
   MILLRACE_TRY_STATUS(impl_->first_error());
   return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : error_of(code, "flush");
+}
+
+std::vector<int64_t> Producer::take_latencies_us() {
+  return std::exchange(impl_->deliveries.latencies_us, {});
 }
 
 uint64_t Producer::delivered() const {

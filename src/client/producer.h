@@ -22,6 +22,7 @@ struct ProducerOptions {
   std::chrono::milliseconds linger{5};
   std::chrono::milliseconds delivery_timeout{30'000};
   size_t batch_bytes = 1'000'000;
+  bool keep_latencies = false;  // for take_latencies_us()
 };
 
 struct ProducedRecord {
@@ -42,8 +43,13 @@ class Producer {
   /// Copies the record into the queue; waits while that is full. Errors: those of an earlier
   /// record's delivery, kInvalid (too large).
   Status send(const ProducedRecord& record);
+  /// Takes answers for up to `wait`, or until one came: between sends that are far apart.
+  void serve(std::chrono::milliseconds wait);
   /// Waits until every record was answered. Errors: the first delivery that failed; kTimeout.
   Status flush(std::chrono::milliseconds timeout);
+
+  /// Microseconds from send() to the answer of each record delivered since the last call.
+  std::vector<int64_t> take_latencies_us();
 
   uint64_t delivered() const;
   uint64_t failed() const;

@@ -1,0 +1,162 @@
+#include "cli/bench.h"
+
+#include "cli/verbs.h"
+
+#include <nlohmann/json.hpp>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+namespace millrace::cli {
+namespace {
+
+double percentile_ms(const std::vector<int64_t>& sorted, double share) {
+  if (sorted.empty()) {
+    return 0;
+  }
+  const auto at = static_cast<size_t>(share * static_cast<double>(sorted.size() - 1));
+  return static_cast<double>(sorted[at]) / 1000;
+}
+
+void print_table(const BenchReport& report, double mb_per_second, double client_share) {
+  std::printf("%-8s %llu records, %.1f MB in %.2f s\n", report.verb.c_str(),
+              static_cast<unsigned long long>(report.records), report.megabytes, report.seconds);
+  std::printf("rate     %.0f records/s, %.1f MB/s\n",
+              static_cast<double>(report.records) / report.seconds, mb_per_second);
+  if (!report.latencies_us.empty()) {
+    const auto& sorted = report.latencies_us;
+    std::printf("latency  p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, max %.2f ms\n",
+                percentile_ms(sorted, 0.5), percentile_ms(sorted, 0.99),
+                percentile_ms(sorted, 0.999), percentile_ms(sorted, 1));
+  }
+  std::printf("client   %.2f CPU-s%s\n", report.client_cpu_seconds,
+              client_share > 0.9 ? ": the generator is the limit" : "");
+  if (report.server_cpu_seconds >= 0) {
+    std::printf("server   %.2f CPU-s (%.2f per GB), %.0f MB resident\n", report.server_cpu_seconds,
+                report.server_cpu_seconds / report.megabytes * 1000,
+                static_cast<double>(report.server_rss_bytes) / 1e6);
+  }
+}
+
+CLI::App* add(CLI::App& bench, const char* name, const char* help,
+              const std::shared_ptr<BenchArguments>& arguments,
+              Result<BenchReport> (*run)(const BenchArguments&), int& exit_code) {
+  CLI::App* verb = bench.add_subcommand(name, help);
+  add_server_flag(*verb, arguments->servers);
+  verb->add_option("-t,--topic", arguments->topic, "topic")->capture_default_str();
+  verb->add_option("-c,--connections", arguments->connections, "clients, a thread each")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  verb->add_option("--server-pid", arguments->server_pid,
+                   "process whose CPU and memory are reported");
+  verb->add_flag("--json", arguments->as_json, "for machines");
+  verb->callback([arguments, run, &exit_code] {
+    const double server_before = cpu_seconds_of(arguments->server_pid);
+    auto report = run(*arguments);
+    if (!report.ok()) {
+      exit_code = cli::report(report.error());
+      return;
+    }
+    if (arguments->server_pid != 0 && server_before >= 0) {
+      report->server_cpu_seconds = cpu_seconds_of(arguments->server_pid) - server_before;
+      report->server_rss_bytes = rss_bytes_of(arguments->server_pid);
+    }
+    print(*arguments, *std::move(report));
+    exit_code = kOk;
+  });
+  return verb;
+}
+
+}  // namespace
+
+double own_cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double cpu_seconds_of(int pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(in, line)) {
+    return -1;
+  }
+  std::istringstream rest(
+      line.substr(line.rfind(')') + 2));  // after the name, which may hold blanks
+  std::string field;
+  for (int skipped = 0; skipped < 11; ++skipped) {
+    rest >> field;
+  }
+  double user = 0;
+  double system = 0;
+  rest >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+uint64_t rss_bytes_of(int pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/statm");
+  uint64_t total = 0;
+  uint64_t resident = 0;
+  in >> total >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
+}
+
+void print(const BenchArguments& arguments, BenchReport report) {
+  std::sort(report.latencies_us.begin(), report.latencies_us.end());
+  const double mb_per_second = report.megabytes / report.seconds;
+  const double cores = std::min<double>(arguments.connections, std::thread::hardware_concurrency());
+  const double client_share = report.client_cpu_seconds / report.seconds / cores;
+  if (!arguments.as_json) {
+    return print_table(report, mb_per_second, client_share);
+  }
+  const auto& sorted = report.latencies_us;
+  const nlohmann::json out{{"verb", report.verb},
+                           {"records", report.records},
+                           {"seconds", report.seconds},
+                           {"megabytes_per_second", mb_per_second},
+                           {"p50_ms", percentile_ms(sorted, 0.5)},
+                           {"p99_ms", percentile_ms(sorted, 0.99)},
+                           {"p999_ms", percentile_ms(sorted, 0.999)},
+                           {"max_ms", percentile_ms(sorted, 1)},
+                           {"client_cpu_seconds", report.client_cpu_seconds},
+                           {"server_cpu_seconds", report.server_cpu_seconds},
+                           {"server_rss_bytes", report.server_rss_bytes}};
+  std::printf("%s\n", out.dump().c_str());
+}
+
+void add_bench(CLI::App& app, int& exit_code) {
+  CLI::App* bench = app.add_subcommand("bench", "put load on a server and measure it");
+  bench->require_subcommand(1);
+  const auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* produce = add(*bench, "produce", "send records", arguments, bench_produce, exit_code);
+  produce->add_option("-n,--records", arguments->records, "how many in all")->capture_default_str();
+  produce->add_option("-s,--size", arguments->size, "bytes of each value")->capture_default_str();
+  produce->add_option("-p,--partitions", arguments->partitions, "of the topic, if it is made now")
+      ->capture_default_str();
+  produce->add_option("-r,--rate", arguments->rate,
+                      "records a second, sent on time whatever the answers (open loop)");
+  produce->add_option("--acks", arguments->acks, "-1, 0 or 1")->capture_default_str();
+  produce->add_option("--linger-ms", arguments->linger_ms, "how long a batch waits for more")
+      ->capture_default_str();
+  produce->add_option("-z,--compression", arguments->compression, "none, gzip, snappy, lz4 or zstd")
+      ->capture_default_str();
+  add(*bench, "consume", "read a topic from its start to its end", arguments, bench_consume,
+      exit_code);
+  bench->footer(
+      fmt::format("Examples:\n  millrace bench produce -n 1000000 -s 1024\n"
+                  "  millrace bench produce -r 5000 -n 100000 --server-pid PID --json\n"
+                  "  millrace bench consume\n\n{}",
+                  kExitCodes));
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,51 @@
+// Load for any server of the Kafka protocol, and what came of it.
+#pragma once
+
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace millrace::cli {
+
+struct BenchArguments {
+  std::string servers;
+  std::string topic = "bench";
+  int partitions = 4;
+  uint64_t records = 500'000;  // in all
+  size_t size = 1024;          // bytes of value
+  int connections = 1;         // clients, one thread each
+  double rate = 0;             // records a second in all, open loop; 0: as fast as it goes
+  int acks = -1;
+  int linger_ms = 5;
+  std::string compression = "none";
+  int server_pid = 0;  // for its CPU and memory; 0: not asked
+  bool as_json = false;
+};
+
+/// One run's figures. MB are 10^6 bytes of value.
+struct BenchReport {
+  std::string verb;
+  uint64_t records = 0;
+  double seconds = 0;
+  double megabytes = 0;
+  std::vector<int64_t> latencies_us;  // sorted by print
+  double client_cpu_seconds = 0;
+  double server_cpu_seconds = -1;  // -1: not asked
+  uint64_t server_rss_bytes = 0;
+};
+
+/// User and system time of this process so far.
+double own_cpu_seconds();
+/// The same of process `pid` from /proc; -1 when there is none.
+double cpu_seconds_of(int pid);
+uint64_t rss_bytes_of(int pid);
+
+/// A table for people, or one JSON object.
+void print(const BenchArguments& arguments, BenchReport report);
+
+Result<BenchReport> bench_produce(const BenchArguments& arguments);
+Result<BenchReport> bench_consume(const BenchArguments& arguments);
+
+}  // namespace millrace::cli

@@ -1,0 +1,68 @@
+#include "cli/bench.h"
+#include "client/admin.h"
+#include "client/consumer.h"
+
+#include <chrono>
+#include <thread>
+
+namespace millrace::cli {
+namespace {
+
+constexpr auto kTimeout = std::chrono::seconds(10);
+
+struct Share {
+  Status status;
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+};
+
+Status read_all(const BenchArguments& arguments, const std::vector<int32_t>& partitions,
+                Share& share) {
+  MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
+                                                           partitions, {}, kTimeout));
+  while (!consumer->is_at_end()) {
+    MILLRACE_TRY([[maybe_unused]] const bool came,
+                 consumer->poll(kTimeout, [&](const client::ConsumedRecord& record) {
+                   ++share.records;
+                   share.bytes += record.value.value_or("").size();
+                 }));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<BenchReport> bench_consume(const BenchArguments& arguments) {
+  MILLRACE_TRY(const auto admin, client::Admin::connect(arguments.servers, kTimeout));
+  MILLRACE_TRY(const auto topic, admin->describe_topic(arguments.topic));
+  const size_t clients =
+      std::min(static_cast<size_t>(arguments.connections), topic.partitions.size());
+  std::vector<std::vector<int32_t>> partitions(clients);
+  for (size_t i = 0; i < topic.partitions.size(); ++i) {
+    partitions[i % clients].push_back(topic.partitions[i].id);
+  }
+  std::vector<Share> shares(clients);
+  std::vector<std::thread> threads;
+  threads.reserve(clients);
+  const double cpu_before = own_cpu_seconds();
+  const auto begun = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < clients; ++i) {
+    threads.emplace_back(
+        [&, i] { shares[i].status = read_all(arguments, partitions[i], shares[i]); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  BenchReport report;
+  report.verb = "consume";
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  report.client_cpu_seconds = own_cpu_seconds() - cpu_before;
+  for (const Share& share : shares) {
+    MILLRACE_TRY_STATUS(share.status);
+    report.records += share.records;
+    report.megabytes += static_cast<double>(share.bytes) / 1e6;
+  }
+  return report;
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,108 @@
+#include "cli/bench.h"
+#include "client/admin.h"
+#include "client/producer.h"
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+namespace millrace::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What one client did.
+struct Share {
+  Status status;
+  uint64_t delivered = 0;
+  std::vector<int64_t> latencies_us;
+};
+
+/// Bytes that no codec makes smaller.
+std::string random_value(size_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::string value(size, '\0');
+  for (char& c : value) {
+    c = static_cast<char>(random());
+  }
+  return value;
+}
+
+Status send_all(client::Producer& producer, const std::string& value, uint64_t records,
+                double rate) {
+  const auto begun = Clock::now();
+  for (uint64_t i = 0; i < records; ++i) {
+    if (rate > 0) {
+      // Open loop: the i-th record is due at its time, whatever became of those before.
+      const auto due = begun + std::chrono::nanoseconds(
+                                   static_cast<int64_t>(1e9 * static_cast<double>(i) / rate));
+      for (auto now = Clock::now(); now < due; now = Clock::now()) {
+        producer.serve(std::chrono::duration_cast<std::chrono::milliseconds>(due - now));
+      }
+    }
+    MILLRACE_TRY_STATUS(producer.send({.partition = {}, .key = {}, .value = value, .headers = {}}));
+  }
+  return producer.flush(std::chrono::minutes(2));
+}
+
+void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed, Share& share) {
+  client::ProducerOptions options;
+  options.servers = arguments.servers;
+  options.topic = arguments.topic;
+  options.compression = arguments.compression;
+  options.acks = arguments.acks;
+  options.linger = std::chrono::milliseconds(arguments.linger_ms);
+  options.keep_latencies = true;
+  auto producer = client::Producer::open(options);
+  if (!producer.ok()) {
+    share.status = producer.error();
+    return;
+  }
+  const std::string value = random_value(arguments.size, seed);
+  share.status = send_all(**producer, value, records, arguments.rate / arguments.connections);
+  share.delivered = (*producer)->delivered();
+  share.latencies_us = (*producer)->take_latencies_us();
+}
+
+Status ensure_topic(const BenchArguments& arguments) {
+  MILLRACE_TRY(const auto admin,
+               client::Admin::connect(arguments.servers, std::chrono::seconds(10)));
+  const auto made = admin->create_topic(arguments.topic, arguments.partitions,
+                                        {{"retention.bytes", "1073741824"}});
+  return made.ok() || made.error().code == Code::kConflict ? Status{} : Status(made.error());
+}
+
+}  // namespace
+
+Result<BenchReport> bench_produce(const BenchArguments& arguments) {
+  MILLRACE_TRY_STATUS(ensure_topic(arguments));
+  const auto clients = static_cast<size_t>(arguments.connections);
+  std::vector<Share> shares(clients);
+  std::vector<std::thread> threads;
+  threads.reserve(clients);
+  const double cpu_before = own_cpu_seconds();
+  const auto begun = Clock::now();
+  for (size_t i = 0; i < clients; ++i) {
+    const uint64_t records =
+        arguments.records / clients + (i < arguments.records % clients ? 1 : 0);
+    threads.emplace_back(
+        [&arguments, records, i, &shares] { run_client(arguments, records, i, shares[i]); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  BenchReport report;
+  report.verb = "produce";
+  report.seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+  report.client_cpu_seconds = own_cpu_seconds() - cpu_before;
+  for (Share& share : shares) {
+    MILLRACE_TRY_STATUS(share.status);
+    report.records += share.delivered;
+    report.latencies_us.insert(report.latencies_us.end(), share.latencies_us.begin(),
+                               share.latencies_us.end());
+  }
+  report.megabytes = static_cast<double>(report.records * arguments.size) / 1e6;
+  return report;
+}
+
+}  // namespace millrace::cli
