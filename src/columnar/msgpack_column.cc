@@ -87,13 +87,13 @@ inline bool take_bool(const std::byte*& at, uint8_t& value) {
   return true;
 }
 
-/// As many values as `take` understands, at most `most`; how many they were.
-template <typename T, typename Take>
-size_t run(MsgpackReader& reader, T* out, size_t most, Take take) {
+/// As many values as kTake understands, at most `most`; how many they were.
+template <auto kTake, typename T>
+size_t run(MsgpackReader& reader, T* out, size_t most) {
   const std::byte* at = reader.at();
   const std::byte* const end = reader.end();
   size_t count = 0;
-  while (count < most && end - at >= kLongestNumber && take(at, out[count])) {
+  while (count < most && end - at >= kLongestNumber && kTake(at, out[count])) {
     ++count;
   }
   reader.move_to(at);
@@ -138,15 +138,15 @@ void run_of_type(MsgpackReader& reader, ColumnBuilder& builder, size_t most) {
   switch (builder.type()) {
     case ColumnType::kI64:
       builder.advance(
-          run(reader, reinterpret_cast<int64_t*>(builder.next_slot()), most, take_integer));
+          run<take_integer>(reader, reinterpret_cast<int64_t*>(builder.next_slot()), most));
       break;
     case ColumnType::kF64:
       builder.advance(
-          run(reader, reinterpret_cast<double*>(builder.next_slot()), most, take_double));
+          run<take_double>(reader, reinterpret_cast<double*>(builder.next_slot()), most));
       break;
     case ColumnType::kBool:
       builder.advance(
-          run(reader, reinterpret_cast<uint8_t*>(builder.next_slot()), most, take_bool));
+          run<take_bool>(reader, reinterpret_cast<uint8_t*>(builder.next_slot()), most));
       break;
     case ColumnType::kString:
       run_strings(reader, builder, most);
@@ -237,7 +237,7 @@ Result<Column> read_time_column(MsgpackReader& reader, size_t rows) {
   const std::byte* const start = reader.at();
   size_t row = 0;
   while (row < rows) {
-    row += run(reader, values.data() + row, rows - row, take_integer);
+    row += run<take_integer>(reader, values.data() + row, rows - row);
     if (row == rows) {
       break;
     }

@@ -1,0 +1,207 @@
+#include "columnar/decode_line_protocol.h"
+
+#include "columnar/column_builder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <unordered_map>
+#include <utility>
+
+namespace millrace::columnar {
+namespace {
+
+struct TextHash {
+  using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard's name
+
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+
+using Places = std::unordered_map<std::string, size_t, TextHash, std::equal_to<>>;
+
+struct OpenColumn {
+  std::string name;
+  bool is_tag = false;
+  ColumnBuilder values;  // may be some rows short: they are null
+};
+
+/// The rows of one measurement so far.
+class OpenBatch {
+ public:
+  size_t rows() const { return times_.size(); }
+
+  size_t columns() const { return columns_.size() + 1; }
+
+  /// Where each pair of the line goes; a place at or beyond the end is a column to be made.
+  /// Returns what is wrong with the line, if anything.
+  std::optional<std::string> place(const ParsedLine& line, std::vector<size_t>& places) {
+    size_t added = columns_.size();
+    places.clear();
+    for (size_t i = 0; i < line.pairs.size(); ++i) {
+      const LinePair& pair = line.pairs[i];
+      const size_t found = find(pair.key, i);
+      places.push_back(found < columns_.size() ? found : added++);
+      if (found == columns_.size()) {
+        continue;
+      }
+      OpenColumn& column = columns_[found];
+      if (column.is_tag != pair.is_tag) {
+        return fmt::format("\"{}\" is a {} here and a {} in an earlier line", pair.key,
+                           pair.is_tag ? "tag" : "field", column.is_tag ? "tag" : "field");
+      }
+      if (!column.values.can_take(pair.value)) {
+        return fmt::format("field \"{}\": {}, as earlier lines made it", pair.key,
+                           column.values.refusal_of(pair.value));
+      }
+    }
+    if (added + 1 > kMostColumns) {
+      return fmt::format("the measurement has more than {} columns", kMostColumns);
+    }
+    return std::nullopt;
+  }
+
+  /// A line that was placed.
+  void append(const ParsedLine& line, const std::vector<size_t>& places, int64_t time_ns) {
+    for (size_t i = 0; i < line.pairs.size(); ++i) {
+      const LinePair& pair = line.pairs[i];
+      if (places[i] == columns_.size()) {
+        columns_.push_back({std::string(pair.key), pair.is_tag, {}});
+        by_name_.emplace(pair.key, places[i]);
+      }
+      ColumnBuilder& values = columns_[places[i]].values;
+      values.append_nulls(rows() - values.rows());
+      values.append(pair.value);
+    }
+    times_.push_back(time_ns);
+  }
+
+  ColumnBatch finish() && {
+    ColumnBatch batch{.rows = rows()};
+    batch.columns.reserve(columns());
+    const ColumnType type = narrow_nanoseconds(times_);
+    bytes::MutableBuffer times = bytes::MutableBuffer::of_size(rows() * sizeof(int64_t));
+    std::memcpy(times.data(), times_.data(), times.size());
+    batch.columns.push_back(time_column(std::move(times), rows(), type));
+    for (OpenColumn& column : columns_) {
+      column.values.append_nulls(rows() - column.values.rows());
+      batch.columns.push_back(
+          std::move(column.values).finish(std::move(column.name), column.is_tag));
+    }
+    return batch;
+  }
+
+ private:
+  /// columns_.size() when there is none. Lines of one measurement mostly have one order.
+  size_t find(std::string_view name, size_t guess) const {
+    if (guess < columns_.size() && columns_[guess].name == name) {
+      return guess;
+    }
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? columns_.size() : found->second;
+  }
+
+  std::vector<OpenColumn> columns_;
+  Places by_name_;
+  std::vector<int64_t> times_;  // nanoseconds
+};
+
+class Decoder {
+ public:
+  Decoder(std::string_view body, Precision precision, ArrivalTime arrival)
+      : parser_(body, precision),
+        arrival_ns_(arrival.time_since_epoch().count() * 1000),
+        most_cells_(std::max(size_t{1} << 20, body.size())) {}
+
+  LineProtocolBatches decode() && {
+    for (;;) {
+      const LineParser::Outcome outcome = parser_.next(line_);
+      if (outcome == LineParser::Outcome::kEnd) {
+        return std::move(*this).finish();
+      }
+      if (outcome == LineParser::Outcome::kError) {
+        note_error(parser_.error());
+      } else if (auto problem = take_line()) {
+        note_error(*std::move(problem));
+      }
+    }
+  }
+
+ private:
+  void note_error(std::string message) {
+    if (++result_.error_count <= kMostLineErrors) {
+      result_.errors.push_back({parser_.line_number(), std::move(message)});
+    }
+  }
+
+  /// Returns what is wrong with the line; then nothing of it was taken.
+  std::optional<std::string> take_line() {
+    const size_t place = find(line_.measurement);
+    const bool is_new = place == open_.size();
+    if (is_new && open_.size() == kMostMeasurements) {
+      return fmt::format("more than {} measurements in one request", kMostMeasurements);
+    }
+    OpenBatch first;
+    OpenBatch& batch = is_new ? first : open_[place];
+    if (auto problem = batch.place(line_, places_)) {
+      return problem;
+    }
+    const size_t columns_before = is_new ? 0 : batch.columns();
+    const size_t columns = std::max(batch.columns(), 2 + *std::ranges::max_element(places_));
+    const size_t cells = cells_ - (columns_before * batch.rows()) + (columns * (batch.rows() + 1));
+    if (cells > most_cells_ || columns_ + columns - columns_before > kMostColumnsInAll) {
+      return "too many columns for so many lines in one request; send it in parts";
+    }
+    batch.append(line_, places_, line_.time_ns.value_or(arrival_ns_));
+    if (is_new) {
+      result_.batches.push_back({std::string(line_.measurement), {}});
+      by_name_.emplace(line_.measurement, place);
+      open_.push_back(std::move(first));
+    }
+    cells_ = cells;
+    columns_ += columns - columns_before;
+    last_ = place;
+    ++result_.rows;
+    return std::nullopt;
+  }
+
+  /// open_.size() when it is new.
+  size_t find(std::string_view measurement) const {
+    if (last_ < open_.size() && result_.batches[last_].measurement == measurement) {
+      return last_;
+    }
+    const auto found = by_name_.find(measurement);
+    return found == by_name_.end() ? open_.size() : found->second;
+  }
+
+  LineProtocolBatches finish() && {
+    for (size_t i = 0; i < open_.size(); ++i) {
+      result_.batches[i].batch = std::move(open_[i]).finish();
+    }
+    return std::move(result_);
+  }
+
+  LineParser parser_;
+  ParsedLine line_;
+  std::vector<size_t> places_;
+  const int64_t arrival_ns_;
+  const size_t most_cells_;
+  LineProtocolBatches result_;   // batches: names until the end
+  std::vector<OpenBatch> open_;  // beside result_.batches
+  Places by_name_;
+  size_t last_ = 0;     // the measurement of the last good line
+  size_t cells_ = 0;    // rows times columns of all measurements, the time among them
+  size_t columns_ = 0;  // of all measurements
+};
+
+}  // namespace
+
+Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,
+                                                 ArrivalTime arrival) {
+  if (body.size() > kMostStringBytes) {
+    return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
+                      kMostStringBytes);
+  }
+  return Decoder(body, precision, arrival).decode();
+}
+
+}  // namespace millrace::columnar

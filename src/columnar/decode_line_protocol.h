@@ -1,0 +1,52 @@
+// Line protocol into columns: the rows of each measurement as one batch.
+#pragma once
+
+#include "base/result.h"
+#include "columnar/column_batch.h"
+#include "columnar/line_protocol_parser.h"
+#include "columnar/time_column.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::columnar {
+
+/// Stands with every logged payload: a replay decodes it by the same rules. Raise it when a body
+/// would give other rows than before.
+inline constexpr int kLineProtocolDecoderVersion = 1;
+
+/// Limits of one request; a line beyond them is that line's error.
+inline constexpr size_t kMostMeasurements = 4096;
+inline constexpr size_t kMostColumnsInAll = 16'384;
+/// Errors told one by one; the rest are counted.
+inline constexpr size_t kMostLineErrors = 100;
+
+struct LineError {
+  size_t line = 0;  // where it begins, from 1
+  std::string message;
+};
+
+struct LineProtocolBatches {
+  /// In the order of their first good line. The time is column 0, then tags (is_tag) and fields by
+  /// first appearance; what a line does not name is null.
+  std::vector<MeasurementBatch> batches;
+  size_t rows = 0;
+  std::vector<LineError> errors;  // the first kMostLineErrors of error_count
+  size_t error_count = 0;
+};
+
+/// Takes every good line and reports every bad one; blank lines and comments are neither. A line is
+/// taken whole or not at all. Bad is also a value whose type clashes, by the rules of `widened`,
+/// with earlier lines of its measurement, and a name used as tag and as field there. 1i is i64, 1u
+/// is u64, a plain number f64. Times are exact; a measurement's are microseconds unless some are
+/// not whole ones. A line without one has the time of `arrival`.
+///
+/// Memory: 8 bytes for each of at most max(1 Mi, body.size()) values, absent ones counted, so that
+/// a few wide lines among many narrow ones cannot ask for more; batches do not point into `body`.
+/// Errors: kInvalid when `body` is longer than kMostStringBytes.
+Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,
+                                                 ArrivalTime arrival);
+
+}  // namespace millrace::columnar
