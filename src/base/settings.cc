@@ -183,7 +183,7 @@ Result<Settings> Settings::load(const SettingSchema& schema, const Sources& sour
     MILLRACE_TRY_STATUS(settings.set(schema, spec->name, text, variable));
   }
   for (const auto& [name, text] : sources.flags) {
-    MILLRACE_TRY_STATUS(settings.set(schema, name, text, "flag"));
+    MILLRACE_TRY_STATUS(settings.set(schema, name, text, SettingSpec{.name = name}.flag()));
   }
   return settings;
 }
@@ -208,6 +208,10 @@ bool Settings::boolean(std::string_view name) const {
 
 bool Settings::is_given(std::string_view name) const {
   return at(name).is_given;
+}
+
+Error unknown_flag(const SettingSchema& schema, const std::string& flag) {
+  return unknown(schema, flag, "flag", [](const SettingSpec& s) { return s.flag(); });
 }
 
 std::map<std::string, std::string> millrace_variables() {

@@ -72,6 +72,9 @@ class Settings {
   std::map<std::string, Value, std::less<>> values_;
 };
 
+/// kInvalid: `flag` ("--kafak") belongs to no setting; names the nearest one that does.
+Error unknown_flag(const SettingSchema& schema, const std::string& flag);
+
 /// The MILLRACE_* variables of this process, less those of the build (MILLRACE_DEPS, MILLRACE_BIN).
 std::map<std::string, std::string> millrace_variables();
 

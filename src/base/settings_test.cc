@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 
 namespace millrace {
@@ -90,11 +91,51 @@ TEST(Settings, RefusalsNameSourceSettingValueAndWhatIsAllowed) {
   EXPECT_THAT(load({{"log.level", "loud"}}).error().message,
               HasSubstr("must be silent, normal or verbose"));
   EXPECT_THAT(load({{"insecure", "maybe"}}).error().message, HasSubstr("true or false"));
+  EXPECT_EQ(load({{"topic.partitions", "101"}}).error().message,
+            "--topic-partitions: topic.partitions is \"101\", must be 1 to 100");
+  EXPECT_EQ(unknown_flag(schema(), "--jurnal-max-bytes").message,
+            "flag: there is no setting --jurnal-max-bytes; did you mean --journal-max-bytes?");
   EXPECT_THAT(load({}, {{"MILLRACE_DATTA", "x"}}).error().message,
               HasSubstr("did you mean MILLRACE_DATA?"));
   const TomlFile unknown("[journal]\nmax_byte = 5\n");
   EXPECT_THAT(load({}, {}, unknown.path()).error().message,
               HasSubstr("did you mean journal.max_bytes?"));
+}
+
+TEST(Settings, FlagsAndVariablesAreNamedAfterTheSetting) {
+  const SettingSpec& spec = schema()[1];
+  EXPECT_EQ(spec.flag(), "--journal-max-bytes");
+  EXPECT_EQ(spec.variable(), "MILLRACE_JOURNAL_MAX_BYTES");
+}
+
+TEST(Settings, EdgesOfEveryKind) {
+  EXPECT_EQ(load({{"journal.max_bytes", "1MiB"}})->number("journal.max_bytes"), 1 << 20);
+  EXPECT_FALSE(load({{"journal.max_bytes", "1023KiB"}}).ok());
+  EXPECT_EQ(load({{"journal.max_bytes", "1099511627776B"}})->number("journal.max_bytes"),
+            int64_t{1} << 40);
+  EXPECT_FALSE(load({{"journal.max_bytes", "1099511627777"}}).ok());
+  EXPECT_FALSE(load({{"journal.max_bytes", "64MB"}}).ok());  // units of 1000 are not guessed at
+  EXPECT_EQ(load({{"server.drain_ms", "0"}})->number("server.drain_ms"), 0);
+  EXPECT_EQ(load({{"server.drain_ms", "60000"}})->number("server.drain_ms"), 60'000);
+  EXPECT_FALSE(load({{"server.drain_ms", "-1ms"}}).ok());
+  EXPECT_FALSE(load({{"server.drain_ms", "61s"}}).ok());
+  EXPECT_EQ(load({{"topic.partitions", "1"}})->number("topic.partitions"), 1);
+  EXPECT_EQ(load({{"topic.partitions", "100"}})->number("topic.partitions"), 100);
+  EXPECT_TRUE(load({{"insecure", "true"}})->boolean("insecure"));
+  EXPECT_FALSE(load({{"insecure", "false"}})->boolean("insecure"));
+  EXPECT_FALSE(load({{"insecure", ""}}).ok());
+  EXPECT_EQ(load({{"log.level", "verbose"}})->number("log.level"), 2);
+  EXPECT_FALSE(load({{"log.level", "Verbose"}}).ok());
+  EXPECT_EQ(load({{"data", ""}})->text("data"), "");
+}
+
+TEST(Settings, VariablesOfTheBuildAreNoSettings) {
+  ASSERT_EQ(::setenv("MILLRACE_DEPS", "/deps", 1), 0);  // NOLINT(concurrency-mt-unsafe): one thread
+  ASSERT_EQ(::setenv("MILLRACE_OTHER", "1", 1), 0);     // NOLINT(concurrency-mt-unsafe): one thread
+  const auto variables = millrace_variables();
+  EXPECT_FALSE(variables.contains("MILLRACE_DEPS"));
+  EXPECT_EQ(variables.at("MILLRACE_OTHER"), "1");
+  ASSERT_EQ(::unsetenv("MILLRACE_OTHER"), 0);  // NOLINT(concurrency-mt-unsafe): one thread
 }
 
 TEST(Settings, BadFilesAreNamedWithTheirLine) {

@@ -116,11 +116,12 @@ void add_serve(CLI::App& app, int& exit_code) {
     const std::string help =
         fmt::format("{} ({}; default {}; {})", spec.help, spec.allowed(),
                     spec.default_value.empty() ? "none" : spec.default_value, spec.variable());
-    const auto store = [flags, name = spec.name](const std::string& text) {
-      (*flags)[name] = text;
+    const bool is_boolean = spec.kind == SettingKind::kBoolean;
+    const auto store = [flags, name = spec.name, is_boolean](const std::string& text) {
+      (*flags)[name] = is_boolean && text.empty() ? "true" : text;
     };
     CLI::Option* option = verb->add_option_function<std::string>(spec.flag(), store, help);
-    if (spec.kind == SettingKind::kBoolean) {
+    if (is_boolean) {
       option->expected(0, 1);  // without a value: true
     }
   }
@@ -133,7 +134,21 @@ void add_serve(CLI::App& app, int& exit_code) {
       "  millrace serve --data /tmp/m --kafka 127.0.0.1:0 --log-level verbose\n"
       "  MILLRACE_JOURNAL_MAX_BYTES=20GiB millrace serve --data /var/lib/millrace\n\n{}",
       kExitCodes));
-  verb->callback([flags, config, &exit_code] {
+  verb->allow_extras();  // refused below, with the name that was meant
+  verb->callback([verb, flags, config, &exit_code] {
+    for (const std::string& extra : verb->remaining()) {
+      if (extra.starts_with("--")) {
+        exit_code =
+            report(unknown_flag(server::settings_schema(), extra.substr(0, extra.find('='))));
+        return;
+      }
+    }
+    if (!verb->remaining().empty()) {
+      exit_code =
+          report(make_error(Code::kInvalid, "serve: unexpected \"{}\"; see: millrace serve --help",
+                            verb->remaining().front()));
+      return;
+    }
     Settings::Sources sources{*flags, millrace_variables(), *config};
     if (sources.file.empty() && ::access("millrace.toml", F_OK) == 0) {
       sources.file = "millrace.toml";
