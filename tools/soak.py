@@ -29,7 +29,7 @@ OUT = ROOT / "build/soak"
 @dataclasses.dataclass(frozen=True)
 class Campaign:
     name: str
-    command: str  # {n} schedules, {seed}, {json}: the file for its counters
+    command: str  # {n} schedules, {seed}, {json}: the file for its counters, {python}: this one
     schedules: int  # at --scale 1
     short: int  # with a plant: as many as CI runs
     plants: tuple[str, ...] = ()
@@ -72,7 +72,8 @@ def run(part, seed, out=OUT, root=ROOT, heartbeat=60):
     counters_file = out / f"{part.name}.json"
     counters_file.unlink(missing_ok=True)
     log = out / f"{part.name}.log"
-    command = shlex.split(part.command.format(n=part.schedules, seed=seed, json=shlex.quote(str(counters_file))))
+    values = {"n": part.schedules, "seed": seed, "json": counters_file, "python": sys.executable}
+    command = shlex.split(part.command.format(**{name: shlex.quote(str(value)) for name, value in values.items()}))
     entry = {"name": part.name, "command": shlex.join(command), "schedules": part.schedules, "seed": seed}
     print(f"soak: {part.name}: {entry['command']}", flush=True)
     started = time.monotonic()
