@@ -404,6 +404,7 @@ def run(rounds, seed, data, say=print):
         violations.append(campaign.server.report())
     finally:
         campaign.server.close()
+        violations += campaign.server.sanitizer_reports()
     if not violations and rounds >= REQUIRED_FROM:
         violations += [f"{name} is 0: the campaign proves nothing about it" for name in missing(campaign.counters)]
     return violations, dict(campaign.counters)

@@ -33,6 +33,8 @@ def make_fixture(scope):
         yield make
         for server in made:
             server.close()
+        reports = [report for server in made for report in server.sanitizer_reports()]
+        assert not reports, "\n".join(reports)
 
     return fixture
 

@@ -12,6 +12,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"^millrace (\S+) ready in (\d+) ms: kafka (\S+):(\d+), .*data (.+)$")
+SANITIZER = re.compile(r"WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|: runtime error: ")
 START_S = 20
 STOP_S = 20
 
@@ -190,6 +191,10 @@ class Server:
     def close(self):
         for process in self.processes:
             process.kill()
+
+    def sanitizer_reports(self):
+        """Of a server built with sanitizers: they stand in its log, and need not end it."""
+        return [process.text() for process in self.processes if SANITIZER.search(process.text())]
 
     def report(self):
         parts = []
