@@ -18,8 +18,9 @@ bool is_digit(char c) {
 
 template <typename T>
 std::optional<std::string_view> parse_integer(std::string_view text, T& value) {
-  const char* const end = text.data() + text.size();
-  const auto [at, problem] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [at, problem] = std::from_chars(begin, end, value);
   if (problem == std::errc::result_out_of_range && at == end) {
     return std::is_signed_v<T> ? "is outside 64 bits with sign" : "is outside 64 bits";
   }
@@ -44,8 +45,9 @@ std::optional<bool> parse_bool(std::string_view text) {
 }
 
 std::optional<std::string_view> parse_float(std::string_view text, double& value) {
-  const char* const end = text.data() + text.size();
-  const auto [at, problem] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [at, problem] = std::from_chars(begin, end, value);
   if (at != end || problem == std::errc::invalid_argument) {
     return kNoValue;
   }
