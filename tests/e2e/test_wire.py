@@ -121,6 +121,12 @@ def test_the_advertised_versions(wire):
     }
 
 
+def test_metadata_of_all_topics_as_librdkafka_sends_it_is_answered(wire):
+    # It reserves four bytes for the array's length, needs one, and leaves the others where they are.
+    wire.send_raw(w.frame(w.header(w.METADATA, 12, correlation=77) + b"\0" + bytes.fromhex("00000000010000")))
+    wire.receive(77)
+
+
 def test_garbage_closes_the_connection(shared, bystander):
     chance = random.Random(3)
     for _ in range(50):
