@@ -345,6 +345,11 @@ TEST(LineProtocol, BadLinesKeepTheirNeighbours) {
       {"m f=\"a\nn i=1\n\"x\nm f=2", "m f=2 | !1 field \"f\": text behind the string"},
       {"m f=\"open\nm f=2", "m f=2 | !1 field \"f\": the string is not closed"},
       {"m f=1,g=\"open\nm f=2\nm f=3", "m f=2 | m f=3 | !1 field \"g\": the string is not closed"},
+      {"m f=\"a\nn i=1\n\",g=\"open\nm f=2", "m f=2 | !1 field \"g\": the string is not closed"},
+      {R"(m\ x f="a)"
+       "\n"
+       R"(\"b",g="open)",
+       "!1 field \"g\": the string is not closed"},
       {"m,t=\" f=bad\nm,t=\" f=2",
        "m #t='\"' f=2 | !1 field \"f\": \"bad\" is no number, no bool and not in quotes"},
       {"m,t=\"x f=1,f=1\nm f=2", "m f=2 | !1 \"f\" stands twice among tags and fields"},

@@ -110,7 +110,7 @@ size_t LineParser::end_of_line() const {
     } else if (is_in_fields && body_[i] == '=' && i + 1 < body_.size() && body_[i + 1] == '"') {
       const size_t end = end_of_string(i + 2);
       if (end == std::string_view::npos) {
-        return std::min(body_.find('\n', start_), body_.size());
+        return std::min(body_.find('\n', i), body_.size());
       }
       i = end - 1;
     }
@@ -122,7 +122,7 @@ LineParser::Outcome LineParser::next(ParsedLine& line) {
   if (!skip_to_line()) {
     return Outcome::kEnd;
   }
-  scratch_.clear();
+  words_used_ = 0;
   if (!parse_line(line)) {
     pass_line(end_of_line());
     return Outcome::kError;
@@ -170,19 +170,18 @@ std::string_view LineParser::word(const Word& rules) {
 }
 
 std::string_view LineParser::unescaped(std::string_view raw, std::string_view escapes) {
-  if (scratch_.empty()) {
-    // Room for all words of this line, so that none of them moves.
-    const size_t end = end_of_line();
-    scratch_.reserve(std::max(end, at_) - start_);
+  if (words_used_ == words_.size()) {
+    words_.emplace_back();
   }
-  const size_t from = scratch_.size();
+  std::string& result = words_[words_used_++];
+  result.clear();
   for (size_t i = 0; i < raw.size(); ++i) {
     if (raw[i] == '\\' && i + 1 < raw.size() && contains(escapes, raw[i + 1])) {
       ++i;
     }
-    scratch_ += raw[i];
+    result += raw[i];
   }
-  return std::string_view(scratch_).substr(from);
+  return result;
 }
 
 bool LineParser::parse_key(LinePair& pair, std::string_view what) {

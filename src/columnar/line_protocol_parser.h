@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,10 +89,11 @@ class LineParser {
   Precision precision_;
   bool is_utf8_;  // all of the body: no line needs to be looked at
   size_t at_ = 0;
-  size_t start_ = 0;        // of the line
-  size_t line_number_ = 0;  // of the line at start_
-  size_t next_number_ = 1;  // of the line after it
-  std::string scratch_;     // unescaped words of the line; never grows within one
+  size_t start_ = 0;               // of the line
+  size_t line_number_ = 0;         // of the line at start_
+  size_t next_number_ = 1;         // of the line after it
+  std::deque<std::string> words_;  // unescaped ones; the first words_used_ are this line's
+  size_t words_used_ = 0;
   std::string error_;
   std::vector<std::string_view> names_;
 };
