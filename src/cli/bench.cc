@@ -61,7 +61,7 @@ CLI::App* add(CLI::App& bench, const char* name, const char* help,
     const double server_before = cpu_seconds_of(arguments->server_pid);
     auto report = run(*arguments);
     if (!report.ok()) {
-      exit_code = cli::report(report.error());
+      exit_code = cli::report(report.error(), arguments->servers);
       return;
     }
     if (arguments->server_pid != 0 && server_before >= 0) {

@@ -148,7 +148,7 @@ void add_consume(CLI::App& app, int& exit_code) {
   verb->callback([arguments, &exit_code] {
     const Status done = consume(*arguments);
     std::fflush(stdout);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error(), arguments->servers);
   });
 }
 

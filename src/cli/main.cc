@@ -3,14 +3,15 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <csignal>
 #include <cstdio>
 
 namespace millrace::cli {
 
-int report(const Error& error) {
-  std::fprintf(stderr, "millrace: %s\n", error.message.c_str());
-  if (error.code == Code::kTimeout) {
+int report(const Error& error, const std::string& server) {
+  const bool is_unreachable = error.code == Code::kTimeout;
+  const std::string place = is_unreachable && !server.empty() ? server + ": " : "";
+  std::fprintf(stderr, "millrace: %s%s\n", place.c_str(), error.message.c_str());
+  if (is_unreachable) {
     std::fprintf(stderr,
                  "Is the server running there? Start one with: millrace serve --data DIR\n");
     return kUnreachable;
@@ -59,7 +60,6 @@ int run(int argc, char** argv) {
 }  // namespace millrace::cli
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
   try {
     return millrace::cli::run(argc, argv);
   } catch (const std::exception& error) {  // out of CLI11 or nlohmann: a fault of ours

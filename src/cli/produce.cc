@@ -142,7 +142,8 @@ void add_produce(CLI::App& app, int& exit_code) {
                   kExitCodes));
   verb->callback([arguments, &exit_code] {
     const Status done = produce(*arguments);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code =
+        done.ok() ? static_cast<int>(kOk) : report(done.error(), arguments->options.servers);
   });
 }
 

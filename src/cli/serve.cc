@@ -87,6 +87,7 @@ int serve(const Settings::Sources& sources) {
   if (!options.ok()) {
     return report(options.error());
   }
+  std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an error of its write
   const Signals signals;
   log::start(options->log_level, options->log_format);
   auto application = server::Application::start(*options, signals.stop());

@@ -113,7 +113,7 @@ CLI::App* add(CLI::App& topic, const char* name, const char* help, bool has_name
   verb->callback([arguments, action, &exit_code] {
     auto admin = client::Admin::connect(arguments->servers, kTimeout);
     const Status done = admin.ok() ? action(**admin, *arguments) : Status(admin.error());
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error(), arguments->servers);
   });
   return verb;
 }

@@ -25,8 +25,8 @@ constexpr const char* kExitCodes =
     "the address.";
 
 /// Prints "millrace: ..." to standard error, with what to do next where that helps, and answers the
-/// exit code of the error.
-int report(const Error& error);
+/// exit code of the error. `server`: the address that was tried, of client verbs.
+int report(const Error& error, const std::string& server = {});
 
 /// Adds --kafka HOST:PORT (MILLRACE_KAFKA, default 127.0.0.1:9092).
 void add_server_flag(CLI::App& verb, std::string& servers);

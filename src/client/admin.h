@@ -24,7 +24,7 @@ struct TopicInfo {
 };
 
 /// Errors of all calls: kTimeout (nobody answers at the address), kNotFound (topic), kConflict
-/// (topic exists), kInvalid (refused, with the server's reason), kIo.
+/// (topic exists), kForbidden (refused, with the server's reason), kIo.
 class Admin {
  public:
   static Result<std::unique_ptr<Admin>> connect(const std::string& servers,

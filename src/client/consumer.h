@@ -45,7 +45,7 @@ class Consumer {
   Consumer& operator=(const Consumer&) = delete;
 
   /// Calls `visit` with the next record; false when none came within `wait`. Errors: kTimeout
-  /// (nobody answers any more), kInvalid (an offset that is not in the log), kNotFound (no such
+  /// (nobody answers any more), kForbidden (an offset that is not in the log), kNotFound (no such
   /// topic).
   Result<bool> poll(std::chrono::milliseconds wait,
                     const std::function<void(const ConsumedRecord&)>& visit);

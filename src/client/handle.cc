@@ -26,7 +26,7 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view
       case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
         return Code::kIo;
       default:
-        return Code::kInvalid;
+        return Code::kForbidden;  // the server refused it, and says why
     }
   }();
   return make_error(ours, "{}: {}", what, reason);

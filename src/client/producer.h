@@ -41,7 +41,7 @@ class Producer {
   Producer& operator=(const Producer&) = delete;
 
   /// Copies the record into the queue; waits while that is full. Errors: those of an earlier
-  /// record's delivery, kInvalid (too large).
+  /// record's delivery, kForbidden (refused, too large).
   Status send(const ProducedRecord& record);
   /// Takes answers for up to `wait`, or until one came: between sends that are far apart.
   void serve(std::chrono::milliseconds wait);

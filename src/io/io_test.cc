@@ -107,6 +107,11 @@ TEST_P(DiskTest, ReserveGrowsWithZeros) {
 INSTANTIATE_TEST_SUITE_P(Both, DiskTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "Posix" : "Simulated"; });
 
+TEST(PosixDisk, ADirectoryThatCannotBeMadeIsAnError) {
+  EXPECT_FALSE(posix_disk().make_directories("/proc/no/such/place").ok());
+  EXPECT_FALSE(posix_disk().make_directories("/dev/null/below").ok());
+}
+
 TEST(SimulatedDisk, PowerCutTakesUnsyncedSectorsInAnySubset) {
   bool saw_old = false;
   bool saw_new = false;

@@ -142,18 +142,21 @@ class PosixDisk final : public Disk {
   }
 
   Status make_directories(const std::string& path) override {
-    if (::mkdir(path.c_str(), 0755) == 0) {
-      return sync_directory(parent_of(path));
+    const std::string parent = parent_of(path);
+    int failed = ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
+    if (failed == ENOENT && parent != path) {
+      MILLRACE_TRY_STATUS(make_directories(parent));
+      failed =
+          ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno;  // once: some places refuse in this way
     }
-    if (errno == ENOENT && parent_of(path) != path) {
-      MILLRACE_TRY_STATUS(make_directories(parent_of(path)));
-      return make_directories(path);
+    if (failed == 0) {
+      return sync_directory(parent);
     }
     struct stat info{};
-    if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (failed == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
       return {};
     }
-    return errno_error("mkdir(2)", path, errno);
+    return errno_error("mkdir(2)", path, failed);
   }
 
   Status sync_directory(const std::string& path) override {
