@@ -71,11 +71,12 @@ TEST(Messages, EachTruncationIsRefused) {
 
 TEST(Messages, BytesAfterTheEndAreIgnoredAsKafkaDoes) {
   for_each_message([]<typename Message>(int16_t version) {
-    Bytes bytes = encoded(version, Message());
-    bytes.push_back(std::byte{0});
+    const Bytes bytes = encoded(version, Message());
+    Bytes padded = bytes;
+    padded.push_back(std::byte{0});
     Message received;
-    EXPECT_TRUE(decode_message(bytes, version, received).ok());
-    EXPECT_EQ(received, Message());
+    EXPECT_TRUE(decode_message(padded, version, received).ok());
+    EXPECT_EQ(encoded(version, received), bytes);
   });
 }
 
