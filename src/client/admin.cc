@@ -64,7 +64,7 @@ struct Admin::Impl {
     const struct rd_kafka_metadata* raw = nullptr;
     const auto code = rd_kafka_metadata(handle.get(), 1, nullptr, &raw, timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return error_of(code, "metadata");
+      return error_of(code, "list topics");
     }
     return Metadata(raw);
   }

@@ -119,6 +119,10 @@ Result<bool> Consumer::poll(std::chrono::milliseconds wait,
     impl_->at_end.insert(message->partition);
     return false;
   }
+  if (message->err == RD_KAFKA_RESP_ERR__TRANSPORT || message->err == RD_KAFKA_RESP_ERR__RESOLVE ||
+      message->err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    return false;  // librdkafka connects again by itself
+  }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return error_of(message->err, "consume", rd_kafka_message_errstr(message.get()));
   }

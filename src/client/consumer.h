@@ -44,9 +44,9 @@ class Consumer {
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
 
-  /// Calls `visit` with the next record; false when none came within `wait`. Errors: kTimeout
-  /// (nobody answers any more), kForbidden (an offset that is not in the log), kNotFound (no such
-  /// topic).
+  /// Calls `visit` with the next record; false when none came within `wait`, also while the server
+  /// is away: it is connected to again once it is back. Errors: kNotFound (no such topic, an offset
+  /// that is not in the log), kForbidden, kIo (the server refused or failed).
   Result<bool> poll(std::chrono::milliseconds wait,
                     const std::function<void(const ConsumedRecord&)>& visit);
 

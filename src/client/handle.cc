@@ -23,6 +23,9 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view
         return Code::kConflict;
       case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
         return Code::kOutcomeUnknown;
+      case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return Code::kNotFound;
       case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
         return Code::kIo;
       default:

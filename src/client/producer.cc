@@ -28,7 +28,9 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   }
   ++deliveries.failed;
   if (!deliveries.first_error) {
-    deliveries.first_error = error_of(message->err, "produce", rd_kafka_message_errstr(message));
+    // Not rd_kafka_message_errstr(): of a produced message, that is its value.
+    const std::string topic = rd_kafka_topic_name(message->rkt);
+    deliveries.first_error = error_of(message->err, "produce to " + topic);
   }
 }
 
@@ -62,6 +64,7 @@ Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options)
       {"compression.type", options.compression},
       {"acks", std::to_string(options.acks)},
       {"linger.ms", std::to_string(options.linger.count())},
+      {"retries", options.has_retries ? "2147483647" : "0"},
       {"delivery.timeout.ms", std::to_string(options.delivery_timeout.count())},
       {"batch.size", std::to_string(options.batch_bytes)},
       {"message.max.bytes", "33554432"},  // the topic's own limit decides

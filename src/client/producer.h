@@ -22,6 +22,7 @@ struct ProducerOptions {
   std::chrono::milliseconds linger{5};
   std::chrono::milliseconds delivery_timeout{30'000};
   size_t batch_bytes = 1'000'000;
+  bool has_retries = true;      // false: each record is sent once, for who counts them
   bool keep_latencies = false;  // for take_latencies_us()
 };
 
@@ -45,7 +46,9 @@ class Producer {
   Status send(const ProducedRecord& record);
   /// Takes answers for up to `wait`, or until one came: between sends that are far apart.
   void serve(std::chrono::milliseconds wait);
-  /// Waits until every record was answered. Errors: the first delivery that failed; kTimeout.
+  /// Waits until every record was answered. Errors: of the first delivery that failed, kTimeout
+  /// (nobody answers), kNotFound (no such partition), kForbidden (the server
+  /// refused it, and why), kIo.
   Status flush(std::chrono::milliseconds timeout);
 
   /// Microseconds from send() to the answer of each record delivered since the last call.
