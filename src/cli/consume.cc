@@ -1,11 +1,14 @@
+#include "cli/arguments.h"
 #include "cli/verbs.h"
 #include "client/admin.h"
 #include "client/consumer.h"
 
 #include <nlohmann/json.hpp>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/App.hpp>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -28,23 +31,21 @@ struct ConsumeArguments {
   bool with_key = false;
 };
 
-Result<client::StartAt> parse_start(const std::string& text) {
-  using Kind = client::StartAt::Kind;
-  if (text == "earliest") {
-    return client::StartAt{Kind::kEarliest, 0};
+bool is_utf8(std::string_view bytes) {
+  try {
+    static_cast<void>(json(std::string(bytes)).dump());
+    return true;
+  } catch (const json::type_error&) {
+    return false;
   }
-  if (text == "latest") {
-    return client::StartAt{Kind::kLatest, 0};
+}
+
+/// JSON has no bytes: what is no UTF-8 stands under `name` with U+FFFD for the wrong ones, and
+/// whole under `name`_base64.
+void add_exact_bytes(json& out, const std::string& name, std::optional<std::string_view> bytes) {
+  if (bytes && !is_utf8(*bytes)) {
+    out[name + "_base64"] = to_base64(*bytes);
   }
-  const bool is_time = text.starts_with('@');
-  const std::string_view digits = std::string_view(text).substr(is_time ? 1 : 0);
-  int64_t value = 0;
-  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (failed != std::errc{} || end != digits.data() + digits.size() || value < 0) {
-    return make_error(Code::kInvalid,
-                      "--from {}: must be earliest, latest, an offset, or @MS since 1970", text);
-  }
-  return client::StartAt{is_time ? Kind::kTimestampMs : Kind::kOffset, value};
 }
 
 json text_or_null(std::optional<std::string_view> text) {
@@ -57,10 +58,11 @@ void print(const ConsumeArguments& arguments, const client::ConsumedRecord& reco
     for (const auto& [name, value] : record.headers) {
       headers.push_back({std::string(name), text_or_null(value)});
     }
-    const json out{{"partition", record.partition},       {"offset", record.offset},
-                   {"timestamp", record.timestamp_ms},    {"key", text_or_null(record.key)},
-                   {"value", text_or_null(record.value)}, {"headers", headers}};
-    // Bytes that are no UTF-8 come out as U+FFFD: JSON has no others.
+    json out{{"partition", record.partition},       {"offset", record.offset},
+             {"timestamp", record.timestamp_ms},    {"key", text_or_null(record.key)},
+             {"value", text_or_null(record.value)}, {"headers", headers}};
+    add_exact_bytes(out, "key", record.key);
+    add_exact_bytes(out, "value", record.value);
     std::printf("%s\n", out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
     return;
   }
@@ -72,6 +74,12 @@ void print(const ConsumeArguments& arguments, const client::ConsumedRecord& reco
   const std::string_view value = record.value.value_or("");
   std::fwrite(value.data(), 1, value.size(), stdout);
   std::fputc('\n', stdout);
+}
+
+/// Whoever reads our standard output has closed it (`| head`): nothing more is worth printing.
+bool is_reader_gone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return std::ferror(stdout) != 0 || (::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
 }
 
 Result<std::vector<int32_t>> partitions_of(const ConsumeArguments& arguments) {
@@ -104,7 +112,7 @@ Status consume(const ConsumeArguments& arguments) {
                                                            partitions, start, kTimeout));
   uint64_t printed = 0;
   auto heard = std::chrono::steady_clock::now();
-  while (arguments.count == 0 || printed < arguments.count) {
+  while ((arguments.count == 0 || printed < arguments.count) && std::ferror(stdout) == 0) {
     MILLRACE_TRY(const bool came,
                  consumer->poll(std::chrono::milliseconds(200),
                                 [&](const auto& record) { print(arguments, record); }));
@@ -114,11 +122,12 @@ Status consume(const ConsumeArguments& arguments) {
       continue;
     }
     std::fflush(stdout);
-    if (consumer->is_at_end() && !arguments.follow) {
+    if (is_reader_gone() || (consumer->is_at_end() && !arguments.follow)) {
       break;
     }
-    if (!consumer->is_at_end() && std::chrono::steady_clock::now() - heard > kTimeout) {
-      return make_error(Code::kTimeout, "no answer from {} for {} s", arguments.servers,
+    if (!arguments.follow && !consumer->is_at_end() &&
+        std::chrono::steady_clock::now() - heard > kTimeout) {
+      return make_error(Code::kTimeout, "no answer for {} s",
                         std::chrono::seconds(kTimeout).count());
     }
   }
@@ -132,18 +141,21 @@ void add_consume(CLI::App& app, int& exit_code) {
   const auto arguments = std::make_shared<ConsumeArguments>();
   add_server_flag(*verb, arguments->servers);
   verb->add_option("topic", arguments->topic, "topic")->required();
-  verb->add_option("-o,--from", arguments->from, "earliest, latest, an offset, or @MS since 1970")
+  verb->add_option("-o,--from", arguments->from,
+                   "earliest, latest, an offset, @MS since 1970, or a time as 2026-01-31T12:00:00Z")
       ->capture_default_str();
   verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
   verb->add_option("-n,--count", arguments->count, "stop after so many records");
   verb->add_flag("-f,--follow", arguments->follow, "wait for more at the end");
   verb->add_flag("-K,--with-key", arguments->with_key, "key and a tab before the value");
   verb->add_flag("--json", arguments->as_json,
-                 "one JSON object a record: partition, offset, timestamp, key, value, headers");
+                 "one JSON object a record: partition, offset, timestamp, key, value, headers; "
+                 "value_base64 too when it is no UTF-8");
   verb->footer(
       fmt::format("Without -f it ends at the end of every partition.\n\nExamples:\n  millrace "
                   "consume greetings\n"
-                  "  millrace consume orders -p 0 -o 1000 -n 10 --json\n\n{}",
+                  "  millrace consume orders -p 0 -o 1000 -n 10 --json\n"
+                  "  millrace consume orders -o 2026-01-31T12:00:00Z -f\n\n{}",
                   kExitCodes));
   verb->callback([arguments, &exit_code] {
     const Status done = consume(*arguments);

@@ -7,31 +7,33 @@
 
 namespace millrace::cli {
 
-int report(const Error& error, const std::string& server) {
-  const bool is_unreachable = error.code == Code::kTimeout;
-  const std::string place = is_unreachable && !server.empty() ? server + ": " : "";
-  std::fprintf(stderr, "millrace: %s%s\n", place.c_str(), error.message.c_str());
-  if (is_unreachable) {
-    std::fprintf(stderr,
-                 "Is the server running there? Start one with: millrace serve --data DIR\n");
-    return kUnreachable;
-  }
-  return error.code == Code::kInvalid ? kWrongUsage : kFailed;
-}
-
-void add_server_flag(CLI::App& verb, std::string& servers) {
-  servers = "127.0.0.1:9092";
-  verb.add_option("--kafka", servers, "address of the server's Kafka protocol")
-      ->envname("MILLRACE_KAFKA")
-      ->capture_default_str();
-}
-
 namespace {
+
+/// What is wrong with the arguments, and which help says more.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  std::string verb = "millrace";
+  const CLI::App* deepest = &app;
+  while (!deepest->get_subcommands().empty()) {
+    deepest = deepest->get_subcommands().front();
+    verb += " " + deepest->get_name();
+  }
+  const auto surplus = app.remaining(true);
+  if (error.get_name() == "RequiredError" && !surplus.empty() &&
+      deepest->get_require_subcommand_min() > 0) {
+    std::fprintf(stderr, "millrace: \"%s\" has no verb \"%s\"\n", verb.c_str(),
+                 surplus.front().c_str());
+  } else {
+    std::fprintf(stderr, "millrace: %s\n", error.what());
+  }
+  std::fprintf(stderr, "See: %s --help\n", verb.c_str());
+  return kWrongUsage;
+}
 
 int run(int argc, char** argv) {
   CLI::App app{
       "Millrace: event streams in by the Kafka protocol, one durable log, read back at once."};
   app.require_subcommand(1);
+  app.set_version_flag("--version", fmt::format("millrace {}", kVersion));
   app.set_help_all_flag("--help-all", "help of every verb");
   app.footer(
       "Begin with:\n  millrace serve --data /tmp/millrace\n  echo hello | millrace produce "
@@ -50,8 +52,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
-    return kWrongUsage;
+    return report_usage(app, error);
   }
   return exit_code;
 }

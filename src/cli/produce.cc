@@ -1,4 +1,6 @@
+#include "cli/arguments.h"
 #include "cli/verbs.h"
+#include "client/admin.h"
 #include "client/producer.h"
 
 #include <nlohmann/json.hpp>
@@ -69,11 +71,8 @@ Result<client::ProducedRecord> record_of(const ProduceArguments& arguments, std:
     }
   }
   for (const std::string& header : arguments.headers) {
-    const size_t equals = header.find('=');
-    if (equals == std::string::npos) {
-      return make_error(Code::kInvalid, "--header {}: must be NAME=VALUE", header);
-    }
-    record.headers.emplace_back(header.substr(0, equals), header.substr(equals + 1));
+    MILLRACE_TRY(auto pair, parse_pair("--header", header));
+    record.headers.push_back(std::move(pair));
   }
   return record;
 }
@@ -89,7 +88,15 @@ Status send_lines(std::istream& in, const ProduceArguments& arguments, client::P
   return producer.flush(arguments.options.delivery_timeout);
 }
 
+/// An error at once instead of a queue that nobody empties.
+Status reach(const std::string& servers) {
+  MILLRACE_TRY(const auto admin, client::Admin::connect(servers, std::chrono::seconds(10)));
+  const auto topics = admin->list_topics();
+  return topics.ok() ? Status{} : Status(topics.error());
+}
+
 Status produce(const ProduceArguments& arguments) {
+  MILLRACE_TRY_STATUS(reach(arguments.options.servers));
   MILLRACE_TRY(const auto producer, client::Producer::open(arguments.options));
   std::ifstream file;
   if (arguments.file != "-") {
@@ -102,13 +109,18 @@ Status produce(const ProduceArguments& arguments) {
   const Status sent =
       send_lines(arguments.file == "-" ? std::cin : file, arguments, *producer, progress);
   progress.end();
+  if (!sent.ok() && !arguments.as_json) {
+    std::fprintf(stderr, "millrace: %llu records are durable, %llu failed\n",
+                 static_cast<unsigned long long>(producer->delivered()),
+                 static_cast<unsigned long long>(producer->failed()));
+  }
   const auto count = static_cast<unsigned long long>(producer->delivered());
   if (arguments.as_json) {
     const nlohmann::json out{{"delivered", producer->delivered()},
                              {"failed", producer->failed()},
                              {"seconds", progress.seconds()}};
     std::printf("%s\n", out.dump().c_str());
-  } else {
+  } else if (sent.ok()) {
     std::printf("%llu records durable in %s, %.2f s\n", count, arguments.options.topic.c_str(),
                 progress.seconds());
   }

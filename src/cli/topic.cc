@@ -1,3 +1,4 @@
+#include "cli/arguments.h"
 #include "cli/verbs.h"
 #include "client/admin.h"
 
@@ -28,11 +29,8 @@ using Arguments = std::shared_ptr<TopicArguments>;
 Result<std::map<std::string, std::string>> parse_configs(const std::vector<std::string>& texts) {
   std::map<std::string, std::string> configs;
   for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return make_error(Code::kInvalid, "--config {}: must be NAME=VALUE", text);
-    }
-    configs[text.substr(0, equals)] = text.substr(equals + 1);
+    MILLRACE_TRY(auto pair, parse_pair("--config", text));
+    configs.insert_or_assign(std::move(pair.first), std::move(pair.second));
   }
   return configs;
 }

@@ -1,0 +1,26 @@
+// What verbs read from their arguments, apart from the command line parser.
+#pragma once
+
+#include "base/result.h"
+#include "client/consumer.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace millrace::cli {
+
+/// "earliest", "latest", "1000" (an offset), "@1700000000000" (ms since 1970) or
+/// "2026-01-31T12:00:00Z" (UTC; also without a time of day, or with milliseconds). Errors:
+/// kInvalid.
+Result<client::StartAt> parse_start(std::string_view text);
+
+/// "NAME=VALUE" in two; the value may be empty and hold more of '='. Errors: kInvalid, naming
+/// `flag`.
+Result<std::pair<std::string, std::string>> parse_pair(std::string_view flag,
+                                                       std::string_view text);
+
+/// RFC 4648, section 4, with padding.
+std::string to_base64(std::string_view bytes);
+
+}  // namespace millrace::cli

@@ -1,0 +1,61 @@
+#include "cli/arguments.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::cli {
+namespace {
+
+using Kind = client::StartAt::Kind;
+using testing::HasSubstr;
+
+std::pair<Kind, int64_t> start_of(std::string_view text) {
+  const auto start = parse_start(text);
+  EXPECT_TRUE(start.ok()) << text;
+  return start.ok() ? std::pair(start->kind, start->value) : std::pair(Kind::kLatest, int64_t{-1});
+}
+
+TEST(ConsumeFrom, TakesWordsOffsetsAndTimes) {
+  EXPECT_EQ(start_of("earliest").first, Kind::kEarliest);
+  EXPECT_EQ(start_of("latest").first, Kind::kLatest);
+  EXPECT_EQ(start_of("0"), std::pair(Kind::kOffset, int64_t{0}));
+  EXPECT_EQ(start_of("9223372036854775807"), std::pair(Kind::kOffset, INT64_MAX));
+  EXPECT_EQ(start_of("@1700000000000"), std::pair(Kind::kTimestampMs, int64_t{1'700'000'000'000}));
+  EXPECT_EQ(start_of("1970-01-01"), std::pair(Kind::kTimestampMs, int64_t{0}));
+  EXPECT_EQ(start_of("2023-11-14T22:13:20Z").second, 1'700'000'000'000);
+  EXPECT_EQ(start_of("2023-11-14T22:13:20.250Z").second, 1'700'000'000'250);
+  EXPECT_EQ(start_of("2024-02-29").second, 1'709'164'800'000);
+}
+
+TEST(ConsumeFrom, RefusesWhatIsNoPlaceByName) {
+  for (const char* bad :
+       {"", "yesterday", "-1", "1x", "@", "@-1", "9223372036854775808", "2023-02-29", "2023-13-01",
+        "2023-11-14T22:13:20", "2023-11-14T24:00:00Z", "2023-11-14T22:13:20.25Z",
+        "2023-11-14T22:13:20Zz", "2023-11-14 22:13:20Z"}) {
+    const auto start = parse_start(bad);
+    ASSERT_FALSE(start.ok()) << bad;
+    EXPECT_EQ(start.error().code, Code::kInvalid);
+    EXPECT_THAT(start.error().message, HasSubstr("must be earliest, latest, an offset"));
+  }
+}
+
+TEST(Pairs, SplitAtTheFirstEqualsSign) {
+  EXPECT_EQ(*parse_pair("--header", "a=b=c"), std::pair(std::string("a"), std::string("b=c")));
+  EXPECT_EQ(*parse_pair("--header", "a="), std::pair(std::string("a"), std::string()));
+  EXPECT_EQ(parse_pair("--header", "a").error().message, "--header a: must be NAME=VALUE");
+  EXPECT_FALSE(parse_pair("--header", "=a").ok());
+  EXPECT_FALSE(parse_pair("--header", "").ok());
+}
+
+TEST(Base64, HasTheVectorsOfRfc4648) {
+  EXPECT_EQ(to_base64(""), "");
+  EXPECT_EQ(to_base64("f"), "Zg==");
+  EXPECT_EQ(to_base64("fo"), "Zm8=");
+  EXPECT_EQ(to_base64("foo"), "Zm9v");
+  EXPECT_EQ(to_base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(to_base64("\xff\xfe\xfd"), "//79");
+}
+
+}  // namespace
+}  // namespace millrace::cli
