@@ -28,6 +28,23 @@ std::vector<bytes::Buffer> frame_of(const RequestHeader& header, const Response&
   return response_frame(header.version, header.correlation_id, response);
 }
 
+/// Decodes the request, calls its handler, encodes the response; none for a Produce with acks=0.
+/// `body` lies in call.frame. Errors: kInvalid (the message is damaged).
+template <typename Request, typename Response>
+runtime::Task<Result<std::vector<bytes::Buffer>>> answer(
+    runtime::Task<Response> (*handler)(Context&, const Request&, const Call&), Context& context,
+    RequestHeader header, std::span<const std::byte> body, Call call) {
+  Request request;
+  MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
+  const Response response = co_await handler(context, request, call);
+  if constexpr (std::is_same_v<Request, ProduceRequest>) {
+    if (request.acks == 0) {
+      co_return std::vector<bytes::Buffer>();
+    }
+  }
+  co_return frame_of(header, response);
+}
+
 }  // namespace
 
 Connection::Connection(Context& context, bytes::BufferPool& pool, net::Stream& stream,
@@ -142,63 +159,34 @@ runtime::Task<void> Connection::handle(bytes::Buffer frame, RequestHeader header
 runtime::Task<Result<std::vector<bytes::Buffer>>> Connection::dispatch(bytes::Buffer frame,
                                                                        RequestHeader header,
                                                                        size_t body_at) {
+  Call call{header.version, frame, stop_};
   if (header.api_key == ApiKey::kApiVersions && !header.is_supported()) {
-    header.version = 0;  // KIP-511
-    auto response = api_versions(0);
-    response.error_code = ErrorCode::kUnsupportedVersion;
-    co_return frame_of(header, response);
+    header.version =
+        0;  // what the answer is written in; the body of the request is not read (KIP-511)
+    co_return frame_of(header, co_await api_versions(context_, {}, call));
   }
   if (!header.is_supported()) {
     co_return make_error(Code::kInvalid, "API {} version {} is not supported",
                          static_cast<int>(header.api_key), header.version);
   }
   const std::span<const std::byte> body = frame.span().subspan(body_at);
-  const Call call{header.version, frame, stop_};
   switch (header.api_key) {
-    case ApiKey::kApiVersions: {
-      ApiVersionsRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, api_versions(header.version));
-    }
-    case ApiKey::kFindCoordinator: {
-      FindCoordinatorRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, find_coordinator(request, header.version));
-    }
-    case ApiKey::kMetadata: {
-      MetadataRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, co_await metadata(context_, request, call));
-    }
-    case ApiKey::kProduce: {
-      ProduceRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      const auto response = co_await produce(context_, request, call);
-      if (request.acks == 0) {
-        co_return std::vector<bytes::Buffer>();
-      }
-      co_return frame_of(header, response);
-    }
-    case ApiKey::kFetch: {
-      FetchRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, co_await fetch(context_, request, call));
-    }
-    case ApiKey::kListOffsets: {
-      ListOffsetsRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, co_await list_offsets(context_, request, call));
-    }
-    case ApiKey::kCreateTopics: {
-      CreateTopicsRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, co_await create_topics(context_, request, call));
-    }
-    case ApiKey::kDeleteTopics: {
-      DeleteTopicsRequest request;
-      MILLRACE_CO_TRY_STATUS(decode_message(body, header.version, request));
-      co_return frame_of(header, co_await delete_topics(context_, request, call));
-    }
+    case ApiKey::kApiVersions:
+      co_return co_await answer(api_versions, context_, header, body, std::move(call));
+    case ApiKey::kCreateTopics:
+      co_return co_await answer(create_topics, context_, header, body, std::move(call));
+    case ApiKey::kDeleteTopics:
+      co_return co_await answer(delete_topics, context_, header, body, std::move(call));
+    case ApiKey::kFetch:
+      co_return co_await answer(fetch, context_, header, body, std::move(call));
+    case ApiKey::kFindCoordinator:
+      co_return co_await answer(find_coordinator, context_, header, body, std::move(call));
+    case ApiKey::kListOffsets:
+      co_return co_await answer(list_offsets, context_, header, body, std::move(call));
+    case ApiKey::kMetadata:
+      co_return co_await answer(metadata, context_, header, body, std::move(call));
+    case ApiKey::kProduce:
+      co_return co_await answer(produce, context_, header, body, std::move(call));
   }
   co_return make_error(Code::kInvalid, "API {} is not supported", static_cast<int>(header.api_key));
 }

@@ -23,7 +23,9 @@ struct Call {
   runtime::CancelToken stop;  // the server's drain deadline has passed
 };
 
-ApiVersionsResponse api_versions(int16_t version);
+/// A version that ApiVersions does not have is answered with kUnsupportedVersion (KIP-511).
+runtime::Task<ApiVersionsResponse> api_versions(Context& context, const ApiVersionsRequest& request,
+                                                const Call& call);
 runtime::Task<MetadataResponse> metadata(Context& context, const MetadataRequest& request,
                                          const Call& call);
 runtime::Task<ProduceResponse> produce(Context& context, const ProduceRequest& request,
@@ -37,6 +39,8 @@ runtime::Task<CreateTopicsResponse> create_topics(Context& context,
 runtime::Task<DeleteTopicsResponse> delete_topics(Context& context,
                                                   const DeleteTopicsRequest& request,
                                                   const Call& call);
-FindCoordinatorResponse find_coordinator(const FindCoordinatorRequest& request, int16_t version);
+runtime::Task<FindCoordinatorResponse> find_coordinator(Context& context,
+                                                        const FindCoordinatorRequest& request,
+                                                        const Call& call);
 
 }  // namespace millrace::kafka
