@@ -1,5 +1,6 @@
 // How fast the decoders are: rows a second of 5 columns, batches of 1,000 rows.
 #include "bytes/cursor.h"
+#include "columnar/decode_line_protocol.h"
 #include "columnar/decode_msgpack.h"
 
 #include <benchmark/benchmark.h>
@@ -63,7 +64,26 @@ void decode_msgpack_rows(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(body.size()));
 }
 
+void decode_lines(benchmark::State& state) {
+  std::string body;
+  for (uint32_t row = 0; row < kRows; ++row) {
+    body += fmt::format("cpu,host=server{:03} value={},cpu_idle={},cpu_user={} {}\n",
+                        row * 7 % 1000, row * 0.25, row * 0.125, row * 0.01, (kStart + row) * 1000);
+  }
+  for (auto _ : state) {
+    auto batches = decode_line_protocol(body, Precision::kNs, ArrivalTime());
+    if (!batches.ok() || batches->rows != kRows) {
+      state.SkipWithError("rows are missing");
+      break;
+    }
+    benchmark::DoNotOptimize(batches->batches.data());
+  }
+  state.SetItemsProcessed(state.iterations() * int64_t{kRows});
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(body.size()));
+}
+
 BENCHMARK(decode_msgpack_rows);
+BENCHMARK(decode_lines);
 
 }  // namespace
 }  // namespace millrace::columnar
