@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 
 from . import server as servers
 from .wire import Connection
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _binary():
@@ -13,17 +16,20 @@ def _binary():
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
+        used = {}
         for value in getattr(item, "funcargs", {}).values():
             one = [value] if isinstance(value, servers.Server) else []
-            for server in getattr(value, "made", one):
-                report.sections.append((f"server on {server.data}", server.report()))
+            used.update((id(server), server) for server in getattr(value, "made", one))
+        for server in used.values():
+            report.sections.append((f"server on {server.data}", server.report()))
     return report
 
 
 def make_fixture(scope):
     @pytest.fixture(scope=scope)
-    def fixture(tmp_path_factory):
+    def fixture(tmp_path_factory, request):
         made = []
+        failed_before = request.session.testsfailed
 
         def make(*arguments, data=None, **settings):
             made.append(servers.Server(data or tmp_path_factory.mktemp("data"), *arguments, **settings))
@@ -35,6 +41,9 @@ def make_fixture(scope):
             server.close()
         reports = [report for server in made for report in server.sanitizer_reports()]
         assert not reports, "\n".join(reports)
+        if request.session.testsfailed == failed_before:
+            for server in made:
+                shutil.rmtree(server.data, ignore_errors=True)
 
     return fixture
 
@@ -52,7 +61,7 @@ def server(new_server):
 @pytest.fixture(scope="module")
 def shared(new_shared_server):
     """One server for all tests of a module that leave it as it was."""
-    return new_shared_server().start()
+    return new_shared_server("--journal-file-bytes", "16MiB").start()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """kill -9 under load, in its short form, and proofs that its checker can fail."""
 
+import shutil
+
 import pytest
 from crash import checker, kill9
 from crash.checker import Log, Sent, check, id_of, value_of
@@ -13,6 +15,7 @@ def test_20_rounds_of_kill_9(tmp_path):
     assert violations == [], "\n".join(violations)
     assert counters["rounds"] == 20
     assert kill9.missing(counters) == []
+    shutil.rmtree(tmp_path / "data")
 
 
 # --- the checker -----------------------------------------------------------------------------------
