@@ -33,8 +33,6 @@ class Files {
   /// Errors: kOverloaded (disk full, or refused: nothing is left behind). Any thread.
   Status prepare_spare(uint64_t bytes);
 
-  bool has_spare() const { return spare_bytes_.load() != 0; }
-
   uint64_t spare_bytes() const { return spare_bytes_.load(); }
 
   /// A spare left by an earlier process.

@@ -143,7 +143,8 @@ class Recovery {
     return {};
   }
 
-  /// Files before the start: from their stored index, or from their frame headers.
+  /// Files before the start: from their stored index, or from their frame headers. Each must end
+  /// where the chain goes on in the next file.
   Status index_sealed_files() {
     RunNumber expected;
     for (size_t i = 0; i < start_; ++i) {
@@ -174,24 +175,36 @@ class Recovery {
     if (!first) {
       return damage(file, 0, "no run header where the file begins");
     }
-    auto stored = files_.disk().read_file(files_.index_path_of(file.number));
-    if (stored.ok()) {
+    MILLRACE_TRY(const auto following, read_header(*list_[i + 1], 0));
+    const auto stored = files_.disk().read_file(files_.index_path_of(file.number));
+    if (stored.ok() && following) {
       auto index = FileIndex::decode(file.number, *stored);
-      if (index.ok() && index->first_run == first->run) {
+      if (index.ok() && index->first_run == first->run &&
+          index->last_crc == following->previous_crc) {
         return index;
       }
     }
+    MILLRACE_TRY(FileIndex index, index_by_walking(file));
+    if (following && next(index.last_run) == following->run &&
+        index.last_crc != following->previous_crc) {
+      return damage(file, 0,
+                    fmt::format("its last run is not the one that {} goes on from",
+                                list_[i + 1]->file->path()));
+    }
+    return index;
+  }
+
+  Result<FileIndex> index_by_walking(const JournalFile& file) const {
     FileIndex index;
     uint64_t position = 0;
     while (true) {
       MILLRACE_TRY(const auto run, read_run_head(file, position));
       if (!run || (index.last_run.value != 0 && run->header.run != next(index.last_run))) {
-        break;
+        return index;
       }
       index.add(*run);
       position = run->header.end();
     }
-    return index;
   }
 
   /// The state, and the index of the files walked.

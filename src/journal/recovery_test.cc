@@ -247,6 +247,26 @@ TEST_F(RotatedLog, StoredIndexIsUsedAndABrokenOneRebuilt) {
   EXPECT_EQ(log_.texts(kA).size(), sent_);
 }
 
+TEST_F(RotatedLog, StoredIndexOfOtherContentIsNotBelieved) {
+  ASSERT_TRUE(log_.start().ok());
+  const auto whole = log_.texts(kA);
+  FileIndex wrong;  // whole and of the right file, but it ends in another run
+  const auto file = log_.files->open(FileNumber{2}).value();
+  uint64_t position = 0;
+  while (const auto run = read_run_head(*file, position).value()) {
+    wrong.add(*run);
+    position = run->header.end();
+  }
+  wrong.last_crc ^= 1;
+  wrong.partitions.clear();
+  ASSERT_TRUE(
+      log_.disk.replace_file(log_.files->index_path_of(FileNumber{2}), wrong.encode(FileNumber{2}))
+          .ok());
+  log_.kill();
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_EQ(log_.texts(kA), whole);
+}
+
 TEST_F(RotatedLog, StopDuringRecoveryAnswersCancelledAndChangesNothing) {
   const std::atomic<bool> stop{true};
   log_.options.stop = &stop;
