@@ -1,0 +1,133 @@
+// What must outlive the journal's files: which table files there are, up to which offsets they hold
+// the rows, and the topics. The journal alone starts the log; this is needed for table files only.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::catalog {
+
+/// A run of the journal whose sync had returned when a part of the catalog was committed. At a start
+/// that run must be in the journal, or the two do not belong together.
+struct JournalPlace {
+  FileNumber file;
+  uint64_t position = 0;  // of the run's header in the file
+  RunNumber run;
+  uint32_t header_crc = 0;
+
+  bool operator==(const JournalPlace&) const = default;
+};
+
+/// broker/'s part.
+struct TopicRow {
+  TopicId id;
+  std::string name;
+  int32_t partitions = 1;
+  bool is_deleted = false;  // a tombstone
+  int64_t created_ms = 0;   // since 1970 UTC
+  std::map<std::string, std::string> settings;
+
+  bool operator==(const TopicRow&) const = default;
+};
+
+struct PartitionRow {
+  TopicPartition partition;
+  Offset start;
+  Offset next;
+
+  bool operator==(const PartitionRow&) const = default;
+};
+
+struct BrokerPart {
+  std::vector<TopicRow> topics;
+  std::vector<PartitionRow> partitions;
+  JournalPlace place;
+};
+
+/// tables/'s part: a table is the columnar side of a topic.
+struct TableRow {
+  TopicId topic;
+  std::string database;
+  std::string measurement;
+  uint64_t schema_version = 0;
+  std::string schema;  // as in the schema's system frame
+
+  bool operator==(const TableRow&) const = default;
+};
+
+/// One Parquet file: rows of one partition out of the offsets [first, next).
+struct FileRow {
+  std::string path;  // under DIR/tables
+  TopicPartition partition;
+  Offset first;
+  Offset next;
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  int64_t min_time_us = 0;  // of its rows; ns rounded down
+  int64_t max_time_us = 0;  // ns rounded up
+  uint64_t schema_version = 0;
+  Uuid commit;  // also in the file's own metadata
+
+  bool operator==(const FileRow&) const = default;
+};
+
+/// One flush unit: all files of one contiguous offset range of one partition. Several files when it
+/// was split by time; none when the range held no rows.
+struct FlushCommit {
+  TableRow table;
+  TopicPartition partition;
+  Offset first;  // must be the partition's table offset
+  Offset next;   // becomes it
+  std::vector<FileRow> files;
+  JournalPlace place;
+};
+
+/// What there is when a catalog is opened.
+struct Contents {
+  bool is_new = false;  // there was none; all else is empty
+  std::optional<DirectoryId> directory;
+  std::optional<JournalPlace> broker_place;
+  std::optional<JournalPlace> tables_place;
+  std::vector<TopicRow> topics;                    // by id
+  std::vector<PartitionRow> partitions;            // by partition
+  std::vector<TableRow> tables;                    // by topic
+  std::vector<FileRow> files;                      // by partition, then offset, then path
+  std::map<TopicPartition, Offset> table_offsets;  // 0 where absent
+};
+
+/// Blocking: call it on a BlockingPool. Thread-safe, one call at a time. A commit that returned is
+/// durable; one that failed with kIo is of unknown outcome, and every later one is kReadOnly.
+/// Errors of all commits: kOverloaded (disk full: nothing was written, try later), kIo, kReadOnly.
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+
+  /// As it was opened; commits since then are not in it.
+  virtual const Contents& contents() const = 0;
+
+  /// Must be called once, before the first commit and before anything relies on contents(): makes a
+  /// new catalog of `directory`, or makes durable what an unclean end left only in the page cache.
+  virtual Status begin(const DirectoryId& directory) = 0;
+
+  /// Replaces broker/'s part.
+  virtual Status commit_broker(const BrokerPart& part) = 0;
+
+  /// Files, table offset and place in one transaction. kConflict: `first` is not the table offset,
+  /// `next` is not above it, or a path is there already; nothing was written.
+  virtual Status commit_flush(const FlushCommit& flush) = 0;
+
+  /// Forgets a table, its files and its offsets. Nothing to do is success.
+  virtual Status drop_table(const TopicId& topic, const JournalPlace& place) = 0;
+
+  /// Ends it in good order; a second call does nothing. Without it the end counts as unclean.
+  virtual Status close() = 0;
+};
+
+}  // namespace millrace::catalog
