@@ -14,8 +14,8 @@
 
 namespace millrace::catalog {
 
-/// A run of the journal whose sync had returned when a part of the catalog was committed. At a start
-/// that run must be in the journal, or the two do not belong together.
+/// A run of the journal whose sync had returned when a part of the catalog was committed. At a
+/// start that run must be in the journal, or the two do not belong together.
 struct JournalPlace {
   FileNumber file;
   uint64_t position = 0;  // of the run's header in the file

@@ -364,6 +364,9 @@ Status SimulatedDisk::sync_directory(const std::string& path) {
   for (auto& change : changes_) {
     if (change.parent == path) {
       apply(change, durable_);
+      // Names that this inode had before are history: they cannot come back.
+      std::erase_if(others,
+                    [&](const auto& other) { return other.inode == change.inode && other.inode; });
     } else {
       others.push_back(std::move(change));
     }

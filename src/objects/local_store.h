@@ -1,0 +1,45 @@
+// Objects as files of a directory, on any io::Disk.
+#pragma once
+
+#include "io/disk.h"
+#include "objects/object_store.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace millrace::objects {
+
+/// An object is written as a file in `temporary`, synced, renamed to its name under
+/// `root`, and the directory synced: under its name it is whole or not there, before and after a
+/// power cut. Both directories are of one file system.
+class LocalStore final : public ObjectStore {
+ public:
+  /// Makes both directories and removes what an earlier process left in `temporary`.
+  static Result<std::unique_ptr<LocalStore>> open(io::Disk& disk, std::string root,
+                                                  std::string temporary);
+
+  Result<std::unique_ptr<ObjectWriter>> create(const std::string& name) override;
+  Result<std::vector<ObjectInfo>> list(const std::string& folder) override;
+  Result<ObjectInfo> look(const std::string& name) override;
+  Status remove(const std::string& name) override;
+
+  std::string location_of(const std::string& name) const override { return root_ + "/" + name; }
+
+  /// Takes an object out of the store and keeps its bytes as `path`, durably. Errors: kNotFound,
+  /// kIo.
+  Status move_out(const std::string& name, const std::string& path);
+
+ private:
+  LocalStore(io::Disk& disk, std::string root, std::string temporary)
+      : disk_(disk), root_(std::move(root)), temporary_(std::move(temporary)) {}
+
+  Status list_into(const std::string& folder, std::vector<ObjectInfo>& objects);
+
+  io::Disk& disk_;
+  const std::string root_;
+  const std::string temporary_;
+  std::atomic<uint64_t> next_{1};
+};
+
+}  // namespace millrace::objects

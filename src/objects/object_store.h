@@ -1,0 +1,54 @@
+// Whole objects under names: written once, then only read. Local: files of a directory.
+#pragma once
+
+#include "base/result.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace millrace::objects {
+
+/// An object on its way. Destroyed without publish(), it leaves nothing behind.
+class ObjectWriter {
+ public:
+  virtual ~ObjectWriter() = default;
+
+  /// Takes all of `bytes`. Errors: kOverloaded (no room), kIo; then only destruction helps.
+  virtual Status write(std::span<const std::byte> bytes) = 0;
+
+  /// Makes it whole, durable and visible under its name; the last call. Errors: kOverloaded, kIo:
+  /// the object may be there or not.
+  virtual Status publish() = 0;
+};
+
+struct ObjectInfo {
+  std::string name;
+  uint64_t bytes = 0;
+};
+
+/// Names are relative paths. Thread-safe; blocking: call it on a BlockingPool.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  /// Errors: kOverloaded, kIo.
+  virtual Result<std::unique_ptr<ObjectWriter>> create(const std::string& name) = 0;
+
+  /// All objects below a folder, in order of name; none if there is no such folder.
+  virtual Result<std::vector<ObjectInfo>> list(const std::string& folder) = 0;
+
+  /// Errors: kNotFound.
+  virtual Result<ObjectInfo> look(const std::string& name) = 0;
+
+  /// Errors: kNotFound, kIo.
+  virtual Status remove(const std::string& name) = 0;
+
+  /// Where readers of files find it: an absolute path or a URL.
+  virtual std::string location_of(const std::string& name) const = 0;
+};
+
+}  // namespace millrace::objects
