@@ -82,6 +82,16 @@ struct DirectoryId : Uuid {
   auto operator<=>(const DirectoryId&) const = default;
 };
 
+/// A run of the journal whose sync has returned: what somebody else's file rests on.
+struct JournalPlace {
+  FileNumber file;
+  uint64_t position = 0;  // of the run's header in the file
+  RunNumber run;          // 0: none
+  uint32_t header_crc = 0;
+
+  bool operator==(const JournalPlace&) const = default;
+};
+
 struct TopicPartition {
   TopicId topic;
   PartitionId partition;

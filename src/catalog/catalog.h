@@ -1,5 +1,7 @@
 // What must outlive the journal's files: which table files there are, up to which offsets they hold
 // the rows, and the topics. The journal alone starts the log; this is needed for table files only.
+// Each part says which run of the journal it rests on: at a start that run must be there, or the
+// two do not belong together.
 #pragma once
 
 #include "base/ids.h"
@@ -13,17 +15,6 @@
 #include <vector>
 
 namespace millrace::catalog {
-
-/// A run of the journal whose sync had returned when a part of the catalog was committed. At a
-/// start that run must be in the journal, or the two do not belong together.
-struct JournalPlace {
-  FileNumber file;
-  uint64_t position = 0;  // of the run's header in the file
-  RunNumber run;
-  uint32_t header_crc = 0;
-
-  bool operator==(const JournalPlace&) const = default;
-};
 
 /// broker/'s part.
 struct TopicRow {

@@ -20,6 +20,7 @@ Result<std::unique_ptr<JournalLog>> JournalLog::open(io::Disk& disk, JournalOpti
   MILLRACE_TRY(auto opened, open_writer(log->files_, log->index_, log->options_.recovery, clock));
   log->writer_ = std::move(opened.writer);
   log->report_ = std::move(opened.report);
+  log->publish_place();
   log->writer_thread_ = std::thread([raw = log.get()] { raw->write_loop(); });
   log->maintainer_ = std::thread([raw = log.get()] { raw->maintain_loop(); });
   pthread_setname_np(log->writer_thread_.native_handle(), "journal-write");
@@ -66,13 +67,17 @@ runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_times
 }
 
 std::vector<record::SystemFrame> JournalLog::recovered(record::SystemKind kind) const {
-  std::vector<record::SystemFrame> frames;
-  for (const auto& [key, value] : writer_->state().system()) {
-    if (key.first == kind) {
-      frames.push_back({kind, false, key.second, value});
-    }
-  }
-  return frames;
+  return writer_->state().facts(kind);
+}
+
+JournalPlace JournalLog::place() const {
+  MutexLock lock(mutex_);
+  return place_;
+}
+
+void JournalLog::publish_place() {
+  MutexLock lock(mutex_);
+  place_ = writer_->place();
 }
 
 void JournalLog::hold(const std::string& name, FileNumber number) {
@@ -149,6 +154,7 @@ void JournalLog::write_all(const std::vector<Operation*>& queue) {
   const uint64_t rotations = writer_->counters().rotations;
   for (size_t at = 0; at < pending.size();) {
     const size_t count = writer_->write(std::span(pending).subspan(at));
+    publish_place();
     runtime::Signal::set_all(std::span(done).subspan(at, count));
     at += count;
   }

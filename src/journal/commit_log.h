@@ -57,6 +57,9 @@ class JournalLog final : public record::CommitLog {
   /// The facts of one kind as recovery found them: for their owners, once, before the first commit.
   std::vector<record::SystemFrame> recovered(record::SystemKind kind) const;
 
+  /// A durable run, not older than that of any commit that has returned.
+  JournalPlace place() const;
+
   /// `name` needs every file from `number` on; a later call moves it. Without a call it needs none.
   void hold(const std::string& name, FileNumber number);
   /// Frees files below `number`, but none that is held. Returns at once.
@@ -86,6 +89,7 @@ class JournalLog final : public record::CommitLog {
 
   JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers);
 
+  void publish_place();
   void write_loop();
   void write_all(const std::vector<Operation*>& queue);
   void maintain_loop();
@@ -101,6 +105,7 @@ class JournalLog final : public record::CommitLog {
   Condition changed_;   // for the writer
   Condition maintain_;  // for the maintainer
   std::vector<Operation*> queue_ MILLRACE_GUARDED_BY(mutex_);
+  JournalPlace place_ MILLRACE_GUARDED_BY(mutex_);
   FileNumber free_below_ MILLRACE_GUARDED_BY(mutex_);  // 0: nothing to free
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;

@@ -13,7 +13,16 @@ namespace {
 constexpr const char* kAdvice =
     "nothing was changed; put the right file back, or start with a copy of the directory";
 
-class Recovery {
+/// What is kept of a partition, by the state and the files' index.
+record::PartitionRange kept_range(const State& state, const Index& index,
+                                  TopicPartition partition) {
+  const Offset next = state.next_offset(partition);
+  const record::PartitionRange indexed = index.range(partition);
+  const bool is_kept = indexed.end != Offset{0};
+  return {is_kept ? std::max(state.start(partition), indexed.start) : next, next};
+}
+
+class Recovery final : public Findings {
  public:
   Recovery(Files& files, Index& index, const RecoveryOptions& options)
       : files_(files), index_(index), options_(options) {}
@@ -25,6 +34,7 @@ class Recovery {
       Recovered fresh;
       fresh.is_new = true;
       fresh.tail.greatest_number = greatest_;
+      MILLRACE_TRY_STATUS(ask_for_approval());
       MILLRACE_TRY_STATUS(free_unfinished());
       return fresh;
     }
@@ -35,7 +45,43 @@ class Recovery {
     MILLRACE_TRY_STATUS(judge_what_is_behind());
     MILLRACE_TRY_STATUS(index_sealed_files());
     MILLRACE_TRY_STATUS(replay());
+    MILLRACE_TRY_STATUS(ask_for_approval());
     return repair();
+  }
+
+  // --- Findings ---
+
+  std::optional<DirectoryId> directory() const override {
+    return directory_.is_none() ? std::nullopt : std::optional(directory_);
+  }
+
+  RunNumber last_run() const override {
+    return chain_.runs.empty() ? RunNumber{0} : chain_.runs.back().header.run;
+  }
+
+  Result<Presence> look_for(const JournalPlace& place) const override {
+    if (list_.empty() || place.run > last_run()) {
+      return Presence::kMissing;
+    }
+    if (place.file < list_.front()->number) {
+      return Presence::kFreed;
+    }
+    for (const auto& file : list_) {
+      if (file->number == place.file) {
+        MILLRACE_TRY(const auto header, read_header(*file, place.position));
+        const bool is_it = header && header->run == place.run && header->crc == place.header_crc;
+        return is_it ? Presence::kHere : Presence::kMissing;
+      }
+    }
+    return Presence::kMissing;
+  }
+
+  record::PartitionRange range(TopicPartition partition) const override {
+    return kept_range(state_, index_, partition);
+  }
+
+  std::vector<record::SystemFrame> facts(record::SystemKind kind) const override {
+    return state_.facts(kind);
   }
 
  private:
@@ -43,6 +89,8 @@ class Recovery {
     return make_error(Code::kCorrupt, "{}: damaged at {}: {}; {}", file.file->path(), position,
                       what, kAdvice);
   }
+
+  Status ask_for_approval() const { return options_.approve ? options_.approve(*this) : Status{}; }
 
   /// Files by number; the newest may be an unfinished rotation.
   Status open_files() {
@@ -286,6 +334,8 @@ class Recovery {
     tail.next_run = chain_.end.run;
     tail.last_synced = chain_.runs.back().header.run;
     tail.previous_crc = chain_.end.previous_crc;
+    const RunHeader& last = chain_.runs.back().header;
+    tail.place = {last.file, last.position, last.run, last.crc};
     tail.greatest_number = greatest_;
     tail.checkpoint_run = checkpoint_of_newest();
     const bool has_room = tail.position + kBlock <= tail.file->size;
@@ -332,12 +382,8 @@ Result<Recovered> recover(Files& files, Index& index, const RecoveryOptions& opt
       recovered.state.set_start(partition, index.range(partition).start);
     }
   }
-  recovered.state.publish_ranges([&](TopicPartition partition, record::PartitionRange range) {
-    if (index.range(partition).end == Offset{0}) {
-      range.start = range.end;  // none of its records is kept
-    } else {
-      range.start = std::max(range.start, index.range(partition).start);
-    }
+  recovered.state.for_each_partition([&](TopicPartition partition) {
+    const record::PartitionRange range = kept_range(recovered.state, index, partition);
     index.set_range(partition, range);
     recovered.state.set_start(partition, range.start);
   });

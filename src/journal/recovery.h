@@ -11,15 +11,38 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
 namespace millrace::journal {
 
+/// What recovery found, while it has changed nothing yet. Valid during the call it is given to.
+class Findings {
+ public:
+  enum class Presence : uint8_t {
+    kHere,
+    kFreed,    // its file was freed: older than all that is kept
+    kMissing,  // the journal ends before it, or another run stands there
+  };
+
+  virtual ~Findings() = default;
+
+  /// None: there is no journal.
+  virtual std::optional<DirectoryId> directory() const = 0;
+  virtual RunNumber last_run() const = 0;  // 0: there is no journal
+  virtual Result<Presence> look_for(const JournalPlace& place) const = 0;
+  virtual record::PartitionRange range(TopicPartition partition) const = 0;
+  /// Live facts of one kind.
+  virtual std::vector<record::SystemFrame> facts(record::SystemKind kind) const = 0;
+};
+
 struct RecoveryOptions {
   std::string quarantine;  // directory for torn bytes
   uint64_t max_quarantine_bytes = uint64_t{64} << 20;
-  std::optional<DirectoryId> expected;      // what the catalog says; another is refused
+  std::optional<DirectoryId> expected;  // what the catalog says; another is refused
+  /// Asked once before anything on the disk is changed; its error refuses the start.
+  std::function<Status(const Findings&)> approve = {};
   const std::atomic<bool>* stop = nullptr;  // SIGTERM: answers kCancelled, nothing half done
   WriterOptions writer;
 };

@@ -136,6 +136,7 @@ class RotatedLog : public testing::Test {
     }
     ASSERT_TRUE(log_.append(kB, "end").ok());
     ASSERT_TRUE(log_.writer->prove().ok());
+    place_ = log_.writer->place();
     log_.kill();
   }
 
@@ -149,6 +150,7 @@ class RotatedLog : public testing::Test {
 
   TestLog log_;
   size_t sent_ = 0;
+  JournalPlace place_;
 };
 
 TEST_F(RotatedLog, StartsFromTheNewestCheckpointAndReadsAllFiles) {
@@ -272,6 +274,29 @@ TEST_F(RotatedLog, StopDuringRecoveryAnswersCancelledAndChangesNothing) {
   log_.options.stop = &stop;
   const auto before = log_.snapshot();
   EXPECT_EQ(log_.start().error().code, Code::kCancelled);
+  EXPECT_EQ(log_.snapshot(), before);
+}
+
+TEST_F(RotatedLog, IsApprovedByWhatItFoundBeforeAnythingIsChanged) {
+  const JournalPlace last = place_;
+  ASSERT_GT(last.run.value, 1U);
+  const auto before = log_.snapshot();
+  JournalPlace later = last;
+  later.run = next(last.run);
+  JournalPlace other = last;
+  other.header_crc ^= 1;
+  log_.options.approve = [&](const Findings& found) -> Status {
+    EXPECT_EQ(found.last_run(), last.run);
+    EXPECT_TRUE(found.directory().has_value());
+    EXPECT_EQ(found.look_for(last).value(), Findings::Presence::kHere);
+    EXPECT_EQ(found.look_for(later).value(), Findings::Presence::kMissing);
+    EXPECT_EQ(found.look_for(other).value(), Findings::Presence::kMissing);
+    EXPECT_EQ(found.look_for({FileNumber{0}, 0, RunNumber{1}, 0}).value(),
+              Findings::Presence::kFreed);
+    EXPECT_GT(found.range(kA).end, found.range(kA).start);
+    return make_error(Code::kCorrupt, "not these two");
+  };
+  EXPECT_EQ(log_.start().error().message, "not these two");
   EXPECT_EQ(log_.snapshot(), before);
 }
 

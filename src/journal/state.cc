@@ -73,6 +73,16 @@ void State::apply(const SystemFrame& frame) {
   }
 }
 
+std::vector<SystemFrame> State::facts(SystemKind kind) const {
+  std::vector<SystemFrame> frames;
+  for (const auto& [key, value] : system_) {
+    if (key.first == kind) {
+      frames.push_back({kind, false, key.second, value});
+    }
+  }
+  return frames;
+}
+
 const BatchAnswer* State::find_batch_id(const record::BatchId& id) const {
   const auto found = batch_ids_.find(id);
   return found == batch_ids_.end() ? nullptr : &found->second;

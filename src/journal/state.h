@@ -18,7 +18,7 @@
 
 namespace millrace::journal {
 
-/// The answer that a batch id got.
+/// The answer that a batch id got: where the first batch that came with it stands.
 struct BatchAnswer {
   TopicPartition partition;
   Offset base_offset;
@@ -41,12 +41,12 @@ class State {
   void set_start(TopicPartition partition, Offset start);
   Offset start(TopicPartition partition) const;
 
-  /// Calls `visit(partition, {start, next})` for each partition.
+  /// Calls `visit(partition)` for each partition.
   template <typename Visit>
-  void publish_ranges(Visit&& visit) const {
+  void for_each_partition(Visit&& visit) const {
     const auto copy = partitions_;  // `visit` may call set_start
     for (const auto& [partition, state] : copy) {
-      visit(partition, record::PartitionRange{state.start, state.next});
+      visit(partition);
     }
   }
 
@@ -55,6 +55,9 @@ class State {
   void apply(const record::SystemFrame& frame);
 
   const std::map<SystemKey, std::string>& system() const { return system_; }
+
+  /// Live facts of one kind, as puts.
+  std::vector<record::SystemFrame> facts(record::SystemKind kind) const;
 
   /// null when the id is not known.
   const BatchAnswer* find_batch_id(const record::BatchId& id) const;

@@ -55,9 +55,8 @@ std::optional<Error> Writer::refusal(const Pending& pending) const {
   if (request.batches.empty() && request.system.empty()) {
     return make_error(Code::kInvalid, "commit of nothing");
   }
-  if (request.batch_id && request.batches.size() != 1) {
-    return make_error(Code::kInvalid, "a batch id goes with one batch, not with {}",
-                      request.batches.size());
+  if (request.batch_id && request.batches.empty()) {
+    return make_error(Code::kInvalid, "a batch id without a batch");
   }
   for (const auto& batch : request.batches) {
     if (batch.records == 0) {
@@ -249,6 +248,7 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   }
   tail_.position = header.end();
   tail_.last_synced = header.run;
+  tail_.place = {header.file, header.position, header.run, header.crc};
   tail_.next_run = next(header.run);
   tail_.previous_crc = header.crc;
   tail_.is_proven = run.frames.empty();

@@ -34,6 +34,7 @@ struct Tail {
   uint64_t position = 0;  // of the next run
   RunNumber next_run{1};
   RunNumber last_synced;     // 0: none
+  JournalPlace place;        // of that run
   RunNumber checkpoint_run;  // last run of the newest file's checkpoint
   uint32_t previous_crc = 0;
   FileNumber greatest_number;  // of any file ever seen
@@ -86,7 +87,8 @@ class Writer {
 
   RunNumber last_synced() const { return tail_.last_synced; }
 
-  uint32_t last_crc() const { return tail_.previous_crc; }
+  /// The last run that is durable.
+  const JournalPlace& place() const { return tail_.place; }
 
   /// The very first file of a directory, with an empty checkpoint.
   static Result<Tail> create(Files& files, Index& index, const DirectoryId& directory,

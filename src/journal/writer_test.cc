@@ -14,6 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 const TopicPartition kA = partition_of(1, 0);
+const TopicPartition kB = partition_of(1, 1);
 
 std::string hex_lines(std::span<const std::byte> bytes) {
   std::string lines;
@@ -104,10 +105,10 @@ TEST(JournalWriter, RefusesWhatIsNoCommit) {
   ASSERT_TRUE(log.start().ok());
   EXPECT_EQ(log.commit({}).error().code, Code::kInvalid);
   EXPECT_EQ(log.append(kA, "x", 0).error().code, Code::kInvalid);
-  record::CommitRequest two;
-  two.batch_id = record::BatchId{};
-  two.batches = {batch_of(kA, "x"), batch_of(kA, "y")};
-  EXPECT_EQ(log.commit(std::move(two)).error().code, Code::kInvalid);
+  record::CommitRequest none;
+  none.batch_id = record::BatchId{};
+  none.system.push_back({record::SystemKind::kTopic, false, "k", "v"});
+  EXPECT_EQ(log.commit(std::move(none)).error().code, Code::kInvalid);
   EXPECT_EQ(log.append(kA, "x")->base_offsets[0], Offset{0});
 }
 
@@ -216,6 +217,33 @@ TEST(JournalWriter, BatchIdGetsItsFirstAnswerAcrossRestarts) {
   log.clock.advance(State::kBatchIdLife + std::chrono::seconds(1));
   EXPECT_FALSE(send(3)->is_duplicate);
   EXPECT_FALSE(send(2)->is_duplicate);  // forgotten: its 15 minutes are over
+}
+
+TEST(JournalWriter, OneBatchIdStandsForAllBatchesThatCameWithIt) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const auto send = [&] {
+    record::CommitRequest request;
+    request.batches = {batch_of(kA, "x", 5), batch_of(kB, "y", 2)};
+    request.batch_id = record::BatchId{};
+    return log.commit(std::move(request));
+  };
+  EXPECT_THAT(send()->base_offsets, ElementsAre(Offset{0}, Offset{0}));
+  EXPECT_TRUE(send()->is_duplicate);
+  EXPECT_THAT(log.texts(kB), ElementsAre("y"));
+}
+
+TEST(JournalWriter, ItsPlaceIsTheLastDurableRun) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "x").ok());
+  const JournalPlace place = log.writer->place();
+  ASSERT_TRUE(log.append(kA, "y").ok());
+  const auto header = read_header(*log.files->open(place.file).value(), place.position).value();
+  ASSERT_TRUE(header.has_value());
+  EXPECT_EQ(header->run, place.run);
+  EXPECT_EQ(header->crc, place.header_crc);
+  EXPECT_EQ(log.writer->place().run, next(place.run));
 }
 
 TEST(JournalReader, FindsByTimestampAndRefusesOffsetsOutside) {

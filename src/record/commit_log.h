@@ -33,12 +33,13 @@ struct BatchId {
 struct CommitRequest {
   std::vector<BatchToCommit> batches;
   std::vector<SystemFrame> system;
-  std::optional<BatchId> batch_id;  // only with exactly one batch
+  std::optional<BatchId> batch_id;  // only with batches
 };
 
 struct CommitOutcome {
   std::vector<Offset> base_offsets;  // one a batch, in order
-  bool is_duplicate = false;         // the batch id was known; base_offsets is the first answer
+  bool is_duplicate =
+      false;  // the batch id was known: base_offsets has that of its first batch alone
 };
 
 /// A batch as it lies in the log.
