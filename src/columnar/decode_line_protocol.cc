@@ -1,6 +1,7 @@
 #include "columnar/decode_line_protocol.h"
 
 #include "columnar/column_builder.h"
+#include "columnar/facts.h"
 
 #include <algorithm>
 #include <cstring>
@@ -22,12 +23,33 @@ using Places = std::unordered_map<std::string, size_t, TextHash, std::equal_to<>
 struct OpenColumn {
   std::string name;
   bool is_tag = false;
-  ColumnBuilder values;  // may be some rows short: they are null
+  const SchemaColumn* known = nullptr;  // as the table has it
+  ColumnBuilder values;                 // may be some rows short: they are null
 };
+
+/// Why a value cannot go into a column that the table has already.
+std::optional<std::string> clash(const SchemaColumn& known, const LinePair& pair) {
+  if (known.is_tag && !pair.is_tag) {
+    return fmt::format("\"{}\" is a field here and a tag in the table", pair.key);
+  }
+  const ColumnType type = pair.value.type;
+  if (known.type == type) {
+    return std::nullopt;
+  }
+  const auto bits = static_cast<int64_t>(pair.value.bits);
+  if (widened(known.type, known.facts, type, facts_of_run(type, std::span(&bits, 1)))) {
+    return std::nullopt;
+  }
+  return fmt::format("{} \"{}\": {} does not fit the table's column of {}",
+                     pair.is_tag ? "tag" : "field", pair.key, name_of(type), name_of(known.type));
+}
 
 /// The rows of one measurement so far.
 class OpenBatch {
  public:
+  /// `schema`: the table's; nullptr where it is new.
+  explicit OpenBatch(const Schema* schema) : schema_(schema) {}
+
   size_t rows() const { return times_.size(); }
 
   size_t columns() const { return columns_.size() + 1; }
@@ -41,6 +63,13 @@ class OpenBatch {
       const LinePair& pair = line.pairs[i];
       const size_t found = find(pair.key, i);
       places.push_back(found < columns_.size() ? found : added++);
+      const SchemaColumn* known =
+          found < columns_.size() ? columns_[found].known : find_known(pair.key);
+      if (known != nullptr) {
+        if (auto problem = clash(*known, pair)) {
+          return problem;
+        }
+      }
       if (found == columns_.size()) {
         continue;
       }
@@ -60,12 +89,22 @@ class OpenBatch {
     return std::nullopt;
   }
 
+  /// Why a time cannot go into the table's column of times.
+  std::optional<std::string> refusal_of_time(int64_t time_ns) const {
+    const SchemaColumn* known = find_known(kTimeName);
+    if (known == nullptr || known->facts.fits_ns || time_ns % 1000 == 0) {
+      return std::nullopt;
+    }
+    return "the time is not a whole microsecond, and the table has times outside 1677 to 2262, "
+           "which nanoseconds cannot hold";
+  }
+
   /// A line that was placed.
   void append(const ParsedLine& line, const std::vector<size_t>& places, int64_t time_ns) {
     for (size_t i = 0; i < line.pairs.size(); ++i) {
       const LinePair& pair = line.pairs[i];
       if (places[i] == columns_.size()) {
-        columns_.push_back({std::string(pair.key), pair.is_tag, {}});
+        columns_.push_back({std::string(pair.key), pair.is_tag, find_known(pair.key), {}});
         by_name_.emplace(pair.key, places[i]);
       }
       ColumnBuilder& values = columns_[places[i]].values;
@@ -100,6 +139,12 @@ class OpenBatch {
     return found == by_name_.end() ? columns_.size() : found->second;
   }
 
+  const SchemaColumn* find_known(std::string_view name) const {
+    const auto place = schema_ == nullptr ? std::nullopt : schema_->find(name);
+    return place ? &schema_->columns()[*place] : nullptr;
+  }
+
+  const Schema* schema_;
   std::vector<OpenColumn> columns_;
   Places by_name_;
   std::vector<int64_t> times_;  // nanoseconds
@@ -107,8 +152,10 @@ class OpenBatch {
 
 class Decoder {
  public:
-  Decoder(std::string_view body, Precision precision, ArrivalTime arrival)
+  Decoder(std::string_view body, Precision precision, ArrivalTime arrival,
+          const SchemaLookup& schema_of)
       : parser_(body, precision),
+        schema_of_(schema_of),
         arrival_ns_(arrival.time_since_epoch().count() * 1000),
         most_cells_(std::max(size_t{1} << 20, body.size())) {}
 
@@ -140,9 +187,13 @@ class Decoder {
     if (is_new && open_.size() == kMostMeasurements) {
       return fmt::format("more than {} measurements in one request", kMostMeasurements);
     }
-    OpenBatch first;
+    OpenBatch first(is_new && schema_of_ ? schema_of_(line_.measurement) : nullptr);
     OpenBatch& batch = is_new ? first : open_[place];
+    const int64_t time_ns = line_.time_ns.value_or(arrival_ns_);
     if (auto problem = batch.place(line_, places_)) {
+      return problem;
+    }
+    if (auto problem = batch.refusal_of_time(time_ns)) {
       return problem;
     }
     const size_t columns_before = is_new ? 0 : batch.columns();
@@ -151,12 +202,14 @@ class Decoder {
     if (cells > most_cells_ || columns_ + columns - columns_before > kMostColumnsInAll) {
       return "too many columns for so many lines in one request; send it in parts";
     }
-    batch.append(line_, places_, line_.time_ns.value_or(arrival_ns_));
+    batch.append(line_, places_, time_ns);
     if (is_new) {
       result_.batches.push_back({std::string(line_.measurement), {}});
+      result_.lines.emplace_back();
       by_name_.emplace(line_.measurement, place);
       open_.push_back(std::move(first));
     }
+    result_.lines[place].push_back(parser_.text());
     cells_ = cells;
     columns_ += columns - columns_before;
     last_ = place;
@@ -181,6 +234,7 @@ class Decoder {
   }
 
   LineParser parser_;
+  const SchemaLookup& schema_of_;
   ParsedLine line_;
   std::vector<size_t> places_;
   const int64_t arrival_ns_;
@@ -196,12 +250,13 @@ class Decoder {
 }  // namespace
 
 Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,
-                                                 ArrivalTime arrival) {
+                                                 ArrivalTime arrival,
+                                                 const SchemaLookup& schema_of) {
   if (body.size() > kMostStringBytes) {
     return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
                       kMostStringBytes);
   }
-  return Decoder(body, precision, arrival).decode();
+  return Decoder(body, precision, arrival, schema_of).decode();
 }
 
 }  // namespace millrace::columnar

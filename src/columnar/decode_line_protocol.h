@@ -4,9 +4,11 @@
 #include "base/result.h"
 #include "columnar/column_batch.h"
 #include "columnar/line_protocol_parser.h"
+#include "columnar/schema.h"
 #include "columnar/time_column.h"
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,21 +34,29 @@ struct LineProtocolBatches {
   /// In the order of their first good line. The time is column 0, then tags (is_tag) and fields by
   /// first appearance; what a line does not name is null.
   std::vector<MeasurementBatch> batches;
+  /// Beside each batch its good lines, as they stand in the body, without their newlines.
+  std::vector<std::vector<std::string_view>> lines;
   size_t rows = 0;
   std::vector<LineError> errors;  // the first kMostLineErrors of error_count
   size_t error_count = 0;
 };
 
+/// The columns a measurement has already, nullptr where it is new. What it points to lives until
+/// the body is decoded.
+using SchemaLookup = std::function<const Schema*(std::string_view measurement)>;
+
 /// Takes every good line and reports every bad one; blank lines and comments are neither. A line is
 /// taken whole or not at all. Bad is also a value whose type clashes, by the rules of `widened`,
-/// with earlier lines of its measurement, and a name used as tag and as field there. 1i is i64, 1u
-/// is u64, a plain number f64. Times are exact; a measurement's are microseconds unless some are
-/// not whole ones. A line without one has the time of `arrival`.
+/// with earlier lines of its measurement or with the columns that `schema_of` says it has, and a
+/// name used as tag and as field there. 1i is i64, 1u is u64, a plain number f64. Times are exact;
+/// a measurement's are microseconds unless some are not whole ones. A line without one has the time
+/// of `arrival`.
 ///
 /// Memory: 8 bytes for each of at most max(1 Mi, body.size()) values, absent ones counted, so that
 /// a few wide lines among many narrow ones cannot ask for more; batches do not point into `body`.
 /// Errors: kInvalid when `body` is longer than kMostStringBytes.
 Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,
-                                                 ArrivalTime arrival);
+                                                 ArrivalTime arrival,
+                                                 const SchemaLookup& schema_of = {});
 
 }  // namespace millrace::columnar

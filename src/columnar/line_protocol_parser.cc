@@ -130,10 +130,10 @@ LineParser::Outcome LineParser::next(ParsedLine& line) {
   if (at('\r')) {
     ++at_;
   }
-  const std::string_view whole = body_.substr(start_, at_ - start_);
+  text_ = body_.substr(start_, at_ - start_);
   pass_line(at_);
   if (!is_utf8_) {
-    if (const auto wrong = find_invalid_utf8(whole)) {
+    if (const auto wrong = find_invalid_utf8(text_)) {
       fail(fmt::format("not UTF-8 at byte {} of the line", *wrong));
       return Outcome::kError;
     }

@@ -56,6 +56,9 @@ class LineParser {
 
   const std::string& error() const { return error_; }
 
+  /// The line read last, without its newline.
+  std::string_view text() const { return text_; }
+
  private:
   /// What ends a word and what a backslash may stand before.
   struct Word {
@@ -95,6 +98,7 @@ class LineParser {
   std::deque<std::string> words_;  // unescaped ones; the first words_used_ are this line's
   size_t words_used_ = 0;
   std::string error_;
+  std::string_view text_;
   std::vector<std::string_view> names_;
 };
 
