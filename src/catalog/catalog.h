@@ -91,11 +91,16 @@ struct Contents {
   std::vector<TableRow> tables;                    // by topic
   std::vector<FileRow> files;                      // by partition, then offset, then path
   std::map<TopicPartition, Offset> table_offsets;  // 0 where absent
+
+  bool operator==(const Contents&) const = default;
 };
 
 /// Blocking: call it on a BlockingPool. Thread-safe, one call at a time. A commit that returned is
 /// durable; one that failed with kIo is of unknown outcome, and every later one is kReadOnly.
-/// Errors of all commits: kOverloaded (disk full: nothing was written, try later), kIo, kReadOnly.
+/// Errors of all commits: kOverloaded (disk full: nothing was written, try later), kIo, kReadOnly;
+/// of the caller's making, and nothing was written: kInvalid (a row breaks a rule of
+/// docs/formats/catalog.md; no begin(), or after close()). kCorrupt: damage met on the way, else as
+/// kIo.
 class Catalog {
  public:
   virtual ~Catalog() = default;
@@ -105,9 +110,11 @@ class Catalog {
 
   /// Must be called once, before the first commit and before anything relies on contents(): makes a
   /// new catalog of `directory`, or makes durable what an unclean end left only in the page cache.
+  /// Errors: kCorrupt (the catalog is another directory's), kIo, kOverloaded (disk full). It may be
+  /// called again after an error.
   virtual Status begin(const DirectoryId& directory) = 0;
 
-  /// Replaces broker/'s part.
+  /// Replaces broker/'s part. Names of topics that are not deleted are unique, ids are always.
   virtual Status commit_broker(const BrokerPart& part) = 0;
 
   /// Files, table offset and place in one transaction. kConflict: `first` is not the table offset,
@@ -117,7 +124,8 @@ class Catalog {
   /// Forgets a table, its files and its offsets. Nothing to do is success.
   virtual Status drop_table(const TopicId& topic, const JournalPlace& place) = 0;
 
-  /// Ends it in good order; a second call does nothing. Without it the end counts as unclean.
+  /// Ends it in good order; a second call does nothing. Without it, or after an error (kIo,
+  /// kOverloaded), the end counts as unclean: nothing is lost by that.
   virtual Status close() = 0;
 };
 

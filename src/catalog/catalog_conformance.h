@@ -1,0 +1,80 @@
+// What the tests of every catalog share: rows to commit, and a place that catalogs are opened on.
+#pragma once
+
+#include "catalog/catalog.h"
+
+#include <memory>
+#include <string>
+
+namespace millrace::catalog {
+
+/// Where a catalog outlives its object.
+class CatalogPlace {
+ public:
+  virtual ~CatalogPlace() = default;
+  virtual Result<std::unique_ptr<Catalog>> open() = 0;
+};
+
+inline TopicId topic_id(uint8_t number) {
+  TopicId id;
+  id.bytes[0] = number;
+  id.bytes[15] = 0xEE;
+  return id;
+}
+
+inline DirectoryId directory_id(uint8_t number = 1) {
+  DirectoryId id;
+  id.bytes[3] = number;
+  return id;
+}
+
+inline TopicPartition partition_of(uint8_t topic, int32_t partition) {
+  return {topic_id(topic), PartitionId{partition}};
+}
+
+inline JournalPlace place_of(uint64_t run) {
+  return {FileNumber{3}, 4096 * run, RunNumber{run}, 0xFFFFFFF0 + static_cast<uint32_t>(run % 8)};
+}
+
+inline BrokerPart broker_part(uint64_t run = 7) {
+  BrokerPart part;
+  part.topics.push_back({topic_id(2),
+                         "orders",
+                         4,
+                         false,
+                         1'700'000'000'000,
+                         {{"retention.ms", "-1"}, {"table", ""}}});
+  part.topics.push_back({topic_id(1), "orders", 1, true, -5, {}});  // the one before, deleted
+  part.partitions.push_back({partition_of(2, 3), Offset{5}, Offset{9}});
+  part.partitions.push_back({partition_of(2, 0), Offset{0}, Offset{0}});
+  part.place = place_of(run);
+  return part;
+}
+
+/// A flush of [first, next) of (topic, partition) with so many files.
+inline FlushCommit flush_of(uint8_t topic, int32_t partition, int64_t first, int64_t next,
+                            int files = 1) {
+  FlushCommit flush;
+  flush.table = {topic_id(topic), "main", "cpu", 3, std::string("\0schema\xFF", 8)};
+  flush.partition = partition_of(topic, partition);
+  flush.first = Offset{first};
+  flush.next = Offset{next};
+  for (int i = 0; i < files; ++i) {
+    FileRow file;
+    file.path = fmt::format("main/cpu~{}/{}-{}-{}.parquet", topic, partition, first, i);
+    file.partition = flush.partition;
+    file.first = flush.first;
+    file.next = flush.next;
+    file.rows = 10;
+    file.bytes = uint64_t{1} << 40;
+    file.min_time_us = -1;
+    file.max_time_us = 1'700'000'000'000'000;
+    file.schema_version = 3;
+    file.commit.bytes[0] = static_cast<uint8_t>(i + 1);
+    flush.files.push_back(file);
+  }
+  flush.place = place_of(static_cast<uint64_t>(next));
+  return flush;
+}
+
+}  // namespace millrace::catalog

@@ -1,0 +1,143 @@
+#include "catalog/memory_catalog.h"
+
+#include "catalog/rules.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace millrace::catalog {
+
+Status apply(Contents& contents, const BrokerPart& part) {
+  MILLRACE_TRY_STATUS(check(part));
+  contents.topics = part.topics;
+  contents.partitions = part.partitions;
+  contents.broker_place = part.place;
+  std::sort(contents.topics.begin(), contents.topics.end(),
+            [](const TopicRow& a, const TopicRow& b) { return a.id < b.id; });
+  std::sort(contents.partitions.begin(), contents.partitions.end(),
+            [](const PartitionRow& a, const PartitionRow& b) { return a.partition < b.partition; });
+  return {};
+}
+
+Status apply(Contents& contents, const FlushCommit& flush) {
+  MILLRACE_TRY_STATUS(check(flush));
+  const auto known = contents.table_offsets.find(flush.partition);
+  const Offset offset = known == contents.table_offsets.end() ? Offset{} : known->second;
+  if (flush.first != offset || flush.next <= offset) {
+    return offset_conflict(flush, offset);
+  }
+  std::set<std::string_view> paths;
+  for (const FileRow& file : contents.files) {
+    paths.insert(file.path);
+  }
+  for (const FileRow& file : flush.files) {
+    if (!paths.insert(file.path).second) {
+      return path_conflict(file.path);
+    }
+  }
+  const auto table =
+      std::lower_bound(contents.tables.begin(), contents.tables.end(), flush.table.topic,
+                       [](const TableRow& row, const TopicId& id) { return row.topic < id; });
+  if (table != contents.tables.end() && table->topic == flush.table.topic) {
+    *table = flush.table;
+  } else {
+    contents.tables.insert(table, flush.table);
+  }
+  contents.files.insert(contents.files.end(), flush.files.begin(), flush.files.end());
+  std::sort(contents.files.begin(), contents.files.end(), [](const FileRow& a, const FileRow& b) {
+    return std::tie(a.partition, a.first, a.path) < std::tie(b.partition, b.first, b.path);
+  });
+  contents.table_offsets[flush.partition] = flush.next;
+  contents.tables_place = flush.place;
+  return {};
+}
+
+void apply_drop(Contents& contents, const TopicId& topic, const JournalPlace& place) {
+  std::erase_if(contents.tables, [&](const TableRow& row) { return row.topic == topic; });
+  std::erase_if(contents.files, [&](const FileRow& row) { return row.partition.topic == topic; });
+  std::erase_if(contents.table_offsets,
+                [&](const auto& entry) { return entry.first.topic == topic; });
+  contents.tables_place = place;
+}
+
+MemoryCatalog::MemoryCatalog(std::shared_ptr<MemoryStore> store) : store_(std::move(store)) {
+  MutexLock lock(store_->mutex);
+  contents_ = store_->contents;
+}
+
+void MemoryCatalog::fail_next(MemoryFault fault) {
+  MutexLock lock(mutex_);
+  fault_ = std::move(fault);
+}
+
+Status MemoryCatalog::begin(const DirectoryId& directory) {
+  MutexLock lock(mutex_);
+  if (is_begun_ || is_closed_ || directory.is_none()) {
+    return make_error(Code::kInvalid,
+                      "catalog: begin() after begin() or close(), or without an id");
+  }
+  if (!contents_.is_new && contents_.directory != directory) {
+    return make_error(Code::kCorrupt, "catalog belongs to directory {}, the journal is of {}",
+                      contents_.directory->to_string(), directory.to_string());
+  }
+  const auto fault = std::exchange(fault_, std::nullopt);
+  if (fault && !fault->takes_effect) {
+    return fault->error;
+  }
+  MutexLock store_lock(store_->mutex);
+  store_->contents.is_new = false;
+  store_->contents.directory = directory;
+  is_begun_ = !fault;
+  return fault ? Status(fault->error) : Status{};
+}
+
+template <typename Work>
+Status MemoryCatalog::commit(Work work) {
+  MutexLock lock(mutex_);
+  if (is_read_only_) {
+    return make_error(Code::kReadOnly, "catalog: an earlier commit failed");
+  }
+  if (!is_begun_ || is_closed_) {
+    return make_error(Code::kInvalid, "catalog: a commit before begin() or after close()");
+  }
+  const auto fault = std::exchange(fault_, std::nullopt);
+  if (fault) {
+    is_read_only_ = fault->error.code == Code::kIo;
+  }
+  if (fault && !fault->takes_effect) {
+    return fault->error;
+  }
+  MutexLock store_lock(store_->mutex);
+  Status done = work(store_->contents);
+  return fault ? Status(fault->error) : std::move(done);
+}
+
+Status MemoryCatalog::commit_broker(const BrokerPart& part) {
+  return commit([&](Contents& contents) { return apply(contents, part); });
+}
+
+Status MemoryCatalog::commit_flush(const FlushCommit& flush) {
+  return commit([&](Contents& contents) { return apply(contents, flush); });
+}
+
+Status MemoryCatalog::drop_table(const TopicId& topic, const JournalPlace& place) {
+  return commit([&](Contents& contents) -> Status {
+    MILLRACE_TRY_STATUS(check(place));
+    apply_drop(contents, topic, place);
+    return {};
+  });
+}
+
+Status MemoryCatalog::close() {
+  MutexLock lock(mutex_);
+  if (is_closed_) {
+    return {};
+  }
+  is_closed_ = true;
+  const auto fault = std::exchange(fault_, std::nullopt);
+  return fault ? Status(fault->error) : Status{};
+}
+
+}  // namespace millrace::catalog

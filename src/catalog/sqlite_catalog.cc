@@ -1,0 +1,206 @@
+#include "catalog/sqlite_catalog.h"
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "catalog/rules.h"
+#include "catalog/sqlite_connection.h"
+#include "catalog/sqlite_contents.h"
+#include "catalog/sqlite_files.h"
+
+#include <utility>
+
+namespace millrace::catalog {
+namespace {
+
+class SqliteCatalog final : public Catalog {
+ public:
+  SqliteCatalog(io::Disk& disk, std::string path, SqliteOptions options, Contents contents)
+      : disk_(disk), path_(std::move(path)), options_(options), contents_(std::move(contents)) {}
+
+  const Contents& contents() const override { return contents_; }
+
+  Status begin(const DirectoryId& directory) override;
+
+  Status commit_broker(const BrokerPart& part) override {
+    MILLRACE_TRY_STATUS(check(part));
+    return commit([&](Connection& connection) { return write_broker(connection, part); });
+  }
+
+  Status commit_flush(const FlushCommit& flush) override {
+    MILLRACE_TRY_STATUS(check(flush));
+    return commit([&](Connection& connection) { return write_flush(connection, flush); });
+  }
+
+  Status drop_table(const TopicId& topic, const JournalPlace& place) override {
+    MILLRACE_TRY_STATUS(check(place));
+    return commit(
+        [&](Connection& connection) { return catalog::drop_table(connection, topic, place); });
+  }
+
+  Status close() override;
+
+ private:
+  template <typename Work>
+  Status commit(Work work) MILLRACE_EXCLUDES(mutex_);
+  Status give_up(Error error) MILLRACE_REQUIRES(mutex_);
+  void checkpoint_if_long() MILLRACE_REQUIRES(mutex_);
+  Status prepare_files(const DirectoryId& directory) MILLRACE_REQUIRES(mutex_);
+  Status connect(bool had_log) MILLRACE_REQUIRES(mutex_);
+
+  io::Disk& disk_;
+  const std::string path_;
+  const SqliteOptions options_;
+  const Contents contents_;
+  Mutex mutex_;
+  std::unique_ptr<SqliteVfs> vfs_ MILLRACE_GUARDED_BY(mutex_);
+  std::unique_ptr<Connection> connection_ MILLRACE_GUARDED_BY(mutex_);  // from begin() to close()
+  bool is_closed_ MILLRACE_GUARDED_BY(mutex_) = false;
+  bool is_read_only_ MILLRACE_GUARDED_BY(mutex_) = false;
+};
+
+Status SqliteCatalog::begin(const DirectoryId& directory) {
+  MutexLock lock(mutex_);
+  if (connection_ != nullptr || is_closed_) {
+    return make_error(Code::kInvalid, "catalog {}: begin() after begin() or close()", path_);
+  }
+  if (directory.is_none()) {
+    return make_error(Code::kInvalid, "catalog {}: no directory id", path_);
+  }
+  if (!contents_.is_new && contents_.directory != directory) {
+    return make_error(Code::kCorrupt,
+                      "catalog {} belongs to directory {}, the journal is of {}; nothing was "
+                      "changed. Put the files of one directory together",
+                      path_, contents_.directory->to_string(), directory.to_string());
+  }
+  Status begun = prepare_files(directory);
+  if (!begun.ok()) {
+    connection_.reset();
+    vfs_.reset();
+    return std::move(begun).error().within("catalog " + path_ + ": begin");
+  }
+  return {};
+}
+
+Status SqliteCatalog::prepare_files(const DirectoryId& directory) {
+  MILLRACE_TRY_STATUS(remove_leftovers(disk_, path_));
+  if (contents_.is_new) {
+    MILLRACE_TRY_STATUS(create_files(disk_, path_, directory));
+    return connect(false);
+  }
+  MILLRACE_TRY(const bool had_log, has_log(disk_, path_));
+  if (had_log) {
+    MILLRACE_TRY_STATUS(make_log_durable(disk_, path_));
+  }
+  // Its own name too may be known to the page cache only.
+  MILLRACE_TRY_STATUS(disk_.sync_directory(io::parent_of(path_)));
+  return connect(had_log);
+}
+
+Status SqliteCatalog::connect(bool had_log) {
+  vfs_ = std::make_unique<SqliteVfs>(disk_, SqliteVfs::Access::kReadWrite);
+  MILLRACE_TRY(connection_, Connection::open(*vfs_, path_, false));
+  MILLRACE_TRY(const std::string mode, connection_->query_text("PRAGMA journal_mode = WAL"));
+  if (mode != "wal") {
+    return make_error(Code::kIo, "the journal mode stays {}", mode);
+  }
+  if (had_log) {
+    // Pages of a failed sync can leave the page cache at any moment, also between open() and here.
+    MILLRACE_TRY(const Contents now, read_contents(*connection_));
+    if (now != contents_) {
+      return make_error(Code::kIo, "it changed since it was opened; start again");
+    }
+  }
+  return {};
+}
+
+template <typename Work>
+Status SqliteCatalog::commit(Work work) {
+  MutexLock lock(mutex_);
+  if (is_read_only_) {
+    return make_error(
+        Code::kReadOnly,
+        "catalog {}: an earlier commit failed and may or may not be there; start again", path_);
+  }
+  if (connection_ == nullptr) {
+    return make_error(Code::kInvalid, "catalog {}: a commit before begin() or after close()",
+                      path_);
+  }
+  vfs_->mark_transaction();
+  Status done = connection_->execute("BEGIN IMMEDIATE");
+  if (done.ok()) {
+    done = work(*connection_);
+  }
+  if (done.ok()) {
+    done = connection_->execute("COMMIT");
+  }
+  if (!done.ok()) {
+    return give_up(std::move(done).error());
+  }
+  checkpoint_if_long();
+  return {};
+}
+
+/// A conflict or a full disk leaves nothing behind; after anything else nobody knows what is there.
+Status SqliteCatalog::give_up(Error error) {
+  bool is_undone = error.code == Code::kConflict || error.code == Code::kOverloaded;
+  if (connection_->is_in_transaction()) {
+    is_undone = connection_->execute("ROLLBACK").ok() && is_undone;
+  }
+  if (is_undone) {
+    Status undone = vfs_->undo_transaction();
+    if (!undone.ok()) {
+      is_undone = false;
+      error.message += "; taking it back: " + undone.error().message;
+    }
+  }
+  if (!is_undone) {
+    is_read_only_ = true;
+    error.retry = Retry::kNo;
+    if (error.code != Code::kCorrupt) {
+      error.code = Code::kIo;
+    }
+    log::error("catalog", "{}; no more commits until the next start", error.message);
+  }
+  return std::move(error).within("catalog");
+}
+
+/// The commit before it is durable whatever happens here. On a full disk the WAL grows until there
+/// is room. After any other failure later commits are refused: SQLite would copy the pages again
+/// and take the next sync's word for it.
+void SqliteCatalog::checkpoint_if_long() {
+  if (connection_->wal_frames() < options_.checkpoint_frames) {
+    return;
+  }
+  const auto result = connection_->checkpoint();
+  if (result.ok()) {
+    return;
+  }
+  is_read_only_ = result.error().code != Code::kOverloaded;
+  log::warning("catalog", "checkpoint: {}", result.error().message);
+}
+
+Status SqliteCatalog::close() {
+  MutexLock lock(mutex_);
+  is_closed_ = true;
+  if (connection_ == nullptr) {
+    return {};
+  }
+  Status closed;
+  if (!is_read_only_) {
+    closed = connection_->close();
+  }
+  connection_.reset();
+  vfs_.reset();
+  return closed.ok() ? Status{} : Status(std::move(closed).error().within("catalog"));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> open_sqlite(io::Disk& disk, std::string path,
+                                             SqliteOptions options) {
+  MILLRACE_TRY(Contents contents, read_frozen(disk, path));
+  return std::unique_ptr<Catalog>(
+      std::make_unique<SqliteCatalog>(disk, std::move(path), options, std::move(contents)));
+}
+
+}  // namespace millrace::catalog

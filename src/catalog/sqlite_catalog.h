@@ -1,0 +1,25 @@
+// The catalog in an SQLite database of its own. Format and rules: docs/formats/catalog.md.
+#pragma once
+
+#include "catalog/catalog.h"
+#include "io/disk.h"
+
+#include <memory>
+#include <string>
+
+namespace millrace::catalog {
+
+struct SqliteOptions {
+  int64_t checkpoint_frames =
+      1000;  // of 4 KiB in the WAL, from which it is copied into the database
+};
+
+/// `path` is the database; its directory exists and is held by this process (io/lock_file.h).
+/// `disk` must outlive the catalog. Changes nothing on the disk, whether the catalog is missing,
+/// ended well or was killed; an open catalog on which begin() was not called changes nothing when
+/// it ends. Errors: kCorrupt (damaged, not a catalog; says what to do), kUnsupported (of a newer
+/// program: names path, its version and ours), kIo, kOverloaded (no descriptors).
+Result<std::unique_ptr<Catalog>> open_sqlite(io::Disk& disk, std::string path,
+                                             SqliteOptions options = {});
+
+}  // namespace millrace::catalog

@@ -1,0 +1,207 @@
+#include "catalog/sqlite_files.h"
+
+#include "catalog/migrations.h"
+#include "catalog/sqlite_connection.h"
+#include "catalog/sqlite_contents.h"
+
+#include <array>
+
+namespace millrace::catalog {
+namespace {
+
+constexpr int64_t kApplicationId = 0x4D6C7263;  // "Mlrc"; file(1) shows it
+constexpr const char* kFresh = ".new";          // a catalog that is being made
+
+int64_t format_version() {
+  return migrations().back().version;
+}
+
+std::string log_of(const std::string& path) {
+  return path + "-wal";
+}
+
+/// 0 when it is missing.
+Result<uint64_t> size_of(io::Disk& disk, const std::string& path) {
+  auto file = disk.open(path, io::OpenMode::kRead);
+  if (!file.ok()) {
+    return file.error().code == Code::kNotFound ? Result<uint64_t>(uint64_t{0})
+                                                : Result<uint64_t>(std::move(file).error());
+  }
+  return (*file)->size();
+}
+
+/// For people: which file, what is wrong with it, and what not to do about it.
+Error damage(const std::string& path, std::string_view what) {
+  return make_error(
+      Code::kCorrupt,
+      "catalog {}: {}; nothing was changed. Put back a copy of it together with its "
+      "-wal file, if there is one. Do not delete it: it alone knows which table files "
+      "hold the rows that the journal no longer has",
+      path, what);
+}
+
+Error explained(const std::string& path, Error error) {
+  return error.code == Code::kCorrupt ? damage(path, error.message)
+                                      : std::move(error).within("catalog");
+}
+
+Status check_version(Connection& connection, const std::string& path) {
+  MILLRACE_TRY(const int64_t application, connection.query_integer("PRAGMA application_id"));
+  MILLRACE_TRY(const int64_t version, connection.query_integer("PRAGMA user_version"));
+  if (application != kApplicationId || version < 1) {
+    return make_error(Code::kCorrupt, "it is a database, but not a Millrace catalog");
+  }
+  if (version > format_version()) {
+    return make_error(Code::kUnsupported,
+                      "{}: format version {}, this program knows up to {}; use a newer one", path,
+                      version, format_version());
+  }
+  return {};
+}
+
+Result<Contents> read_checked(Connection& connection, const std::string& path) {
+  MILLRACE_TRY_STATUS(check_version(connection, path));
+  MILLRACE_TRY(const std::string verdict, connection.query_text("PRAGMA quick_check(1)"));
+  if (verdict != "ok") {
+    return make_error(Code::kCorrupt, "it is damaged: {}", verdict);
+  }
+  return read_contents(connection);
+}
+
+/// A state that SQLite would repair by changing files, or would take for an empty database.
+Result<bool> check_files(io::Disk& disk, const std::string& path) {
+  MILLRACE_TRY(const bool is_there, disk.exists(path));
+  MILLRACE_TRY(const bool has_commits, has_log(disk, path));
+  if (!is_there && has_commits) {
+    return damage(path, "it is missing, but its -wal file is there");
+  }
+  if (!is_there) {
+    return false;
+  }
+  MILLRACE_TRY(const uint64_t size, size_of(disk, path));
+  if (size == 0) {
+    return damage(path, "it is empty");
+  }
+  MILLRACE_TRY(const uint64_t journal, size_of(disk, path + "-journal"));
+  if (journal != 0) {
+    return damage(path,
+                  "another program was stopped while it wrote to it and left a -journal file");
+  }
+  return true;
+}
+
+Status fill(Connection& connection, const DirectoryId& directory) {
+  // The file has no name that counts yet, so there is nothing to roll back to after a crash.
+  MILLRACE_TRY_STATUS(connection.execute("PRAGMA journal_mode = MEMORY; BEGIN"));
+  for (const Migration& migration : migrations()) {
+    MILLRACE_TRY_STATUS(connection.execute(migration.sql));
+  }
+  const std::string numbers = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
+                                          kApplicationId, format_version());
+  MILLRACE_TRY_STATUS(connection.execute(numbers.c_str()));
+  {
+    MILLRACE_TRY(Statement meta,
+                 connection.prepare("INSERT INTO meta (key, value) VALUES ('directory', ?)"));
+    const std::string id = directory.to_string();
+    MILLRACE_TRY_STATUS(meta.bind(id).run());
+  }
+  return connection.execute("COMMIT; PRAGMA journal_mode = WAL");
+}
+
+Status make_fresh(io::Disk& disk, const std::string& fresh, const DirectoryId& directory) {
+  {
+    SqliteVfs vfs(disk, SqliteVfs::Access::kReadWrite);
+    MILLRACE_TRY(const auto connection, Connection::open(vfs, fresh, true));
+    MILLRACE_TRY_STATUS(fill(*connection, directory));
+    MILLRACE_TRY_STATUS(connection->close());
+  }
+  MILLRACE_TRY(const auto file, disk.open(fresh, io::OpenMode::kReadWrite));
+  return file->sync();
+}
+
+}  // namespace
+
+Result<Contents> read_frozen(io::Disk& disk, const std::string& path) {
+  MILLRACE_TRY(const bool is_there, check_files(disk, path));
+  if (!is_there) {
+    Contents none;
+    none.is_new = true;
+    return none;
+  }
+  SqliteVfs vfs(disk, SqliteVfs::Access::kFrozen);
+  auto connection = Connection::open(vfs, path, false);
+  if (!connection.ok()) {
+    return explained(path, std::move(connection).error());
+  }
+  auto contents = read_checked(**connection, path);
+  return contents.ok() ? std::move(contents)
+                       : Result<Contents>(explained(path, std::move(contents).error()));
+}
+
+Status create_files(io::Disk& disk, const std::string& path, const DirectoryId& directory) {
+  MILLRACE_TRY(const bool is_there, disk.exists(path));
+  if (is_there) {  // of a call before that got so far, or of somebody else
+    MILLRACE_TRY(const Contents found, read_frozen(disk, path));
+    Contents empty;
+    empty.directory = directory;
+    return found == empty ? disk.sync_directory(io::parent_of(path))
+                          : Status(make_error(Code::kConflict,
+                                              "{}: it was not there when it was opened", path));
+  }
+  const std::string fresh = path + kFresh;
+  Status made = make_fresh(disk, fresh, directory);
+  if (!made.ok()) {
+    static_cast<void>(remove_leftovers(disk, path));  // gives its room back; the next does it else
+    return made;
+  }
+  MILLRACE_TRY_STATUS(disk.rename(fresh, path));
+  return disk.sync_directory(io::parent_of(path));
+}
+
+Status remove_leftovers(io::Disk& disk, const std::string& path) {
+  const std::string fresh = path + kFresh;
+  for (const std::string& name :
+       std::array{fresh, log_of(fresh), fresh + "-journal", log_of(path) + ".tmp"}) {
+    Status removed = disk.remove(name);
+    if (!removed.ok() && removed.error().code != Code::kNotFound) {
+      return removed;
+    }
+  }
+  return {};
+}
+
+Result<bool> has_log(io::Disk& disk, const std::string& path) {
+  MILLRACE_TRY(const uint64_t size, size_of(disk, log_of(path)));
+  return size != 0;
+}
+
+// Why a copy of the WAL, and why it is safe at every moment:
+//
+// - The page cache shows frames that a killed process wrote and never synced, or whose sync failed.
+//   Linux calls the pages of a failed sync clean, so syncing the old file proves nothing; bytes
+//   that are written again are synced again.
+// - The database file needs no such care: a checkpoint syncs it before the WAL is overwritten, so
+//   whatever is not durable in it still stands in the WAL, and is written again from there.
+// - The copy is synced before it takes the name. The rename is one change of the directory: a power
+//   cut leaves the old WAL, whose acknowledged commits are durable, or the new one, which holds the
+//   same bytes. Neither the database's name nor its bytes change, so there is no moment at which a
+//   WAL stands beside a database that it does not belong to, and none at which the database stands
+//   without the WAL that holds its last commits.
+// - On a full disk the same bytes go to the same place: a start must not fail for lack of space. A
+//   power cut leaves each sector as it was on the disk or as it was in the page cache; acknowledged
+//   commits are the same in both.
+Status make_log_durable(io::Disk& disk, const std::string& path) {
+  const std::string log = log_of(path);
+  MILLRACE_TRY(const auto bytes, disk.read_file(log));
+  Status replaced = disk.replace_file(log, bytes);
+  if (replaced.ok() || replaced.error().code != Code::kOverloaded) {
+    return replaced;
+  }
+  MILLRACE_TRY_STATUS(remove_leftovers(disk, path));
+  MILLRACE_TRY(const auto file, disk.open(log, io::OpenMode::kReadWrite));
+  MILLRACE_TRY_STATUS(file->write_at(0, bytes));
+  MILLRACE_TRY_STATUS(file->sync());
+  return disk.sync_directory(io::parent_of(log));
+}
+
+}  // namespace millrace::catalog
