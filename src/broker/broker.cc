@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "runtime/coroutine.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace millrace::broker {
 
 std::shared_ptr<Partition> Topic::partition(PartitionId id) const {
@@ -116,18 +119,26 @@ runtime::Task<Status> Broker::remove(std::string name) {
   record.is_deleted = true;
   record::CommitRequest request;
   request.system.push_back(record.to_frame());
+  if (observer_ != nullptr) {
+    std::ranges::move(observer_->frames_of_removal(record.id), std::back_inserter(request.system));
+  }
   const auto outcome = co_await log_.commit(std::move(request));
-  MutexLock lock(mutex_);
-  changing_.erase(name);
-  if (!outcome.ok()) {
-    co_return outcome.error();
+  {
+    MutexLock lock(mutex_);
+    changing_.erase(name);
+    if (!outcome.ok()) {
+      co_return outcome.error();
+    }
+    by_name_.erase(name);
+    by_id_.erase(record.id);
+    for (int32_t i = 0; i < record.partitions; ++i) {
+      cache_.forget({record.id, PartitionId{i}});
+    }
+    tombstones_[record.id] = record;
   }
-  by_name_.erase(name);
-  by_id_.erase(record.id);
-  for (int32_t i = 0; i < record.partitions; ++i) {
-    cache_.forget({record.id, PartitionId{i}});
+  if (observer_ != nullptr) {
+    co_await observer_->removed(record.id);
   }
-  tombstones_[record.id] = std::move(record);
   co_return Status{};
 }
 

@@ -32,6 +32,17 @@ struct Topic {
 
 using TopicPtr = std::shared_ptr<const Topic>;
 
+/// Whoever keeps more of a topic than the broker does: its table.
+class TopicObserver {
+ public:
+  virtual ~TopicObserver() = default;
+
+  /// Frames that must become durable together with the topic's end.
+  virtual std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) = 0;
+  /// The topic's end is durable.
+  virtual runtime::Task<void> removed(TopicId topic) = 0;
+};
+
 struct NewTopic {
   std::string name;
   int32_t partitions = 1;
@@ -45,6 +56,9 @@ class Broker {
   /// Takes the topics that recovery found. Errors: kCorrupt (a topic frame that makes no sense).
   static Result<std::unique_ptr<Broker>> open(journal::JournalLog& log, size_t tail_cache_bytes,
                                               const Clock& clock);
+
+  /// Set once, before the first request; nullptr: nobody. Outlives the requests.
+  void observe(TopicObserver* observer) { observer_ = observer; }
 
   TopicPtr find(std::string_view name) const;
   TopicPtr find(const TopicId& id) const;
@@ -76,6 +90,7 @@ class Broker {
   journal::JournalLog& log_;
   TailCache cache_;
   const Clock& clock_;
+  TopicObserver* observer_ = nullptr;
   mutable Mutex mutex_;
   std::map<std::string, TopicPtr, std::less<>> by_name_ MILLRACE_GUARDED_BY(mutex_);
   std::unordered_map<TopicId, TopicPtr> by_id_ MILLRACE_GUARDED_BY(mutex_);

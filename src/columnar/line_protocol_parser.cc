@@ -43,6 +43,24 @@ std::optional<Precision> parse_precision(std::string_view text) {
   return found == kNames.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::string_view name_of(Precision precision) {
+  switch (precision) {
+    case Precision::kNs:
+      return "ns";
+    case Precision::kUs:
+      return "us";
+    case Precision::kMs:
+      return "ms";
+    case Precision::kS:
+      return "s";
+    case Precision::kMinute:
+      return "m";
+    case Precision::kHour:
+      return "h";
+  }
+  return "ns";
+}
+
 LineParser::LineParser(std::string_view body, Precision precision)
     : body_(body), precision_(precision), is_utf8_(!find_invalid_utf8(body).has_value()) {}
 

@@ -19,6 +19,8 @@ enum class Precision : uint8_t { kNs, kUs, kMs, kS, kMinute, kHour };
 
 /// "ns" "n" "us" "u" "ms" "s" "m" "h", as both write endpoints take them; nullopt for others.
 std::optional<Precision> parse_precision(std::string_view text);
+/// "ns" "us" "ms" "s" "m" "h".
+std::string_view name_of(Precision precision);
 
 /// A tag or a field.
 struct LinePair {

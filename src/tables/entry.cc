@@ -1,0 +1,129 @@
+#include "tables/entry.h"
+
+#include "columnar/decode_line_protocol.h"
+#include "columnar/decode_msgpack.h"
+#include "record/record_batch_builder.h"
+#include "record/record_reader.h"
+
+#include <charconv>
+#include <optional>
+#include <string>
+
+namespace millrace::tables {
+namespace {
+
+// Header names; Kafka consumers of the topic see them.
+constexpr std::string_view kDecoder = "millrace.decoder";
+constexpr std::string_view kArrivalUs = "millrace.arrival_us";
+constexpr std::string_view kPrecision = "millrace.precision";
+constexpr std::string_view kSchema = "millrace.schema_version";
+
+static_assert(columnar::kMsgpackDecoderVersion == 1 && columnar::kLineProtocolDecoderVersion == 1);
+constexpr std::string_view kMsgpack = "msgpack/1";
+constexpr std::string_view kLine = "line/1";
+
+struct Headers {
+  std::optional<std::string_view> decoder;
+  std::optional<int64_t> arrival_us;
+  columnar::Precision precision = columnar::Precision::kNs;
+};
+
+std::string_view text_of(const record::Header& header) {
+  return header.value ? bytes::as_text(*header.value) : std::string_view();
+}
+
+Result<Headers> headers_of(const record::Record& record) {
+  Headers headers;
+  for (const record::Header& header : record.headers) {
+    const std::string_view text = text_of(header);
+    if (header.key == kDecoder) {
+      headers.decoder = text;
+    } else if (header.key == kArrivalUs) {
+      int64_t us = 0;
+      const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), us);
+      if (failed == std::errc{} && end == text.data() + text.size()) {
+        headers.arrival_us = us;
+      }
+    } else if (header.key == kPrecision) {
+      const auto precision = columnar::parse_precision(text);
+      if (!precision) {
+        return make_error(Code::kCorrupt, "{} is \"{}\"", kPrecision, text);
+      }
+      headers.precision = *precision;
+    }
+  }
+  if (!headers.decoder || !headers.arrival_us) {
+    return make_error(Code::kCorrupt, "a record without {} and {}", kDecoder, kArrivalUs);
+  }
+  return headers;
+}
+
+Result<columnar::ColumnBatch> decode_lines(std::string_view payload, const Headers& headers,
+                                           columnar::ArrivalTime arrival) {
+  MILLRACE_TRY(auto lines, columnar::decode_line_protocol(payload, headers.precision, arrival));
+  if (lines.error_count != 0 || lines.batches.size() != 1) {
+    return make_error(Code::kCorrupt,
+                      "{} bad lines and {} measurements in an entry of accepted ones",
+                      lines.error_count, lines.batches.size());
+  }
+  return std::move(lines.batches.front().batch);
+}
+
+Result<columnar::ColumnBatch> decode_payload(const record::Record& record) {
+  MILLRACE_TRY(const Headers headers, headers_of(record));
+  if (!record.value) {
+    return make_error(Code::kCorrupt, "an entry without a payload");
+  }
+  const columnar::ArrivalTime arrival{std::chrono::microseconds(*headers.arrival_us)};
+  if (headers.decoder == kMsgpack) {
+    MILLRACE_TRY(auto decoded, columnar::decode_msgpack(*record.value, arrival));
+    return std::move(decoded.batch);
+  }
+  if (headers.decoder == kLine) {
+    return decode_lines(bytes::as_text(*record.value), headers, arrival);
+  }
+  return make_error(Code::kUnsupported, "an entry of decoder {}, which this version does not have",
+                    *headers.decoder);
+}
+
+}  // namespace
+
+Result<EncodedEntry> encode_entry(const Entry& entry) {
+  const int64_t arrival_us = entry.arrival.time_since_epoch().count();
+  const std::string arrival = std::to_string(arrival_us);
+  const std::string schema = std::to_string(entry.schema_version);
+  const std::string_view precision = columnar::name_of(entry.precision);
+  const bool is_line = entry.kind == PayloadKind::kLineProtocol;
+  std::vector<record::Header> headers = {
+      {kDecoder, bytes::as_bytes(is_line ? kLine : kMsgpack)},
+      {kArrivalUs, bytes::as_bytes(arrival)},
+      {kSchema, bytes::as_bytes(schema)},
+  };
+  if (is_line) {
+    headers.push_back({kPrecision, bytes::as_bytes(precision)});
+  }
+  record::RecordBatchBuilder builder;
+  builder.add(TimestampMs(std::chrono::milliseconds(arrival_us / 1000)), std::nullopt,
+              entry.payload, headers);
+  EncodedEntry encoded;
+  MILLRACE_TRY(encoded.batch, std::move(builder).build());
+  MILLRACE_TRY(const auto header, record::parse_header(encoded.batch));
+  encoded.crc = record::whole_crc({header, encoded.batch.span()});
+  return encoded;
+}
+
+Result<columnar::ColumnBatch> decode_entry(const record::StoredBatch& stored) {
+  MILLRACE_TRY(const auto batch, record::parse_batch(stored.payload));
+  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, 0));
+  record::Record record;
+  if (stored.records != 1 || !reader.next(record)) {
+    return make_error(Code::kCorrupt, "an entry of {} records, must be 1", stored.records);
+  }
+  auto decoded = decode_payload(record);
+  if (!decoded.ok() && decoded.error().code == Code::kInvalid) {
+    return make_error(Code::kCorrupt, "{}", decoded.error().message);
+  }
+  return decoded;
+}
+
+}  // namespace millrace::tables

@@ -1,0 +1,189 @@
+#include "tables/tables.h"
+
+#include "base/log.h"
+#include "runtime/coroutine.h"
+
+namespace millrace::tables {
+
+Tables::Tables(TablesParts parts, TablesOptions options)
+    : parts_(parts), options_(std::move(options)), budget_("hot rows", options_.hot_bytes) {}
+
+Tables::~Tables() {
+  stop();
+}
+
+void Tables::stop() {
+  {
+    MutexLock lock(mutex_);
+    is_stopping_ = true;
+    stopping_.notify_all();
+  }
+  if (replayer_.joinable()) {
+    replayer_.join();
+  }
+  if (flusher_) {
+    flusher_->stop();
+  }
+}
+
+TablePtr Tables::find(const TableName& name) const {
+  MutexLock lock(mutex_);
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+TablePtr Tables::add(const TableName& name, const TopicId& topic) {
+  MutexLock lock(mutex_);
+  if (const auto found = by_topic_.find(topic); found != by_topic_.end()) {
+    return found->second;
+  }
+  const TopicPartition partition{topic, PartitionId{0}};
+  auto table = std::make_shared<Table>(name, partition, parts_.log.range(partition).end, budget_,
+                                       parts_.clock);
+  table->finish_replay();
+  by_name_[name] = table;
+  by_topic_[topic] = table;
+  return table;
+}
+
+std::vector<TablePtr> Tables::all() const {
+  MutexLock lock(mutex_);
+  std::vector<TablePtr> tables;
+  tables.reserve(by_name_.size());
+  for (const auto& [name, table] : by_name_) {
+    tables.push_back(table);
+  }
+  return tables;
+}
+
+std::vector<record::SystemFrame> Tables::frames_of_removal(const TopicId& topic) const {
+  MutexLock lock(mutex_);
+  return by_topic_.contains(topic) ? std::vector{removal_of(topic)}
+                                   : std::vector<record::SystemFrame>();
+}
+
+Status Tables::drop(const TopicId& topic) {
+  TablePtr table;
+  {
+    MutexLock lock(mutex_);
+    const auto found = by_topic_.find(topic);
+    if (found == by_topic_.end()) {
+      return {};
+    }
+    table = found->second;
+    by_topic_.erase(found);
+    if (const auto named = by_name_.find(table->name());
+        named != by_name_.end() && named->second == table) {
+      by_name_.erase(named);
+    }
+  }
+  table->retire();
+  // Files first: a crash in between finds the catalog's rows again and goes on.
+  MILLRACE_TRY(const auto files, parts_.store.list(folder_of(table->name(), topic)));
+  for (const auto& file : files) {
+    MILLRACE_TRY_STATUS(parts_.store.remove(file.name));
+  }
+  MILLRACE_TRY_STATUS(parts_.catalog.drop_table(topic, parts_.log.place()));
+  update_hold();
+  return {};
+}
+
+Result<MemoryBudget::Reservation> Tables::reserve(size_t bytes) {
+  auto reserved = budget_.try_reserve(bytes);
+  if (!reserved) {
+    return make_error(Code::kOverloaded,
+                      "rows in memory take {} of {} bytes: flushing falls behind, try later",
+                      budget_.used(), budget_.limit());
+  }
+  return reserved;
+}
+
+void Tables::look_after() {
+  flusher_->look_at(all());
+}
+
+runtime::Task<Status> Tables::flush(TablePtr table) {
+  Status status;
+  runtime::Signal done;
+  flusher_->request(table, [&](Status result) {
+    status = std::move(result);
+    done.set();
+  });
+  co_await done.wait(runtime::Deadline::never());
+  co_return status;
+}
+
+std::vector<TableInfo> Tables::list() const {
+  std::vector<TableInfo> tables;
+  for (const TablePtr& table : all()) {
+    tables.push_back({table->name(), table->partition().topic, table->schema()});
+  }
+  return tables;
+}
+
+Result<Snapshot> Tables::snapshot(const TableName& name, runtime::Deadline deadline) {
+  const TablePtr table = find(name);
+  if (!table || table->schema()->version == 0) {
+    return make_error(Code::kNotFound, "there is no table {}", name.to_string());
+  }
+  if (auto damage = table->damage()) {
+    return *std::move(damage);
+  }
+  const Offset end = parts_.log.range(table->partition()).end;
+  if (!table->wait_applied(end, deadline)) {
+    return make_error(Code::kTimeout, "table {} has rows up to offset {} of {}: {}",
+                      name.to_string(), table->applied(), end,
+                      table->is_replayed() ? "it lags behind its writes"
+                                           : "it is still being rebuilt from the log");
+  }
+  if (auto damage = table->damage()) {
+    return *std::move(damage);
+  }
+  Snapshot snapshot = table->snapshot();
+  MILLRACE_TRY(snapshot.empty_file, empty_file(*table, *snapshot.schema));
+  return snapshot;
+}
+
+Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& schema) {
+  MutexLock lock(files_mutex_);
+  std::string& location = empty_files_[{table.partition().topic, schema.version}];
+  if (location.empty()) {
+    MILLRACE_TRY(const std::string name, write_empty_file(table, schema, parts_.store));
+    location = parts_.store.location_of(name);
+  }
+  return location;
+}
+
+size_t Tables::replaying() const {
+  size_t count = 0;
+  for (const TablePtr& table : all()) {
+    count += table->is_replayed() ? 0 : 1;
+  }
+  return count;
+}
+
+void Tables::update_hold() {
+  const auto files = parts_.log.files();
+  const auto is_needed = [&](const journal::FileSummary& file) {
+    for (const auto& [partition, span] : file.partitions) {
+      TablePtr table;
+      {
+        MutexLock lock(mutex_);
+        const auto found = by_topic_.find(partition.topic);
+        table = found == by_topic_.end() ? nullptr : found->second;
+      }
+      if (table && span.end > table->flushed()) {
+        return true;
+      }
+    }
+    return false;
+  };
+  for (const journal::FileSummary& file : files) {
+    if (is_needed(file) || &file == &files.back()) {
+      parts_.log.hold("tables", file.number);
+      return;
+    }
+  }
+}
+
+}  // namespace millrace::tables

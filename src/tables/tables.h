@@ -1,0 +1,118 @@
+// All tables of this server: opened, rebuilt from the log, looked up, flushed, dropped.
+#pragma once
+
+#include "base/clock.h"
+#include "base/memory_budget.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "journal/commit_log.h"
+#include "objects/local_store.h"
+#include "runtime/shard.h"
+#include "runtime/task.h"
+#include "tables/flusher.h"
+#include "tables/schema_frame.h"
+#include "tables/snapshot.h"
+#include "tables/table.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace millrace::tables {
+
+struct TablesOptions {
+  size_t hot_bytes = size_t{460} << 20;  // budget of rows in memory
+  FlushOptions flush;
+  std::string quarantine;  // directory for files that nothing explains
+};
+
+/// What tables stand on; all of it outlives them.
+struct TablesParts {
+  journal::JournalLog& log;
+  catalog::Catalog& catalog;
+  objects::LocalStore& store;
+  runtime::Shard& shard;  // reads of the log resume here
+  const Clock& clock;
+};
+
+/// Thread-safe.
+class Tables final : public SnapshotSource {
+ public:
+  /// Takes the tables that journal and catalog name, after the trust check and the catalog's
+  /// begin(). Deletes or quarantines files that the catalog does not name. Nothing is replayed yet.
+  /// Errors: kCorrupt (a schema frame that makes no sense), kIo.
+  static Result<std::unique_ptr<Tables>> open(TablesParts parts, TablesOptions options);
+  ~Tables() override;
+
+  /// Starts a thread that applies what the log holds above the table offsets, table by table.
+  void start_replay();
+  /// Ends replay and flushes. Blocks; not from a shard. A second call does nothing.
+  void stop();
+
+  /// nullptr when there is none.
+  TablePtr find(const TableName& name) const;
+  /// The table of a new topic, or the one that is there for it.
+  TablePtr add(const TableName& name, const TopicId& topic);
+  std::vector<TablePtr> all() const;
+
+  /// Frames that must go with a topic's end; none if it is no table's.
+  std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) const;
+  /// The topic is gone: so are rows, files and catalog entries. Blocks.
+  Status drop(const TopicId& topic);
+
+  /// Room for hot rows. kOverloaded when there is none: flushing falls behind.
+  Result<MemoryBudget::Reservation> reserve(size_t bytes);
+
+  /// To be called after rows were applied.
+  void applied(const TablePtr& table) { flusher_->consider(table); }
+
+  /// Now and then, by the server.
+  void look_after();
+
+  /// Returns once all rows applied so far are in files and in the catalog.
+  runtime::Task<Status> flush(TablePtr table);
+
+  std::vector<TableInfo> list() const override;
+  Result<Snapshot> snapshot(const TableName& name, runtime::Deadline deadline) override;
+
+  const FlushCounters& flush_counters() const { return flusher_->counters(); }
+
+  const MemoryBudget& hot_budget() const { return budget_; }
+
+  size_t replaying() const;
+
+ private:
+  Tables(TablesParts parts, TablesOptions options);
+
+  Status take_tables();
+  Status take_files(const TablePtr& table, const catalog::Contents& contents);
+  Status drop_forgotten(const catalog::Contents& contents);
+  Status judge_leftovers(const catalog::Contents& contents);
+  Status judge_leftover(const std::string& path);
+  void update_hold();
+  void replay_all();
+  bool is_stopping() const;
+  bool make_room(const TablePtr& table);
+  Status replay(const TablePtr& table);
+  Result<std::string> empty_file(const Table& table, const SchemaVersion& schema);
+
+  TablesParts parts_;
+  const TablesOptions options_;
+  MemoryBudget budget_;
+  std::unique_ptr<Flusher> flusher_;
+  std::thread replayer_;
+
+  mutable Mutex mutex_;
+  Condition stopping_;
+  bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
+  std::map<TableName, TablePtr> by_name_ MILLRACE_GUARDED_BY(mutex_);
+  std::map<TopicId, TablePtr> by_topic_ MILLRACE_GUARDED_BY(mutex_);
+  Mutex files_mutex_;  // held while an empty file is made
+  std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_
+      MILLRACE_GUARDED_BY(files_mutex_);
+};
+
+}  // namespace millrace::tables
