@@ -31,6 +31,8 @@ std::string_view name_of(Code code) {
       return "forbidden";
     case Code::kInvalid:
       return "invalid";
+    case Code::kTooLarge:
+      return "too_large";
     case Code::kUnsupported:
       return "unsupported";
     case Code::kInternal:

@@ -24,7 +24,8 @@ enum class Code : uint8_t {
   kFenced,      // a newer epoch owns it
   kReadOnly,    // the journal is poisoned; reads go on
   kForbidden,
-  kInvalid,  // the caller's input is wrong
+  kInvalid,   // the caller's input is wrong
+  kTooLarge,  // the caller's input passes a limit
   kUnsupported,
   kInternal,
 };

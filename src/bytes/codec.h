@@ -35,8 +35,8 @@ Result<std::vector<std::byte>> compress(Codec codec, std::span<const std::byte> 
 /// than about `limit` (and a zstd window, up to 128 MiB, touched only as far as it fills) is
 /// allocated, whatever the input claims. Takes all forms that Kafka
 /// clients write: concatenated gzip members, LZ4 and zstd frames, snappy raw or xerial-framed.
-/// Errors: kInvalid (junk, truncated, trailing bytes, wrong checksum, or more than `limit`; the
-/// message says which). Empty input is refused for every codec but none.
+/// Errors: kTooLarge (more than `limit`), kInvalid (junk, truncated, trailing bytes, wrong
+/// checksum; the message says which). Empty input is refused for every codec but none.
 Result<std::vector<std::byte>> decompress(Codec codec, std::span<const std::byte> input,
                                           size_t limit);
 

@@ -24,7 +24,7 @@ Result<Bytes> zstd_compress(View input, int level);
 Result<Bytes> zstd_decompress(View input, size_t limit);
 
 inline Error over_limit(std::string_view codec, size_t limit) {
-  return make_error(Code::kInvalid, "{}: content passes the limit of {} bytes", codec, limit);
+  return make_error(Code::kTooLarge, "{}: content passes the limit of {} bytes", codec, limit);
 }
 
 inline Error truncated(std::string_view codec, size_t size) {

@@ -53,7 +53,7 @@ TEST_P(EveryCodec, RoundTripsAtEdgeSizes) {
         if (size > 0) {
           const auto over = decompress(GetParam(), *packed, size - 1);
           ASSERT_FALSE(over.ok());
-          EXPECT_EQ(over.error().code, Code::kInvalid);
+          EXPECT_EQ(over.error().code, Code::kTooLarge);
           EXPECT_THAT(over.error().message, HasSubstr("limit"));
         }
       }

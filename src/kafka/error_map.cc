@@ -26,6 +26,8 @@ ErrorCode error_code_of(Code code) {
       return ErrorCode::kTopicAuthorizationFailed;
     case Code::kInvalid:
       return ErrorCode::kInvalidRequest;
+    case Code::kTooLarge:
+      return ErrorCode::kMessageTooLarge;
     case Code::kUnsupported:
       return ErrorCode::kUnsupportedVersion;
     case Code::kInternal:

@@ -11,11 +11,11 @@ constexpr auto kLast = Code::kInternal;
 
 TEST(ErrorMap, EveryCodeHasItsNumber) {
   const std::map<Code, int> expected{
-      {Code::kNotFound, 3},     {Code::kCorrupt, 2},        {Code::kIo, 56},
-      {Code::kTimeout, 7},      {Code::kOutcomeUnknown, 7}, {Code::kCancelled, 6},
-      {Code::kOverloaded, 56},  {Code::kConflict, 36},      {Code::kFenced, 47},
-      {Code::kReadOnly, 56},    {Code::kForbidden, 29},     {Code::kInvalid, 42},
-      {Code::kUnsupported, 35}, {Code::kInternal, -1},
+      {Code::kNotFound, 3},    {Code::kCorrupt, 2},        {Code::kIo, 56},
+      {Code::kTimeout, 7},     {Code::kOutcomeUnknown, 7}, {Code::kCancelled, 6},
+      {Code::kOverloaded, 56}, {Code::kConflict, 36},      {Code::kFenced, 47},
+      {Code::kReadOnly, 56},   {Code::kForbidden, 29},     {Code::kInvalid, 42},
+      {Code::kTooLarge, 10},   {Code::kUnsupported, 35},   {Code::kInternal, -1},
   };
   for (int code = 0; code <= static_cast<int>(kLast); ++code) {
     const auto each = static_cast<Code>(code);

@@ -1,0 +1,51 @@
+// What the server counts, read when somebody asks, in Prometheus' text form.
+#pragma once
+
+#include "base/mutex.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace millrace {
+
+/// A list of what can be read, filled once at the start by whoever owns the counters. Counting
+/// costs what the owner's own atomic costs; nothing is kept here. Thread-safe.
+class Metrics {
+ public:
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  /// Called by text(), on its thread.
+  using Read = std::function<double()>;
+
+  /// A number that only grows; `name` ends in "_total". `name` and `help` of one family are given
+  /// the same by each of its members.
+  void add_counter(std::string name, std::string help, Labels labels, Read read);
+  /// A number that goes up and down.
+  void add_gauge(std::string name, std::string help, Labels labels, Read read);
+
+  /// Prometheus' text format, version 0.0.4; families by name.
+  std::string text() const;
+
+ private:
+  enum class Kind : unsigned char { kCounter, kGauge };
+
+  struct Member {
+    Labels labels;
+    Read read;
+  };
+
+  struct Family {
+    Kind kind{};
+    std::string help;
+    std::vector<Member> members;
+  };
+
+  void add(Kind kind, std::string name, std::string help, Labels labels, Read read);
+
+  mutable Mutex mutex_;
+  std::map<std::string, Family> families_ MILLRACE_GUARDED_BY(mutex_);
+};
+
+}  // namespace millrace

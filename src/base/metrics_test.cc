@@ -1,0 +1,26 @@
+#include "base/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+TEST(Metrics, AreReadWhenTheyAreAskedFor) {
+  Metrics metrics;
+  double runs = 1;
+  metrics.add_counter("b_runs_total", "Runs.", {}, [&] { return runs; });
+  metrics.add_gauge("a_bytes", "Bytes by place.", {{"place", "disk"}}, [] { return 2.5; });
+  metrics.add_gauge("a_bytes", "Bytes by place.", {{"place", "a \"b\"\n"}}, [] { return 3; });
+  runs = 7;
+  EXPECT_EQ(metrics.text(),
+            "# HELP a_bytes Bytes by place.\n"
+            "# TYPE a_bytes gauge\n"
+            "a_bytes{place=\"disk\"} 2.5\n"
+            "a_bytes{place=\"a \\\"b\\\"\\n\"} 3\n"
+            "# HELP b_runs_total Runs.\n"
+            "# TYPE b_runs_total counter\n"
+            "b_runs_total 7\n");
+}
+
+}  // namespace
+}  // namespace millrace
