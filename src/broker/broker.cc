@@ -66,7 +66,7 @@ std::vector<TopicPtr> Broker::topics() const {
 }
 
 runtime::Task<Result<TopicPtr>> Broker::create(NewTopic topic, bool validate_only) {
-  if (!topic.is_internal_name) {
+  if (!topic.is_table) {  // a table's name is encoded
     MILLRACE_CO_TRY_STATUS(validate_topic_name(topic.name));
   }
   if (topic.partitions < 1 || topic.partitions > kMaxPartitions) {
@@ -74,7 +74,15 @@ runtime::Task<Result<TopicPtr>> Broker::create(NewTopic topic, bool validate_onl
                          topic.partitions, kMaxPartitions);
   }
   TopicRecord record;
+  if (topic.is_table) {
+    record.settings = TopicSettings::of_table();
+  }
   MILLRACE_CO_TRY_STATUS(record.settings.apply(topic.configs));
+  if (record.settings.is_table != topic.is_table) {
+    co_return make_error(Code::kInvalid,
+                         "topic {}: tables are made by HTTP writes, not by millrace.table",
+                         topic.name);
+  }
   record.id = TopicId(Uuid::random());
   record.name = topic.name;
   record.partitions = topic.partitions;

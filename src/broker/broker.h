@@ -47,7 +47,7 @@ struct NewTopic {
   std::string name;
   int32_t partitions = 1;
   std::map<std::string, std::string> configs;
-  bool is_internal_name = false;  // measurement topics: '%' is allowed
+  bool is_table = false;  // the log of a table: its rows wait there until they are in files
 };
 
 /// Thread-safe. Outlives every request; the log outlives it.

@@ -22,6 +22,10 @@ constexpr NumberSetting kRetentionMs{"retention.ms", -1, std::numeric_limits<int
 constexpr NumberSetting kRetentionBytes{"retention.bytes", -1, std::numeric_limits<int64_t>::max()};
 constexpr NumberSetting kMaxMessageBytes{"max.message.bytes", 1, 128 << 20};
 
+constexpr const char* kTable = "millrace.table";
+constexpr const char* kTyped = "typed";
+constexpr const char* kOff = "off";
+
 /// Settings with one value that we support, and why no other.
 struct FixedSetting {
   const char* name;
@@ -62,6 +66,14 @@ std::string read_text(bytes::Reader& in) {
 
 }  // namespace
 
+TopicSettings TopicSettings::of_table() {
+  TopicSettings settings;
+  settings.retention_ms = 0;
+  settings.max_message_bytes = 33 << 20;
+  settings.is_table = true;
+  return settings;
+}
+
 Status TopicSettings::apply(const std::map<std::string, std::string>& configs) {
   for (const auto& [name, value] : configs) {
     if (name == kRetentionMs.name) {
@@ -77,6 +89,13 @@ Status TopicSettings::apply(const std::map<std::string, std::string>& configs) {
       max_message_bytes = static_cast<int32_t>(bytes);
       continue;
     }
+    if (name == kTable) {
+      if (value != kTyped && value != kOff) {
+        return make_error(Code::kInvalid, "{}={}: must be {} or {}", name, value, kOff, kTyped);
+      }
+      is_table = value == kTyped;
+      continue;
+    }
     const auto* fixed = std::find_if(std::begin(kFixed), std::end(kFixed),
                                      [&](const auto& f) { return name == f.name; });
     if (fixed == std::end(kFixed)) {
@@ -90,10 +109,10 @@ Status TopicSettings::apply(const std::map<std::string, std::string>& configs) {
 }
 
 std::map<std::string, std::string> TopicSettings::to_map() const {
-  std::map<std::string, std::string> map{
-      {kRetentionMs.name, std::to_string(retention_ms)},
-      {kRetentionBytes.name, std::to_string(retention_bytes)},
-      {kMaxMessageBytes.name, std::to_string(max_message_bytes)}};
+  std::map<std::string, std::string> map{{kRetentionMs.name, std::to_string(retention_ms)},
+                                         {kRetentionBytes.name, std::to_string(retention_bytes)},
+                                         {kMaxMessageBytes.name, std::to_string(max_message_bytes)},
+                                         {kTable, is_table ? kTyped : kOff}};
   for (const FixedSetting& fixed : kFixed) {
     map[fixed.name] = fixed.value;
   }

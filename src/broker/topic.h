@@ -20,6 +20,11 @@ struct TopicSettings {
   int64_t retention_ms = int64_t{7} * 24 * 3600 * 1000;  // -1: for ever
   int64_t retention_bytes = -1;                          // of a partition; -1: no limit
   int32_t max_message_bytes = 1'048'588;                 // of one record batch, as sent
+  bool is_table = false;  // millrace.table=typed: HTTP writes alone, rows are in SQL
+
+  /// A table's log: no retention of its own, since the table holds what is not yet in files;
+  /// records as large as HTTP bodies may be.
+  static TopicSettings of_table();
 
   /// Sets what `configs` names. kInvalid: an unknown name, a value that is no number or out of
   /// range (names both and what is allowed); also for durability, cleanup.policy and the like with

@@ -49,6 +49,10 @@ void check_partition(const broker::Topic& topic, const ProduceRequest::Topic::Pa
     return refuse(answer, ErrorCode::kUnknownTopicOrPartition,
                   fmt::format("topic {} has {} partitions", topic.name(), topic.partitions.size()));
   }
+  if (topic.record.settings.is_table) {
+    return refuse(answer, ErrorCode::kPolicyViolation,
+                  fmt::format("topic {} is the log of a table: write to it by HTTP", topic.name()));
+  }
   if (!sent.records || sent.records->bytes.empty()) {
     return refuse(answer, ErrorCode::kInvalidRecord, "no records");
   }

@@ -1,0 +1,282 @@
+#include "ingest/ingestor.h"
+
+#include "base/log.h"
+#include "bytes/hash.h"
+#include "columnar/decode_msgpack.h"
+#include "runtime/coroutine.h"
+
+#include <algorithm>
+
+namespace millrace::ingest {
+namespace {
+
+using columnar::ColumnBatch;
+using tables::SchemaPtr;
+using tables::TableName;
+using tables::TablePtr;
+
+constexpr int kMostAttempts = 3;  // of line protocol against a schema that changes meanwhile
+
+record::BatchId hash_of_id(const WriteOptions& options) {
+  std::string text = options.database;
+  text += '\0';
+  text += *options.batch_id;
+  return {bytes::hash128(bytes::as_bytes(text))};
+}
+
+Status check(const WriteOptions& options) {
+  if (options.batch_id &&
+      (options.batch_id->empty() || options.batch_id->size() > kMostBatchIdBytes)) {
+    return make_error(Code::kInvalid, "x-millrace-batch-id of {} bytes: must be 1 to {}",
+                      options.batch_id->size(), kMostBatchIdBytes);
+  }
+  return {};
+}
+
+std::string joined(const std::vector<std::string_view>& lines) {
+  size_t size = 0;
+  for (const std::string_view line : lines) {
+    size += line.size() + 1;
+  }
+  std::string text;
+  text.reserve(size);
+  for (const std::string_view line : lines) {
+    text.append(line).append("\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+Ingestor::Ingestor(broker::Broker& broker, tables::Tables& tables, runtime::BlockingPool& pool,
+                   const Clock& clock)
+    : broker_(broker), tables_(tables), pool_(pool), clock_(clock) {}
+
+columnar::ArrivalTime Ingestor::now() const {
+  return std::chrono::floor<std::chrono::microseconds>(clock_.wall());
+}
+
+runtime::Task<Result<TablePtr>> Ingestor::open_table(TableName name, runtime::Deadline deadline) {
+  TablePtr table = tables_.find(name);
+  if (!table) {
+    MILLRACE_CO_TRY_STATUS(tables::validate(name));
+    const auto turn = co_await creation_.take();
+    const std::string topic_name = tables::topic_name_of(name);
+    broker::TopicPtr topic = broker_.find(topic_name);
+    if (!topic) {
+      MILLRACE_CO_TRY(topic, co_await broker_.create({.name = topic_name, .is_table = true}));
+    }
+    if (!topic->record.settings.is_table) {
+      co_return make_error(Code::kConflict,
+                           "{} is a Kafka topic, so there can be no table of that name",
+                           topic_name);
+    }
+    table = tables_.add(name, topic->record.id);
+  }
+  if (!table->is_replayed() && !co_await table->until_replayed(deadline)) {
+    if (auto damage = table->damage()) {
+      co_return *std::move(damage);
+    }
+    co_return make_error(Code::kTimeout, "table {} is still being rebuilt from the log",
+                         name.to_string());
+  }
+  co_return table;
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::write_msgpack(std::span<const std::byte> body,
+                                                            WriteOptions options) {
+  co_return counted(co_await try_msgpack(body, std::move(options)), body.size());
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::write_lines(std::string_view body,
+                                                          WriteOptions options) {
+  MILLRACE_CO_TRY_STATUS(check(options));
+  const columnar::ArrivalTime arrival = now();
+  for (int attempt = 1;; ++attempt) {
+    auto outcome = co_await try_lines(body, options, arrival);
+    // A line that clashes is reported by the decoder, so this was a schema that changed meanwhile.
+    const bool has_changed = !outcome.ok() && outcome.error().code == Code::kInvalid;
+    if (!has_changed || attempt == kMostAttempts) {
+      co_return counted(std::move(outcome), body.size());
+    }
+  }
+}
+
+Result<WriteOutcome> Ingestor::counted(Result<WriteOutcome> outcome, size_t bytes) {
+  if (!outcome.ok()) {
+    ++counters_.refused;
+    return outcome;
+  }
+  ++counters_.requests;
+  counters_.bad_lines += outcome->error_count;
+  if (outcome->is_duplicate) {
+    ++counters_.duplicates;
+  } else {
+    counters_.rows += outcome->rows;
+    counters_.bytes += bytes;
+  }
+  return outcome;
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::try_msgpack(std::span<const std::byte> body,
+                                                          WriteOptions options) {
+  MILLRACE_CO_TRY_STATUS(check(options));
+  const columnar::ArrivalTime arrival = now();
+  MILLRACE_CO_TRY(auto decoded, columnar::decode_msgpack(body, arrival));
+  std::vector<Part> parts(1);
+  MILLRACE_CO_TRY(
+      parts[0].table,
+      co_await open_table({options.database, std::move(decoded.measurement)}, options.deadline));
+  parts[0].batch = std::move(decoded.batch);
+  parts[0].entry = {.kind = tables::PayloadKind::kMsgpack, .arrival = arrival, .payload = body};
+  co_return co_await commit(std::move(parts), std::move(options));
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, WriteOptions options,
+                                                        columnar::ArrivalTime arrival) {
+  std::vector<SchemaPtr> held;
+  const columnar::SchemaLookup schema_of = [&](std::string_view measurement) {
+    const TablePtr table = tables_.find({options.database, std::string(measurement)});
+    held.push_back(table ? table->schema() : nullptr);
+    return held.back() ? &held.back()->schema : nullptr;
+  };
+  MILLRACE_CO_TRY(auto lines,
+                  columnar::decode_line_protocol(body, options.precision, arrival, schema_of));
+  std::vector<Part> parts(lines.batches.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    columnar::MeasurementBatch& each = lines.batches[i];
+    MILLRACE_CO_TRY(
+        parts[i].table,
+        co_await open_table({options.database, std::move(each.measurement)}, options.deadline));
+    parts[i].batch = std::move(each.batch);
+    std::string_view payload = body;
+    if (parts.size() > 1 || lines.error_count > 0) {
+      parts[i].lines = joined(lines.lines[i]);
+      payload = parts[i].lines;
+    }
+    parts[i].entry = {.kind = tables::PayloadKind::kLineProtocol,
+                      .precision = options.precision,
+                      .arrival = arrival,
+                      .payload = bytes::as_bytes(payload)};
+  }
+  WriteOutcome outcome;
+  if (!parts.empty()) {
+    MILLRACE_CO_TRY(outcome, co_await commit(std::move(parts), std::move(options)));
+  }
+  outcome.errors = std::move(lines.errors);
+  outcome.error_count = lines.error_count;
+  co_return outcome;
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,
+                                                     WriteOptions options) {
+  WriteOutcome outcome;
+  bool is_change = false;
+  for (Part& part : parts) {
+    outcome.rows += part.batch.rows;
+    MILLRACE_CO_TRY(part.reserved, tables_.reserve(part.batch.size_bytes()));
+    part.schema = part.table->schema();
+    MILLRACE_CO_TRY(const auto change, columnar::admit(part.schema->schema, part.batch));
+    is_change = is_change || change.schema.has_value();
+  }
+  Result<record::CommitOutcome> committed = record::CommitOutcome();
+  if (is_change) {
+    committed = co_await append_with_change(parts, options);
+  } else {
+    committed = co_await append(parts, {}, options);
+  }
+  if (!committed.ok()) {
+    co_return std::move(committed).error();
+  }
+  outcome.is_duplicate = committed->is_duplicate;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Part& part = parts[i];
+    if (outcome.is_duplicate) {  // the first one may still be on its way into memory
+      co_await part.table->until_applied(broker_.log().range(part.table->partition()).end);
+      continue;
+    }
+    const Offset offset = committed->base_offsets[i];
+    part.table->apply(offset, std::move(part.batch), std::move(part.reserved));
+    tables_.applied(part.table);
+    co_await part.table->until_applied(offset + 1);
+  }
+  co_return outcome;
+}
+
+/// One change of columns at a time in each table, from the check to the durable frame.
+runtime::Task<Result<record::CommitOutcome>> Ingestor::append_with_change(
+    std::vector<Part>& parts, const WriteOptions& options) {
+  std::vector<Part*> in_order;  // of topics: two requests never wait for one another
+  in_order.reserve(parts.size());
+  for (Part& part : parts) {
+    in_order.push_back(&part);
+  }
+  std::ranges::sort(in_order, {}, [](const Part* part) { return part->table->partition().topic; });
+  std::vector<runtime::Turn::Holder> turns;
+  for (const Part* part : in_order) {
+    turns.push_back(co_await part->table->schema_turn().take());
+  }
+  std::vector<record::SystemFrame> frames;
+  std::vector<std::pair<TablePtr, SchemaPtr>> changed;
+  for (Part& part : parts) {
+    part.schema = part.table->schema();
+    MILLRACE_CO_TRY(auto change, columnar::admit(part.schema->schema, part.batch));
+    if (change.schema) {
+      part.schema = std::make_shared<tables::SchemaVersion>(
+          tables::SchemaVersion{part.schema->version + 1, *std::move(change.schema)});
+      changed.emplace_back(part.table, part.schema);
+      frames.push_back(
+          tables::to_frame({part.table->partition().topic, part.table->name(), part.schema}));
+    }
+  }
+  auto committed = co_await append(parts, std::move(frames), options);
+  if (committed.ok() && !committed->is_duplicate) {
+    for (auto& [table, schema] : changed) {
+      table->adopt(std::move(schema));
+    }
+  }
+  co_return committed;
+}
+
+runtime::Task<Result<record::CommitOutcome>> Ingestor::append(
+    std::vector<Part>& parts, std::vector<record::SystemFrame> frames,
+    const WriteOptions& options) {
+  std::vector<broker::PartitionAppend> batches;
+  batches.reserve(parts.size());
+  for (Part& part : parts) {
+    const TopicPartition id = part.table->partition();
+    const broker::TopicPtr topic = broker_.find(id.topic);
+    if (!topic) {
+      co_return make_error(Code::kNotFound, "table {} was deleted meanwhile",
+                           part.table->name().to_string());
+    }
+    part.entry.schema_version = part.schema->version;
+    MILLRACE_CO_TRY(auto entry, tables::encode_entry(part.entry));
+    const int64_t arrival_us = part.entry.arrival.time_since_epoch().count();
+    batches.push_back({.partition = topic->partition(id.partition),
+                       .payload = std::move(entry.batch),
+                       .payload_crc = entry.crc,
+                       .records = 1,
+                       .max_timestamp_ms = arrival_us / 1000});
+  }
+  broker::AppendExtras extras{.system = std::move(frames)};
+  if (options.batch_id) {
+    extras.batch_id = hash_of_id(options);
+  }
+  co_return co_await broker::Partition::append(broker_.log(), std::move(batches),
+                                               std::move(extras));
+}
+
+std::vector<record::SystemFrame> Ingestor::frames_of_removal(const TopicId& topic) {
+  return tables_.frames_of_removal(topic);
+}
+
+runtime::Task<void> Ingestor::removed(TopicId topic) {
+  const auto drop = [this, topic] { return tables_.drop(topic); };
+  if (const auto dropped = co_await pool_.run(drop); !dropped.ok()) {
+    log::warning("tables", "files of a deleted table stay until the next start: {}",
+                 dropped.error().message);
+  }
+}
+
+}  // namespace millrace::ingest

@@ -1,0 +1,115 @@
+// Writes that come as rows: decoded once, admitted, committed to the log, visible to SQL.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "broker/broker.h"
+#include "columnar/decode_line_protocol.h"
+#include "runtime/blocking_pool.h"
+#include "runtime/deadline.h"
+#include "runtime/task.h"
+#include "runtime/turn.h"
+#include "tables/entry.h"
+#include "tables/tables.h"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace millrace::ingest {
+
+/// Of a client's name for a write that it may send again.
+inline constexpr size_t kMostBatchIdBytes = 128;
+
+/// What a request says besides its rows.
+struct WriteOptions {
+  std::string database;
+  std::optional<std::string> batch_id;
+  columnar::Precision precision = columnar::Precision::kNs;  // of line protocol's times
+  runtime::Deadline deadline = runtime::Deadline::never();   // for what happens before the commit
+};
+
+/// The write is durable and visible to SQL.
+struct WriteOutcome {
+  size_t rows = 0;
+  bool is_duplicate = false;  // the batch id was known: nothing was written again
+  /// Line protocol: lines that were not taken, the first of `error_count`.
+  std::vector<columnar::LineError> errors;
+  size_t error_count = 0;
+};
+
+/// Counters since the process started. Read by any thread.
+struct IngestCounters {
+  std::atomic<uint64_t> requests{0};  // that were taken
+  std::atomic<uint64_t> rows{0};
+  std::atomic<uint64_t> bytes{0};  // of their payloads
+  std::atomic<uint64_t> refused{0};
+  std::atomic<uint64_t> duplicates{0};
+  std::atomic<uint64_t> bad_lines{0};
+};
+
+/// Thread-safe; a call runs on its caller's shard. Also the broker's observer: a topic's end is its
+/// table's.
+///
+/// A request is one commit: all its rows, the schemas they need, and its batch id survive a crash
+/// or none. Errors before the commit leave nothing; kOutcomeUnknown alone may have written.
+class Ingestor final : public broker::TopicObserver {
+ public:
+  /// All outlive it. `pool`: for the end of a table, which blocks.
+  Ingestor(broker::Broker& broker, tables::Tables& tables, runtime::BlockingPool& pool,
+           const Clock& clock);
+
+  /// {"m", "columns"} in MessagePack: whole and exactly, or not at all. `body` stays valid until
+  /// the task has ended. Errors: kInvalid (names byte, column, row), kOverloaded (memory, disk, or
+  /// batch ids: nothing was written), kTimeout (the table is still being rebuilt), kConflict (the
+  /// name is a Kafka topic's), and those of CommitLog::commit.
+  runtime::Task<Result<WriteOutcome>> write_msgpack(std::span<const std::byte> body,
+                                                    WriteOptions options);
+
+  /// Line protocol: good lines are taken, bad ones are in the outcome. When none is good nothing is
+  /// written, and that is a success with 0 rows. Errors: as above.
+  runtime::Task<Result<WriteOutcome>> write_lines(std::string_view body, WriteOptions options);
+
+  const IngestCounters& counters() const { return counters_; }
+
+  std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) override;
+  runtime::Task<void> removed(TopicId topic) override;
+
+ private:
+  /// Rows of one table on their way.
+  struct Part {
+    tables::TablePtr table;
+    columnar::ColumnBatch batch;
+    tables::SchemaPtr schema;  // that the batch was admitted to
+    MemoryBudget::Reservation reserved;
+    tables::Entry entry;
+    std::string lines;  // what entry.payload points to, where that is not the request's body
+  };
+
+  columnar::ArrivalTime now() const;
+  Result<WriteOutcome> counted(Result<WriteOutcome> outcome, size_t bytes);
+  runtime::Task<Result<tables::TablePtr>> open_table(tables::TableName name,
+                                                     runtime::Deadline deadline);
+  runtime::Task<Result<WriteOutcome>> try_msgpack(std::span<const std::byte> body,
+                                                  WriteOptions options);
+  runtime::Task<Result<WriteOutcome>> try_lines(std::string_view body, WriteOptions options,
+                                                columnar::ArrivalTime arrival);
+  runtime::Task<Result<WriteOutcome>> commit(std::vector<Part> parts, WriteOptions options);
+  runtime::Task<Result<record::CommitOutcome>> append_with_change(std::vector<Part>& parts,
+                                                                  const WriteOptions& options);
+  runtime::Task<Result<record::CommitOutcome>> append(std::vector<Part>& parts,
+                                                      std::vector<record::SystemFrame> frames,
+                                                      const WriteOptions& options);
+
+  broker::Broker& broker_;
+  tables::Tables& tables_;
+  runtime::BlockingPool& pool_;
+  const Clock& clock_;
+  runtime::Turn creation_;  // of topics for new tables
+  IngestCounters counters_;
+};
+
+}  // namespace millrace::ingest
