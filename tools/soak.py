@@ -43,6 +43,13 @@ CAMPAIGNS = [
         short=2_000,
         plants=("journal", "directory"),
     ),
+    Campaign(
+        name="catalog_model",
+        command="build/release/bin/catalog_model_test --schedules {n} --seed {seed} --json {json}",
+        schedules=50_000,
+        short=600,
+        plants=("catalog", "directory"),
+    ),
 ]
 
 

@@ -8,7 +8,9 @@
 #include "broker/partition.h"
 #include "broker/tail_cache.h"
 #include "broker/topic.h"
+#include "catalog/catalog.h"
 #include "journal/commit_log.h"
+#include "runtime/blocking_pool.h"
 #include "runtime/task.h"
 
 #include <map>
@@ -75,6 +77,10 @@ class Broker {
   /// by the server.
   runtime::Task<void> apply_retention();
 
+  /// Writes its part of the catalog and moves its hold on the journal: after each rotation and at a
+  /// clean stop. What fails is logged; the next call does it again.
+  runtime::Task<void> write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool);
+
   record::CommitLog& log() { return log_; }
 
   const journal::JournalLog& journal() const { return log_; }
@@ -83,6 +89,7 @@ class Broker {
   Broker(journal::JournalLog& log, size_t tail_cache_bytes, const Clock& clock);
 
   TopicPtr make_topic(TopicRecord record);
+  catalog::BrokerPart catalog_part() const;
   /// Files below the answer hold nothing that a topic still wants.
   FileNumber first_wanted_file(const std::vector<journal::FileSummary>& files) const;
   runtime::Task<void> end_tombstones(const std::vector<journal::FileSummary>& files);

@@ -1,7 +1,5 @@
 // What must outlive the journal's files: which table files there are, up to which offsets they hold
 // the rows, and the topics. The journal alone starts the log; this is needed for table files only.
-// Each part says which run of the journal it rests on: at a start that run must be there, or the
-// two do not belong together.
 #pragma once
 
 #include "base/ids.h"

@@ -74,14 +74,10 @@ void MemoryCatalog::fail_next(MemoryFault fault) {
 
 Status MemoryCatalog::begin(const DirectoryId& directory) {
   MutexLock lock(mutex_);
-  if (is_begun_ || is_closed_ || directory.is_none()) {
-    return make_error(Code::kInvalid,
-                      "catalog: begin() after begin() or close(), or without an id");
+  if (is_begun_ || is_closed_) {
+    return make_error(Code::kInvalid, "catalog: begin() after begin() or close()");
   }
-  if (!contents_.is_new && contents_.directory != directory) {
-    return make_error(Code::kCorrupt, "catalog belongs to directory {}, the journal is of {}",
-                      contents_.directory->to_string(), directory.to_string());
-  }
+  MILLRACE_TRY_STATUS(check_owner(contents_, directory));
   const auto fault = std::exchange(fault_, std::nullopt);
   if (fault && !fault->takes_effect) {
     return fault->error;

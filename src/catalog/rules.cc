@@ -194,6 +194,20 @@ Status check(const Contents& contents) {
   return checked;
 }
 
+Status check_owner(const Contents& contents, const DirectoryId& directory) {
+  if (directory.is_none()) {
+    return make_error(Code::kInvalid, "no directory id");
+  }
+  const DirectoryId owner = contents.directory.value_or(DirectoryId());
+  if (!contents.is_new && owner != directory) {
+    return make_error(Code::kCorrupt,
+                      "it belongs to directory {}, the journal is of {}; nothing was changed. Put "
+                      "the files of one directory together",
+                      owner.to_string(), directory.to_string());
+  }
+  return {};
+}
+
 Error offset_conflict(const FlushCommit& flush, Offset table_offset) {
   return make_error(Code::kConflict, "flush of {}: [{}, {}) does not go on from table offset {}",
                     text_of(flush.partition), flush.first, flush.next, table_offset);

@@ -14,6 +14,9 @@ Status check(const FlushCommit& flush);
 /// Every row, and the rows against one another. kCorrupt, without a path.
 Status check(const Contents& contents);
 
+/// kCorrupt, naming both, unless the catalog is new or of this directory. kInvalid for no id.
+Status check_owner(const Contents& contents, const DirectoryId& directory);
+
 // Conflicts of a flush with what is there, as every catalog words them.
 Error offset_conflict(const FlushCommit& flush, Offset table_offset);
 Error path_conflict(const std::string& path);

@@ -63,20 +63,14 @@ Status SqliteCatalog::begin(const DirectoryId& directory) {
   if (connection_ != nullptr || is_closed_) {
     return make_error(Code::kInvalid, "catalog {}: begin() after begin() or close()", path_);
   }
-  if (directory.is_none()) {
-    return make_error(Code::kInvalid, "catalog {}: no directory id", path_);
+  Status begun = check_owner(contents_, directory);
+  if (begun.ok()) {
+    begun = prepare_files(directory);
   }
-  if (!contents_.is_new && contents_.directory != directory) {
-    return make_error(Code::kCorrupt,
-                      "catalog {} belongs to directory {}, the journal is of {}; nothing was "
-                      "changed. Put the files of one directory together",
-                      path_, contents_.directory->to_string(), directory.to_string());
-  }
-  Status begun = prepare_files(directory);
   if (!begun.ok()) {
     connection_.reset();
     vfs_.reset();
-    return std::move(begun).error().within("catalog " + path_ + ": begin");
+    return std::move(begun).error().within("catalog " + path_);
   }
   return {};
 }
@@ -159,7 +153,7 @@ Status SqliteCatalog::give_up(Error error) {
     if (error.code != Code::kCorrupt) {
       error.code = Code::kIo;
     }
-    log::error("catalog", "{}; no more commits until the next start", error.message);
+    error.message += "; no more commits until the next start";
   }
   return std::move(error).within("catalog");
 }

@@ -179,6 +179,23 @@ TEST(SimulatedDisk, AfterAFailedSyncLaterOnesSucceedAndTheBytesAreGone) {
   EXPECT_EQ(text_of(disk, "/d/a"), "old");
 }
 
+TEST(SimulatedDisk, WhatGrowsAgainAfterACutIsZerosOnceSynced) {
+  for (const bool by_write : {false, true}) {
+    SimulatedDisk disk(1);
+    ASSERT_TRUE(disk.make_directories("/d").ok());
+    ASSERT_TRUE(disk.replace_file("/d/a", bytes_of("o", 2048)).ok());
+    {
+      auto file = disk.open("/d/a", OpenMode::kReadWrite).value();
+      ASSERT_TRUE(file->resize(100).ok());
+      ASSERT_TRUE((by_write ? file->write_at(2047, bytes_of("n")) : file->resize(2048)).ok());
+      ASSERT_TRUE(file->sync().ok());
+    }
+    disk.power_cut();
+    EXPECT_EQ(text_of(disk, "/d/a"),
+              std::string(100, 'o') + std::string(1947, '\0') + (by_write ? 'n' : '\0'));
+  }
+}
+
 TEST(SimulatedDisk, FullDiskRefusesGrowthButNotReservedSpace) {
   SimulatedDisk disk(7);
   ASSERT_TRUE(disk.make_directories("/d").ok());

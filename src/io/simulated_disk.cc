@@ -39,12 +39,19 @@ struct SimulatedDisk::Inode {
       return;
     }
     const uint64_t end = position + data.size();
+    const uint64_t from = std::min<uint64_t>(position, bytes.size());
     if (end > bytes.size()) {
       bytes.resize(end);
       sizes.push_back(end);
     }
     std::memcpy(bytes.data() + position, data.data(), data.size());
-    for (uint64_t sector = position / kSector; sector <= (end - 1) / kSector; ++sector) {
+    note(from, end);
+  }
+
+  /// Sectors of [from, end) may have changed. After a cut, growth makes zeros where the disk may
+  /// still have the bytes from before.
+  void note(uint64_t from, uint64_t end) {
+    for (uint64_t sector = from / kSector; sector * kSector < end; ++sector) {
       const Sector now = sector_of(bytes, sector);
       const auto known = versions.find(sector);
       if (known != versions.end()) {
@@ -56,8 +63,10 @@ struct SimulatedDisk::Inode {
   }
 
   void resize(uint64_t size) {
+    const uint64_t from = bytes.size();
     bytes.resize(size);
     sizes.push_back(size);
+    note(from, size);
   }
 
   void sync() {

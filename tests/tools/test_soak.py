@@ -30,7 +30,8 @@ def test_a_campaign_is_followed_by_its_plants_in_short_form():
 def test_the_model_test_runs_50000_schedules_and_its_plants():
     names = {part.name: part for part in soak.parts(soak.CAMPAIGNS, 1)}
     assert names["journal_model"].schedules == 50_000
-    assert {n for n in names if "plant" in n} == {f"journal_model.plant.{p}" for p in ("journal", "directory")}
+    plants = {"journal_model": ("journal", "directory"), "catalog_model": ("catalog", "directory")}
+    assert {n for n in names if "plant" in n} == {f"{c}.plant.{p}" for c in plants for p in plants[c]}
 
 
 def test_a_good_run_brings_its_counters_and_seed(run):

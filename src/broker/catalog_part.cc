@@ -1,0 +1,53 @@
+// What the broker keeps in the catalog: topics, tombstones, ranges of partitions.
+#include "base/log.h"
+#include "broker/broker.h"
+#include "runtime/coroutine.h"
+
+namespace millrace::broker {
+namespace {
+
+catalog::TopicRow row_of(const TopicRecord& record) {
+  return {.id = record.id,
+          .name = record.name,
+          .partitions = record.partitions,
+          .is_deleted = record.is_deleted,
+          .created_ms = record.created_ms,
+          .settings = record.settings.to_map()};
+}
+
+}  // namespace
+
+catalog::BrokerPart Broker::catalog_part() const {
+  // The place first: what is read after it is at least as new.
+  catalog::BrokerPart part{.place = log_.place()};
+  for (const TopicPtr& topic : topics()) {
+    part.topics.push_back(row_of(topic->record));
+    for (const auto& partition : topic->partitions) {
+      const record::PartitionRange range = partition->range();
+      part.partitions.push_back({partition->id(), range.start, range.end});
+    }
+  }
+  MutexLock lock(mutex_);
+  for (const auto& [id, record] : tombstones_) {
+    part.topics.push_back(row_of(record));
+  }
+  return part;
+}
+
+runtime::Task<void> Broker::write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool) {
+  if (log_.is_poisoned()) {
+    co_return;
+  }
+  const auto write = [&]() -> Status {
+    const catalog::BrokerPart part = catalog_part();
+    MILLRACE_TRY_STATUS(catalog.commit_broker(part));
+    log_.hold("broker", part.place.file);
+    return {};
+  };
+  if (const auto written = co_await pool.run(write); !written.ok()) {
+    log::warning("broker", "its part of the catalog was not written, tried again later: {}",
+                 written.error().message);
+  }
+}
+
+}  // namespace millrace::broker

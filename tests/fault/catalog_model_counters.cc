@@ -1,0 +1,49 @@
+#include "catalog_model.h"
+
+namespace millrace::catalog {
+
+std::map<std::string, uint64_t> ModelCounters::named() const {
+  return {{"schedules", schedules},
+          {"commits_acked", commits_acked},
+          {"commits_unknown", commits_unknown},
+          {"commits_refused", commits_refused},
+          {"commits_full", commits_full},
+          {"commits_after_full", commits_after_full},
+          {"conflicts", conflicts},
+          {"unknown_found", unknown_found},
+          {"power_cuts", power_cuts},
+          {"kills", kills},
+          {"power_cuts_after_begin", power_cuts_after_begin},
+          {"clean_stops", clean_stops},
+          {"creations", creations},
+          {"crashes_in_creation", crashes_in_creation},
+          {"crashes_in_begin", crashes_in_begin},
+          {"errors_in_begin", errors_in_begin},
+          {"logs_copied", logs_copied},
+          {"begins_on_full_disk", begins_on_full_disk},
+          {"checkpoints", checkpoints}};
+}
+
+void ModelCounters::add(const ModelCounters& other) {
+  schedules += other.schedules;
+  commits_acked += other.commits_acked;
+  commits_unknown += other.commits_unknown;
+  commits_refused += other.commits_refused;
+  commits_full += other.commits_full;
+  commits_after_full += other.commits_after_full;
+  conflicts += other.conflicts;
+  unknown_found += other.unknown_found;
+  power_cuts += other.power_cuts;
+  kills += other.kills;
+  power_cuts_after_begin += other.power_cuts_after_begin;
+  clean_stops += other.clean_stops;
+  creations += other.creations;
+  crashes_in_creation += other.crashes_in_creation;
+  crashes_in_begin += other.crashes_in_begin;
+  errors_in_begin += other.errors_in_begin;
+  logs_copied += other.logs_copied;
+  begins_on_full_disk += other.begins_on_full_disk;
+  checkpoints += other.checkpoints;
+}
+
+}  // namespace millrace::catalog
