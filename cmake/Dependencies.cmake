@@ -46,3 +46,20 @@ if(NOT MILLRACE_SANITIZE STREQUAL "thread")
     set_property(TARGET arrow::parquet PROPERTY INTERFACE_LINK_LIBRARIES arrow::arrow)
   endif()
 endif()
+
+# DuckDB's C library: the system's when CMake finds it, else out of the package that tools/setup.sh
+# unpacked. Not built with ThreadSanitizer either.
+if(NOT MILLRACE_SANITIZE STREQUAL "thread")
+  find_library(duckdb_library duckdb)
+  find_path(duckdb_include duckdb.h)
+  if(NOT duckdb_library OR NOT duckdb_include)
+    set(duckdb_library ${MILLRACE_DEPS}/duckdb/libduckdb.so)
+    set(duckdb_include ${MILLRACE_DEPS}/duckdb/include)
+    if(NOT EXISTS ${duckdb_library})
+      message(FATAL_ERROR "no ${duckdb_library}: run tools/setup.sh")
+    endif()
+  endif()
+  add_library(duckdb::duckdb SHARED IMPORTED)
+  set_target_properties(duckdb::duckdb PROPERTIES IMPORTED_LOCATION ${duckdb_library}
+    INTERFACE_INCLUDE_DIRECTORIES ${duckdb_include})
+endif()

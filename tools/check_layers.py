@@ -48,7 +48,7 @@ OWNERS = [
     (r"librdkafka/", {"client"}),
     (r"duckdb(\.hpp|\.h|/)", {"query"}),
     (r"CLI/", {"cli"}),
-    (r"nlohmann/", {"cli", "http"}),
+    (r"nlohmann/", {"cli", "http", "query"}),
     (r"fuse(3/|_|\.h)|fuse/", set()),  # only tests/ mounts file systems
 ]
 

@@ -66,14 +66,19 @@ class Signals {
 void print_ready(const server::Application& application, const server::Options& options) {
   const auto ms = static_cast<long long>(application.started_in().count());
   const std::string kafka = application.kafka_address().to_string();
+  const std::string http = application.http_address().to_string();
   if (options.log_format == log::Format::kJson) {
-    const nlohmann::json line{
-        {"event", "ready"}, {"version", kVersion},  {"ms", ms},
-        {"kafka", kafka},   {"data", options.data}, {"directory_id", application.directory_id()}};
+    const nlohmann::json line{{"event", "ready"},
+                              {"version", kVersion},
+                              {"ms", ms},
+                              {"kafka", kafka},
+                              {"http", http},
+                              {"data", options.data},
+                              {"directory_id", application.directory_id()}};
     std::printf("%s\n", line.dump().c_str());
   } else {
-    std::printf("millrace %s ready in %lld ms: kafka %s, data %s\n", kVersion, ms, kafka.c_str(),
-                options.data.c_str());
+    std::printf("millrace %s ready in %lld ms: kafka %s, http %s, data %s\n", kVersion, ms,
+                kafka.c_str(), http.c_str(), options.data.c_str());
   }
   std::fflush(stdout);
 }
@@ -83,10 +88,11 @@ int serve(const Settings::Sources& sources) {
   if (!settings.ok()) {
     return report(settings.error());
   }
-  const auto options = server::options_from(*settings);
+  auto options = server::options_from(*settings);
   if (!options.ok()) {
     return report(options.error());
   }
+  options->version = kVersion;
   std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an error of its write
   const Signals signals;
   log::start(options->log_level, options->log_format);

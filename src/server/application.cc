@@ -5,11 +5,19 @@
 #include "base/memory_budget.h"
 #include "broker/broker.h"
 #include "bytes/buffer.h"
+#include "catalog/sqlite_catalog.h"
+#include "http/service.h"
+#include "ingest/ingestor.h"
 #include "io/disk.h"
 #include "io/lock_file.h"
 #include "journal/commit_log.h"
 #include "kafka/service.h"
+#include "net/http_server.h"
 #include "net/listener.h"
+#include "objects/local_store.h"
+#include "query/engine.h"
+#include "query/engine_options.h"
+#include "query/topic_reader.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/cancel_token.h"
 #include "runtime/coroutine.h"
@@ -17,8 +25,12 @@
 #include "runtime/on_shard.h"
 #include "runtime/shard.h"
 #include "server/budgets.h"
+#include "server/metrics.h"
+#include "tables/tables.h"
+#include "tables/trust.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 namespace millrace::server {
@@ -27,10 +39,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr size_t kReaderThreads = 4;
+constexpr size_t kBlockingThreads = 2;
+constexpr int kQueryNice = 10;
+constexpr size_t kQueuedQueries = 64;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
 
-/// Looks every second; applies retention after a rotation and at least every `interval`.
-runtime::Task<void> retention_loop(broker::Broker& broker, std::chrono::milliseconds interval,
+/// Looks every second; applies retention and writes the catalog after a rotation, retention at
+/// least every `interval`.
+runtime::Task<void> retention_loop(broker::Broker& broker, catalog::Catalog& catalog,
+                                   runtime::BlockingPool& pool, std::chrono::milliseconds interval,
                                    runtime::CancelToken stop) {
   uint64_t rotations = UINT64_MAX;
   auto due = runtime::Deadline::after(0s);
@@ -40,9 +57,21 @@ runtime::Task<void> retention_loop(broker::Broker& broker, std::chrono::millisec
     if (now == rotations && !due.has_passed()) {
       continue;
     }
+    if (now != rotations) {
+      co_await broker.write_catalog(catalog, pool);
+    }
     co_await broker.apply_retention();
     rotations = now;
     due = runtime::Deadline::after(interval);
+  }
+}
+
+/// Flushes what is old or too much.
+runtime::Task<void> tables_loop(tables::Tables& tables, std::chrono::milliseconds age,
+                                runtime::CancelToken stop) {
+  const auto pause = std::clamp<std::chrono::milliseconds>(age / 4, 10ms, 100ms);
+  while (co_await runtime::sleep_until(runtime::Deadline::after(pause), stop)) {
+    tables.look_after();
   }
 }
 
@@ -58,19 +87,35 @@ struct Application::Parts {
   std::optional<io::LockFile> lock;
   std::unique_ptr<MemoryBudget> buffer_budget;
   std::unique_ptr<bytes::BufferPool> buffers;
+  std::unique_ptr<MemoryBudget> bodies;
+  Metrics metrics;
+  http::HttpCounters http_counters;
   std::unique_ptr<runtime::BlockingPool> readers;
+  std::unique_ptr<runtime::BlockingPool> blocking;  // catalog commits, large decompressions
+  std::unique_ptr<runtime::BlockingPool> queries;
   std::unique_ptr<runtime::ShardSet> shards;
+  std::unique_ptr<catalog::Catalog> catalog;
+  std::unique_ptr<objects::LocalStore> store;
   std::unique_ptr<journal::JournalLog> log;
   std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<tables::Tables> tables;
+  std::unique_ptr<ingest::Ingestor> ingestor;
+  std::unique_ptr<query::TopicReader> topics;
+  std::unique_ptr<query::Engine> engine;
   std::unique_ptr<kafka::Service> kafka;
   std::unique_ptr<net::Listener> kafka_listener;
+  std::unique_ptr<http::Service> http;
+  std::unique_ptr<net::HttpServer> http_server;
   runtime::CancelSource stop_background;
   std::unique_ptr<runtime::Gate> background;
   bool is_stopped = false;
 
   Status open_directory();
   Status open_log(const std::atomic<bool>& stop);
+  Status open_tables();
+  Status open_queries();
   Status listen();
+  void start_background();
 };
 
 Status Application::Parts::open_directory() {
@@ -78,11 +123,14 @@ Status Application::Parts::open_directory() {
   MILLRACE_TRY(lock, io::LockFile::acquire(options.data + "/lock"));
   const Budgets budgets = budgets_for(options.memory_bytes);
   buffer_budget = std::make_unique<MemoryBudget>("request buffers",
-                                                 budgets.request_buffers + budgets.tail_cache);
+                                                 budgets.request_buffers / 2 + budgets.tail_cache);
+  bodies = std::make_unique<MemoryBudget>("request bodies", budgets.request_buffers / 2);
   buffers = std::make_unique<bytes::BufferPool>(*buffer_budget, kMaxIdleBuffers);
   const size_t count =
       options.shards != 0 ? options.shards : std::max(1U, std::thread::hardware_concurrency());
   MILLRACE_TRY(readers, runtime::BlockingPool::start({.name = "read", .threads = kReaderThreads}));
+  MILLRACE_TRY(blocking,
+               runtime::BlockingPool::start({.name = "block", .threads = kBlockingThreads}));
   MILLRACE_TRY(shards, runtime::ShardSet::start(count, "shard"));
   return {};
 }
@@ -92,6 +140,11 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.directory = options.data + "/journal";
   journal.recovery.quarantine = options.data + "/quarantine";
   journal.recovery.stop = &stop;
+  MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
+  journal.recovery.expected = catalog->contents().directory;
+  journal.recovery.approve = [this](const journal::Findings& found) {
+    return tables::check_trust(catalog->contents(), found);
+  };
   MILLRACE_TRY(journal.recovery.writer, journal_limits(io::posix_disk(), options));
   MILLRACE_TRY(log, journal::JournalLog::open(io::posix_disk(), std::move(journal), system_clock(),
                                               *readers));
@@ -107,11 +160,61 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
             report.runs_walked, report.runs_rewritten);
   MILLRACE_TRY(broker, broker::Broker::open(*log, budgets_for(options.memory_bytes).tail_cache,
                                             system_clock()));
+  log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
+  return catalog->begin(log->directory_id());
+}
+
+Status Application::Parts::open_tables() {
+  const std::string data = std::filesystem::absolute(options.data).lexically_normal();
+  MILLRACE_TRY(store, objects::LocalStore::open(io::posix_disk(), data + "/tables", data + "/tmp"));
+  tables::TablesOptions limits;
+  limits.hot_bytes = budgets_for(options.memory_bytes).hot_rows;
+  limits.flush.bytes = options.flush_bytes;
+  limits.flush.rows = options.flush_rows;
+  limits.flush.age = options.flush_age;
+  limits.flush.threads = options.flush_threads;
+  limits.quarantine = data + "/quarantine/tables";
+  MILLRACE_TRY(tables, tables::Tables::open({.log = *log,
+                                             .catalog = *catalog,
+                                             .store = *store,
+                                             .shard = shards->shard(0),
+                                             .clock = system_clock()},
+                                            std::move(limits)));
+  ingestor = std::make_unique<ingest::Ingestor>(*broker, *tables, *blocking, system_clock());
+  broker->observe(ingestor.get());
+  return {};
+}
+
+Status Application::Parts::open_queries() {
+  const std::string data = std::filesystem::absolute(options.data).lexically_normal();
+  const size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  MILLRACE_TRY(queries, runtime::BlockingPool::start({.name = "query",
+                                                      .threads = std::max<size_t>(2, cores),
+                                                      .nice = kQueryNice,
+                                                      .queue_bound = kQueuedQueries}));
+  query::EngineOptions limits;
+  limits.tables_directory = data + "/tables";
+  limits.temp_directory = data + "/tmp/query";
+  limits.memory_bytes = budgets_for(options.memory_bytes).queries;
+  MILLRACE_TRY(const io::Space space, io::posix_disk().space(options.data));
+  limits.max_temp_bytes = space.free_bytes / 10;
+  limits.threads = options.query_threads != 0 ? options.query_threads : cores;
+  limits.nice = kQueryNice;
+  topics = std::make_unique<query::TopicReader>(*broker, *shards);
+  MILLRACE_TRY(engine, query::Engine::open(std::move(limits), *tables, *topics));
+  return {};
+}
+
+void Application::Parts::start_background() {
   background = std::make_unique<runtime::Gate>();
   static_cast<void>(
       background->spawn(shards->shard(0), "retention",
-                        retention_loop(*broker, options.retention_check, stop_background.token())));
-  return {};
+                        retention_loop(*broker, *catalog, *blocking, options.retention_check,
+                                       stop_background.token())));
+  static_cast<void>(
+      background->spawn(shards->shard(0), "tables",
+                        tables_loop(*tables, options.flush_age, stop_background.token())));
+  tables->start_replay();
 }
 
 Status Application::Parts::listen() {
@@ -123,6 +226,24 @@ Status Application::Parts::listen() {
   kafka = std::make_unique<kafka::Service>(*broker, *buffers, service);
   MILLRACE_TRY(kafka_listener, net::Listener::start(*shards, kafka_options, *kafka));
   kafka->listening_on(kafka_listener->address().port);
+  add_metrics(metrics, {*log, *broker, *tables, *ingestor, *bodies, *buffer_budget, http_counters,
+                        *kafka_listener});
+  http = std::make_unique<http::Service>(http::Context{.broker = *broker,
+                                                       .tables = *tables,
+                                                       .ingestor = *ingestor,
+                                                       .engine = *engine,
+                                                       .metrics = metrics,
+                                                       .bodies = *bodies,
+                                                       .query_pool = *queries,
+                                                       .pool = *blocking,
+                                                       .clock = system_clock(),
+                                                       .options = {.query = options.query_time,
+                                                                   .query_rows = options.query_rows,
+                                                                   .version = options.version},
+                                                       .counters = http_counters});
+  const net::HttpServerOptions http_options{.address = options.http,
+                                            .max_connections = options.max_connections};
+  MILLRACE_TRY(http_server, net::HttpServer::start(*shards, http_options, *http));
   return {};
 }
 
@@ -139,7 +260,10 @@ Result<std::unique_ptr<Application>> Application::start(const Options& options,
   Parts& parts = *application->parts_;
   MILLRACE_TRY_STATUS(parts.open_directory());
   MILLRACE_TRY_STATUS(parts.open_log(stop));
+  MILLRACE_TRY_STATUS(parts.open_tables());
+  MILLRACE_TRY_STATUS(parts.open_queries());
   MILLRACE_TRY_STATUS(parts.listen());
+  parts.start_background();
   const auto took = std::chrono::steady_clock::now() - parts.begun;
   parts.started_in = std::chrono::duration_cast<std::chrono::milliseconds>(took);
   return application;
@@ -147,6 +271,10 @@ Result<std::unique_ptr<Application>> Application::start(const Options& options,
 
 const net::Address& Application::kafka_address() const {
   return parts_->kafka_listener->address();
+}
+
+const net::Address& Application::http_address() const {
+  return parts_->http_server->address();
 }
 
 std::string Application::directory_id() const {
@@ -164,12 +292,25 @@ Status Application::stop() {
   }
   parts.is_stopped = true;
   parts.stop_background.cancel();
+  const auto drain = runtime::Deadline::after(parts.options.drain);
+  if (parts.http_server) {
+    runtime::block_on(parts.shards->shard(0), parts.http_server->stop(drain));
+  }
   if (parts.kafka_listener) {
-    runtime::block_on(parts.shards->shard(0),
-                      parts.kafka_listener->stop(runtime::Deadline::after(parts.options.drain)));
+    runtime::block_on(parts.shards->shard(0), parts.kafka_listener->stop(drain));
   }
   if (parts.background) {
     runtime::block_on(parts.shards->shard(0), parts.background->close());
+  }
+  if (parts.tables) {
+    parts.tables->stop();
+    runtime::block_on(parts.shards->shard(0),
+                      parts.broker->write_catalog(*parts.catalog, *parts.blocking));
+  }
+  if (parts.catalog) {
+    if (auto closed = parts.catalog->close(); !closed.ok()) {
+      log::warning("catalog", "not closed in good order: {}", closed.error().message);
+    }
   }
   bool is_poisoned = false;
   if (parts.log) {
@@ -180,8 +321,10 @@ Status Application::stop() {
               counters.runs.load(), counters.frames.load(), counters.rotations.load(),
               counters.files_freed.load(), parts.log->recycled());
   }
-  if (parts.readers) {
-    parts.readers->stop();
+  for (auto* pool : {parts.queries.get(), parts.blocking.get(), parts.readers.get()}) {
+    if (pool != nullptr) {
+      pool->stop();
+    }
   }
   if (parts.shards) {
     parts.shards->stop();

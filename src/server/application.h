@@ -25,6 +25,7 @@ class Application {
   Application& operator=(const Application&) = delete;
 
   const net::Address& kafka_address() const;
+  const net::Address& http_address() const;
   std::string directory_id() const;
   std::chrono::milliseconds started_in() const;
 

@@ -17,6 +17,8 @@ struct Budgets {
   size_t total = 0;
   size_t request_buffers = 0;  // 20 %
   size_t tail_cache = 0;       // 10 %
+  size_t hot_rows = 0;         // 45 %
+  size_t queries = 0;          // 25 %
 };
 
 /// `memory_bytes` 0: the smaller of 1 GiB and a quarter of what the machine or its cgroup has.

@@ -40,6 +40,13 @@ const SettingSchema& settings_schema() {
        0,
        {},
        "address that clients are told to connect to, if another"},
+      {"http",
+       kText,
+       "127.0.0.1:8086",
+       0,
+       0,
+       {},
+       "address of HTTP: writes, SQL, metrics; port 0 takes any free one"},
       {"insecure",
        kBoolean,
        "false",
@@ -89,6 +96,31 @@ const SettingSchema& settings_schema() {
        INT64_MAX,
        {},
        "memory budget; 0: the smaller of 1 GiB and a quarter of the memory"},
+      {"tables.flush_bytes",
+       kBytes,
+       "64MiB",
+       64 << 10,
+       16 * kGiB,
+       {},
+       "a table's rows in memory from which they become files"},
+      {"tables.flush_rows", kInteger, "1048576", 1, INT64_MAX, {}, "the same, counted in rows"},
+      {"tables.flush_age_ms",
+       kDurationMs,
+       "600s",
+       50,
+       24 * 60 * kMinute,
+       {},
+       "age of a table's oldest row in memory at which they become files"},
+      {"tables.flush_threads", kInteger, "1", 1, 64, {}, "threads that write files of tables"},
+      {"query.time_ms", kDurationMs, "30s", 10, 24 * 60 * kMinute, {}, "longest a query may run"},
+      {"query.rows",
+       kInteger,
+       "1000000",
+       1,
+       INT64_MAX,
+       {},
+       "most rows a query may answer with; more are an error"},
+      {"query.threads", kInteger, "0", 0, 256, {}, "threads that work on one query; 0: one a core"},
       {"server.shards", kInteger, "0", 0, 256, {}, "threads that serve connections; 0: one a core"},
       {"server.max_connections",
        kInteger,
@@ -127,12 +159,14 @@ Result<Options> options_from(const Settings& settings) {
   if (!settings.text("kafka_advertise").empty()) {
     MILLRACE_TRY(options.kafka_advertise, address_at(settings, "kafka_advertise"));
   }
-  if (!options.kafka.is_loopback() && !options.insecure) {
-    return make_error(Code::kInvalid,
-                      "kafka: {} can be reached from other machines, and there is no security yet: "
-                      "bind to 127.0.0.1, or "
-                      "say --insecure if your network protects it",
-                      options.kafka.to_string());
+  MILLRACE_TRY(options.http, address_at(settings, "http"));
+  for (const auto& [name, address] : {std::pair("kafka", options.kafka), {"http", options.http}}) {
+    if (!address.is_loopback() && !options.insecure) {
+      return make_error(Code::kInvalid,
+                        "{}: {} can be reached from other machines, and there is no security yet: "
+                        "bind to 127.0.0.1, or say --insecure if your network protects it",
+                        name, address.to_string());
+    }
   }
   if (is_wildcard(options.kafka) && !options.kafka_advertise) {
     return make_error(
@@ -146,6 +180,13 @@ Result<Options> options_from(const Settings& settings) {
   options.journal_max_bytes = static_cast<uint64_t>(settings.number("journal.max_bytes"));
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
+  options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));
+  options.flush_rows = static_cast<uint64_t>(settings.number("tables.flush_rows"));
+  options.flush_age = std::chrono::milliseconds(settings.number("tables.flush_age_ms"));
+  options.flush_threads = static_cast<size_t>(settings.number("tables.flush_threads"));
+  options.query_time = std::chrono::milliseconds(settings.number("query.time_ms"));
+  options.query_rows = static_cast<size_t>(settings.number("query.rows"));
+  options.query_threads = static_cast<size_t>(settings.number("query.threads"));
   options.memory_bytes = static_cast<uint64_t>(settings.number("memory.max_bytes"));
   options.shards = static_cast<size_t>(settings.number("server.shards"));
   options.max_connections = static_cast<size_t>(settings.number("server.max_connections"));

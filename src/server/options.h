@@ -17,7 +17,9 @@ struct Options {
   std::string data;
   net::Address kafka;
   std::optional<net::Address> kafka_advertise;
+  net::Address http;
   bool insecure = false;
+  std::string version;  // that health answers name
   log::Level log_level = log::Level::kNormal;
   log::Format log_format = log::Format::kText;
   size_t shards = 0;  // 0: one a core
@@ -29,6 +31,13 @@ struct Options {
   std::chrono::milliseconds retention_check{30'000};
   int32_t default_partitions = 4;
   bool auto_create_topics = true;
+  uint64_t flush_bytes = 0;
+  uint64_t flush_rows = 0;
+  std::chrono::milliseconds flush_age{0};
+  size_t flush_threads = 1;
+  std::chrono::milliseconds query_time{0};
+  size_t query_rows = 0;
+  size_t query_threads = 0;  // 0: one a core
 };
 
 /// Every setting of `millrace serve`, in the order of its help.

@@ -21,7 +21,11 @@ TEST(ServerOptions, DefaultsAreTheDocumentedOnes) {
   const auto options = options_of({{"data", "/d"}});
   ASSERT_TRUE(options.ok()) << options.error().message;
   EXPECT_EQ(options->kafka.to_string(), "127.0.0.1:9092");
+  EXPECT_EQ(options->http.to_string(), "127.0.0.1:8086");
   EXPECT_EQ(options->default_partitions, 4);
+  EXPECT_EQ(options->flush_bytes, 64U << 20);
+  EXPECT_EQ(options->flush_rows, 1U << 20);
+  EXPECT_EQ(options->flush_age, std::chrono::minutes(10));
   EXPECT_EQ(options->journal_file_bytes, 256U << 20);
   EXPECT_EQ(options->drain, std::chrono::seconds(10));
 }
@@ -32,6 +36,8 @@ TEST(ServerOptions, RefusesWhatCannotBeServed) {
               HasSubstr("kafka: "));
   EXPECT_THAT(options_of({{"data", "/d"}, {"kafka", "192.0.2.1:9092"}}).error().message,
               HasSubstr("--insecure"));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"http", "192.0.2.1:8086"}}).error().message,
+              HasSubstr("http: 192.0.2.1:8086 can be reached"));
   EXPECT_THAT(
       options_of({{"data", "/d"}, {"kafka", "0.0.0.0:9092"}, {"insecure", "true"}}).error().message,
       HasSubstr("--kafka-advertise"));
@@ -58,6 +64,8 @@ TEST(Budgets, SharesAddUpToLessThanTheWhole) {
   const Budgets budgets = budgets_for(1000);
   EXPECT_EQ(budgets.request_buffers, 200U);
   EXPECT_EQ(budgets.tail_cache, 100U);
+  EXPECT_EQ(budgets.hot_rows, 450U);
+  EXPECT_EQ(budgets.queries, 250U);
   EXPECT_GT(budgets_for(0).total, 0U);
 }
 

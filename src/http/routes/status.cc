@@ -1,0 +1,50 @@
+// How the server is: for people, load balancers, Prometheus and Influx clients.
+#include "http/error_map.h"
+#include "http/routes/routes.h"
+#include "runtime/coroutine.h"
+
+#include <nlohmann/json.hpp>
+
+namespace millrace::http {
+namespace {
+
+constexpr const char* kInfluxVersion = "1.8.10";  // whose write endpoints these are
+
+}  // namespace
+
+runtime::Task<net::HttpResponse> health(Call call) {
+  const bool is_well = !call.context.broker.journal().is_poisoned();
+  const nlohmann::json content = {
+      {"name", "millrace"},
+      {"status", is_well ? "pass" : "fail"},
+      {"version", call.context.options.version},
+      {"message", is_well ? "ready for reads and writes"
+                          : "the journal is read-only after a failed write or sync: restart"}};
+  co_return net::HttpResponse::json(is_well ? 200 : 503, content.dump());
+}
+
+runtime::Task<net::HttpResponse> ready(Call call) {
+  if (call.context.broker.journal().is_poisoned()) {
+    co_return answer_of(
+        make_error(Code::kReadOnly,
+                   "the journal is read-only after a failed write or sync: restart"),
+        ErrorForm::kMillrace);
+  }
+  const nlohmann::json content = {{"status", "ready"},
+                                  {"tables_being_rebuilt", call.context.tables.replaying()}};
+  co_return net::HttpResponse::json(200, content.dump());
+}
+
+runtime::Task<net::HttpResponse> metrics(Call call) {
+  net::HttpResponse response{.status = 200, .body = call.context.metrics.text()};
+  response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  co_return response;
+}
+
+runtime::Task<net::HttpResponse> ping(Call) {
+  net::HttpResponse response{.status = 204};
+  response.with("X-Influxdb-Version", kInfluxVersion).with("X-Influxdb-Build", "millrace");
+  co_return response;
+}
+
+}  // namespace millrace::http

@@ -1,0 +1,122 @@
+#include "server/metrics.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace millrace::server {
+namespace {
+
+double number(uint64_t value) {
+  return static_cast<double>(value);
+}
+
+/// Of this process, from the second number of /proc/self/statm.
+double resident_bytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) {
+    return 0;
+  }
+  unsigned long long pages = 0;
+  const bool is_read = std::fscanf(file, "%*u %llu", &pages) == 1;
+  static_cast<void>(std::fclose(file));
+  return is_read ? number(pages) * static_cast<double>(::sysconf(_SC_PAGE_SIZE)) : 0;
+}
+
+void add_journal(Metrics& metrics, const journal::JournalLog& log) {
+  const journal::WriterCounters& counters = log.counters();
+  metrics.add_counter("millrace_journal_runs_total", "Runs written, one sync each.", {},
+                      [&] { return number(counters.runs); });
+  metrics.add_counter("millrace_journal_frames_total", "Batches and system frames written.", {},
+                      [&] { return number(counters.frames); });
+  metrics.add_counter("millrace_journal_written_bytes_total", "Bytes of runs written.", {},
+                      [&] { return number(counters.bytes); });
+  metrics.add_counter("millrace_journal_rotations_total", "Journal files begun.", {},
+                      [&] { return number(counters.rotations); });
+  metrics.add_counter("millrace_journal_files_freed_total", "Journal files no longer needed.", {},
+                      [&] { return number(counters.files_freed); });
+  metrics.add_counter("millrace_journal_files_recycled_total",
+                      "Journal files used again after they were freed.", {},
+                      [&] { return number(log.recycled()); });
+  metrics.add_gauge("millrace_journal_bytes", "Disk that journal files take.", {},
+                    [&] { return number(log.total_bytes()); });
+  metrics.add_gauge("millrace_journal_max_bytes", "Disk that journal files may take.", {},
+                    [&] { return number(log.max_bytes()); });
+  metrics.add_gauge("millrace_journal_read_only",
+                    "1 after a failed write or sync, until the next start.", {},
+                    [&] { return log.is_poisoned() ? 1.0 : 0.0; });
+}
+
+void add_ingest(Metrics& metrics, const ingest::IngestCounters& counters) {
+  metrics.add_counter("millrace_ingest_requests_total", "Writes taken, by HTTP.", {},
+                      [&] { return number(counters.requests); });
+  metrics.add_counter("millrace_ingest_rows_total", "Rows that became durable.", {},
+                      [&] { return number(counters.rows); });
+  metrics.add_counter("millrace_ingest_bytes_total", "Payload of the writes taken.", {},
+                      [&] { return number(counters.bytes); });
+  metrics.add_counter("millrace_ingest_refused_total", "Writes refused whole.", {},
+                      [&] { return number(counters.refused); });
+  metrics.add_counter("millrace_ingest_duplicates_total",
+                      "Writes whose batch id was known: answered, not written again.", {},
+                      [&] { return number(counters.duplicates); });
+  metrics.add_counter("millrace_ingest_bad_lines_total", "Lines of line protocol refused.", {},
+                      [&] { return number(counters.bad_lines); });
+}
+
+void add_tables(Metrics& metrics, const tables::Tables& tables) {
+  const tables::FlushCounters& counters = tables.flush_counters();
+  for (size_t i = 0; i < tables::kFlushReasons; ++i) {
+    const auto reason = static_cast<tables::FlushReason>(i);
+    metrics.add_counter("millrace_table_flushes_total", "Flushes committed, by what caused them.",
+                        {{"reason", std::string(name_of(reason))}},
+                        [&counters, i] { return number(counters.flushes[i]); });
+  }
+  metrics.add_counter("millrace_table_flush_failures_total", "Flushes that failed; tried again.",
+                      {}, [&] { return number(counters.failures); });
+  metrics.add_counter("millrace_table_flushed_rows_total", "Rows that went into files.", {},
+                      [&] { return number(counters.rows); });
+  metrics.add_counter("millrace_table_files_total", "Parquet files written.", {},
+                      [&] { return number(counters.files); });
+  metrics.add_counter("millrace_table_file_bytes_total", "Bytes of Parquet files written.", {},
+                      [&] { return number(counters.bytes); });
+  metrics.add_gauge("millrace_tables", "Tables there are.", {},
+                    [&] { return number(tables.all().size()); });
+  metrics.add_gauge("millrace_tables_rebuilding", "Tables being rebuilt from the log.", {},
+                    [&] { return number(tables.replaying()); });
+}
+
+void add_budget(Metrics& metrics, const MemoryBudget& budget) {
+  const Metrics::Labels labels = {{"budget", budget.name()}};
+  metrics.add_gauge("millrace_memory_used_bytes", "Memory reserved, by budget.", labels,
+                    [&] { return number(budget.used()); });
+  metrics.add_gauge("millrace_memory_limit_bytes", "Memory that may be reserved, by budget.",
+                    labels, [&] { return number(budget.limit()); });
+}
+
+void add_http(Metrics& metrics, const http::HttpCounters& counters) {
+  metrics.add_counter("millrace_http_requests_total", "HTTP requests answered.", {},
+                      [&] { return number(counters.requests); });
+  metrics.add_counter("millrace_http_refused_total", "Answers that were 4xx.", {},
+                      [&] { return number(counters.refused_4xx); });
+  metrics.add_counter("millrace_http_failed_total", "Answers that were 5xx.", {},
+                      [&] { return number(counters.failed_5xx); });
+  metrics.add_counter("millrace_queries_total", "SQL statements asked for.", {},
+                      [&] { return number(counters.queries); });
+}
+
+}  // namespace
+
+void add_metrics(Metrics& metrics, const Measured& of) {
+  add_journal(metrics, of.log);
+  add_ingest(metrics, of.ingestor.counters());
+  add_tables(metrics, of.tables);
+  add_budget(metrics, of.tables.hot_budget());
+  add_budget(metrics, of.bodies);
+  add_budget(metrics, of.buffers);
+  add_http(metrics, of.http);
+  metrics.add_gauge("millrace_topics", "Topics there are, those of tables included.", {},
+                    [&broker = of.broker] { return number(broker.topics().size()); });
+  metrics.add_gauge("process_resident_memory_bytes", "Resident memory.", {}, resident_bytes);
+}
+
+}  // namespace millrace::server

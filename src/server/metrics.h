@@ -1,0 +1,29 @@
+// Which numbers /metrics shows. docs/metrics.md is made from what it says.
+#pragma once
+
+#include "base/memory_budget.h"
+#include "base/metrics.h"
+#include "broker/broker.h"
+#include "http/context.h"
+#include "ingest/ingestor.h"
+#include "journal/commit_log.h"
+#include "net/listener.h"
+#include "tables/tables.h"
+
+namespace millrace::server {
+
+/// Whose numbers they are; all of it outlives the metrics' last text().
+struct Measured {
+  const journal::JournalLog& log;
+  const broker::Broker& broker;
+  const tables::Tables& tables;
+  const ingest::Ingestor& ingestor;
+  const MemoryBudget& bodies;
+  const MemoryBudget& buffers;
+  const http::HttpCounters& http;
+  const net::Listener& kafka;
+};
+
+void add_metrics(Metrics& metrics, const Measured& of);
+
+}  // namespace millrace::server
