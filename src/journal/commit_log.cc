@@ -94,6 +94,22 @@ void JournalLog::free_below(FileNumber number) {
   changed_.notify_one();
 }
 
+runtime::Task<uint64_t> JournalLog::wait_for_rotation(uint64_t seen, runtime::Deadline deadline,
+                                                      runtime::CancelToken cancel) {
+  const auto signal = std::make_shared<runtime::Signal>();
+  {
+    MutexLock lock(mutex_);
+    rotated_ = signal;
+  }
+  // After it is registered: a rotation in between is either seen here or sets the signal.
+  if (counters().rotations > seen) {
+    co_return counters().rotations.load();
+  }
+  const runtime::CancelCallback wake(cancel, [signal] { signal->set(); });
+  co_await signal->wait(deadline);
+  co_return counters().rotations.load();
+}
+
 void JournalLog::stop() {
   {
     MutexLock lock(mutex_);
@@ -165,6 +181,9 @@ void JournalLog::write_all(const std::vector<Operation*>& queue) {
     MutexLock lock(mutex_);
     needs_maintenance_ = true;
     maintain_.notify_one();
+    if (rotated_) {
+      rotated_->set();
+    }
   }
 }
 

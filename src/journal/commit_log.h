@@ -11,6 +11,7 @@
 #include "journal/writer.h"
 #include "record/commit_log.h"
 #include "runtime/blocking_pool.h"
+#include "runtime/cancel_token.h"
 #include "runtime/signal.h"
 
 #include <chrono>
@@ -77,6 +78,13 @@ class JournalLog final : public record::CommitLog {
 
   uint64_t recycled() const { return files_.recycled(); }
 
+  uint64_t zero_written() const { return files_.zero_written(); }
+
+  /// Waits until more than `seen` rotations were made, `deadline` passed or `cancel` came; returns
+  /// how many were made. What is freed at once becomes the file of the next rotation. One waiter.
+  runtime::Task<uint64_t> wait_for_rotation(uint64_t seen, runtime::Deadline deadline,
+                                            runtime::CancelToken cancel);
+
   /// Refuses new commits (kCancelled), writes what is queued, proves the last run and joins the
   /// threads. Blocks; not from a shard. A second call does nothing.
   void stop();
@@ -110,6 +118,7 @@ class JournalLog final : public record::CommitLog {
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool needs_maintenance_ MILLRACE_GUARDED_BY(mutex_) = true;
+  std::shared_ptr<runtime::Signal> rotated_ MILLRACE_GUARDED_BY(mutex_);  // null: nobody waits
   std::thread writer_thread_;
   std::thread maintainer_;
 };

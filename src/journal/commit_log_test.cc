@@ -143,6 +143,26 @@ TEST_F(CommitLogTest, HoldsKeepFilesAndReleasedOnesAreFreed) {
   EXPECT_GT(log_->range(partition_of(0)).start, Offset{0});
 }
 
+TEST_F(CommitLogTest, WaiterLearnsOfARotation) {
+  const auto wait = [&](uint64_t seen, runtime::Deadline deadline, runtime::CancelToken cancel) {
+    return runtime::block_on(shards_->shard(0), log_->wait_for_rotation(seen, deadline, cancel));
+  };
+  EXPECT_EQ(wait(0, runtime::Deadline::after(std::chrono::milliseconds(1)), {}), 0U);
+  runtime::CancelSource cancelled;
+  cancelled.cancel();
+  EXPECT_EQ(wait(0, runtime::Deadline::never(), cancelled.token()), 0U);
+  std::thread rotate([&] {
+    while (log_->counters().rotations == 0) {
+      ASSERT_TRUE(runtime::block_on(shards_->shard(1),
+                                    log_->commit(request_of(0, std::string(100'000, 'x'))))
+                      .ok());
+    }
+  });
+  EXPECT_EQ(wait(0, runtime::Deadline::never(), {}), 1U);
+  rotate.join();
+  EXPECT_EQ(wait(0, runtime::Deadline::never(), {}), 1U);  // it was made before
+}
+
 TEST_F(CommitLogTest, StoppedLogRefusesAndSaysSo) {
   log_->stop();
   EXPECT_EQ(commit(request_of(0, "x")).error().code, Code::kCancelled);

@@ -28,7 +28,7 @@ class Recovery final : public Findings {
       : files_(files), index_(index), options_(options) {}
 
   Result<Recovered> run() {
-    MILLRACE_TRY_STATUS(files_.find_spare());
+    MILLRACE_TRY_STATUS(files_.find_spares());
     MILLRACE_TRY_STATUS(open_files());
     if (list_.empty()) {
       Recovered fresh;

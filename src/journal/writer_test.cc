@@ -197,6 +197,68 @@ TEST(JournalWriter, FileHeldByAReaderIsNotRecycled) {
   EXPECT_TRUE(read_run_head(*place->file, place->position).value().has_value());
 }
 
+void fill_files_up_to(TestLog& log, uint64_t number) {
+  while (log.writer->file() < FileNumber{number}) {
+    ASSERT_TRUE(log.append(kA, std::string(60'000, 'x')).ok());
+  }
+}
+
+TEST(JournalWriter, TwoFreedFilesBecomeSparesAndRotationsTakeThem) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  fill_files_up_to(log, 4);
+  EXPECT_EQ(log.files->zero_written(), 4U);
+  log.writer->free_below(FileNumber{4});
+  EXPECT_EQ(log.files->recycled(), 2U);  // of three: there is place for two
+  EXPECT_EQ(log.files->spares().size(), 2U);
+  fill_files_up_to(log, 6);
+  ASSERT_TRUE(log.files->prepare_spare(256 << 10).ok());
+  EXPECT_EQ(log.files->zero_written(), 5U);  // the first after four that was not there
+  EXPECT_EQ(log.files->spares().size(), 1U);
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.files->spares().size(), 1U);
+}
+
+TEST(JournalWriter, SpareTooSmallForAFileMakesWay) {
+  TestLog log;
+  log.options.writer.first_file_bytes = 64 << 10;
+  ASSERT_TRUE(log.start().ok());
+  fill_files_up_to(log, 4);
+  log.writer->free_below(FileNumber{3});
+  EXPECT_THAT(log.files->spares(), ElementsAre(64U << 10, 256U << 10));
+  log.writer->free_below(FileNumber{4});
+  EXPECT_THAT(log.files->spares(), ElementsAre(256U << 10, 256U << 10));
+}
+
+TEST(JournalWriter, PowerCutWhileFilesAreFreedLeavesNoGap) {
+  for (uint64_t seed = 0; seed < 64; ++seed) {
+    TestLog log(seed);
+    ASSERT_TRUE(log.start().ok());
+    fill_files_up_to(log, 6);
+    log.disk.set_faults({.off_at = log.disk.operations() + 1 + seed % 20});
+    log.writer->free_below(FileNumber{6});
+    log.kill();
+    log.disk.power_cut();
+    const auto started = log.start();
+    ASSERT_TRUE(started.ok()) << "seed " << seed << ": " << started.error().message;
+  }
+}
+
+TEST(JournalWriter, AFileThatCannotBeFreedKeepsThoseAfterIt) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  fill_files_up_to(log, 4);
+  log.disk.set_faults({.fail_at = log.disk.operations() + 2});  // after that of its index
+  log.writer->free_below(FileNumber{2});
+  log.writer->free_below(FileNumber{4});
+  EXPECT_TRUE(log.disk.exists(log.path(3)).value());
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  log.writer->free_below(FileNumber{4});
+  EXPECT_FALSE(log.disk.exists(log.path(1)).value());
+}
+
 TEST(JournalWriter, BatchIdGetsItsFirstAnswerAcrossRestarts) {
   TestLog log;
   ASSERT_TRUE(log.start().ok());

@@ -44,24 +44,23 @@ constexpr int kQueryNice = 10;
 constexpr size_t kQueuedQueries = 64;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
 
-/// Looks every second; applies retention and writes the catalog after a rotation, retention at
-/// least every `interval`.
-runtime::Task<void> retention_loop(broker::Broker& broker, catalog::Catalog& catalog,
-                                   runtime::BlockingPool& pool, std::chrono::milliseconds interval,
-                                   runtime::CancelToken stop) {
-  uint64_t rotations = UINT64_MAX;
-  auto due = runtime::Deadline::after(0s);
-  while (co_await runtime::sleep_until(
-      runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval)), stop)) {
-    const uint64_t now = broker.journal().counters().rotations;
-    if (now == rotations && !due.has_passed()) {
-      continue;
+/// Writes the broker's part of the catalog and applies retention: soon after the start, after each
+/// rotation, and at least every `interval`.
+runtime::Task<void> retention_loop(broker::Broker& broker, journal::JournalLog& log,
+                                   catalog::Catalog& catalog, runtime::BlockingPool& pool,
+                                   std::chrono::milliseconds interval, runtime::CancelToken stop) {
+  uint64_t rotations = 0;
+  auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
+  while (true) {
+    const uint64_t now = co_await log.wait_for_rotation(rotations, due, stop);
+    if (stop.is_cancelled()) {
+      co_return;
     }
     if (now != rotations) {
       co_await broker.write_catalog(catalog, pool);
     }
-    co_await broker.apply_retention();
     rotations = now;
+    co_await broker.apply_retention();
     due = runtime::Deadline::after(interval);
   }
 }
@@ -209,8 +208,8 @@ void Application::Parts::start_background() {
   background = std::make_unique<runtime::Gate>();
   static_cast<void>(
       background->spawn(shards->shard(0), "retention",
-                        retention_loop(*broker, *catalog, *blocking, options.retention_check,
-                                       stop_background.token())));
+                        retention_loop(*broker, *log, *catalog, *blocking,
+                                       options.retention_check, stop_background.token())));
   static_cast<void>(
       background->spawn(shards->shard(0), "tables",
                         tables_loop(*tables, options.flush_age, stop_background.token())));
@@ -317,9 +316,11 @@ Status Application::stop() {
     parts.log->stop();
     is_poisoned = parts.log->is_poisoned();
     const auto& counters = parts.log->counters();
-    log::info("journal", "closed: {} runs, {} frames, {} rotations, {} files freed, {} recycled",
-              counters.runs.load(), counters.frames.load(), counters.rotations.load(),
-              counters.files_freed.load(), parts.log->recycled());
+    log::info(
+        "journal",
+        "closed: {} runs, {} frames, {} rotations, {} files freed, {} recycled, {} zero-written",
+        counters.runs.load(), counters.frames.load(), counters.rotations.load(),
+        counters.files_freed.load(), parts.log->recycled(), parts.log->zero_written());
   }
   for (auto* pool : {parts.queries.get(), parts.blocking.get(), parts.readers.get()}) {
     if (pool != nullptr) {
