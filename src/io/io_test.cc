@@ -219,6 +219,90 @@ TEST(SimulatedDisk, PowerOffFailsEverythingUntilRestart) {
   EXPECT_EQ(text_of(disk, "/d/a"), "old");
 }
 
+TEST(SimulatedDisk, DirectoryThatDidNotArriveTakesItsFilesAlong) {
+  bool vanished = false;
+  bool stayed = false;
+  for (uint64_t seed = 0; seed < 32; ++seed) {
+    SimulatedDisk disk(seed);
+    ASSERT_TRUE(disk.make_directories("/d").ok());
+    ASSERT_TRUE(disk.make_directory("/d/e").ok());
+    EXPECT_EQ(disk.make_directory("/d/e").error().code, Code::kConflict);
+    EXPECT_EQ(disk.make_directory("/d/none/e").error().code, Code::kNotFound);
+    ASSERT_TRUE(disk.replace_file("/d/e/a", bytes_of("x")).ok());  // syncs /d/e, not /d
+    EXPECT_FALSE(disk.remove("/d/e").ok());
+    disk.power_cut();
+    EXPECT_EQ(disk.exists("/d/e").value(), disk.exists("/d/e/a").value());
+    (disk.exists("/d/e").value() ? stayed : vanished) = true;
+  }
+  EXPECT_TRUE(vanished && stayed);
+}
+
+TEST(SimulatedDisk, EmptyDirectoryIsRemovedAndFilesStayOpen) {
+  SimulatedDisk disk(7);
+  ASSERT_TRUE(disk.make_directories("/d/e").ok());
+  {
+    auto file = disk.open("/d/e/a", OpenMode::kCreate).value();
+    ASSERT_TRUE(disk.remove("/d/e/a").ok());
+    ASSERT_TRUE(file->write_at(0, bytes_of("x")).ok());
+    EXPECT_EQ(file->size().value(), 1U);
+  }
+  EXPECT_TRUE(disk.entry("/d/e").value().is_directory);
+  EXPECT_EQ(disk.open("/d/e", OpenMode::kRead).error().code, Code::kIo);
+  ASSERT_TRUE(disk.remove("/d/e").ok());
+  EXPECT_EQ(disk.entry("/d/e").error().code, Code::kNotFound);
+}
+
+TEST(SimulatedDisk, CutOffBytesDoNotComeBackWhenTheFileGrows) {
+  SimulatedDisk disk(7);
+  ASSERT_TRUE(disk.make_directories("/d").ok());
+  ASSERT_TRUE(disk.replace_file("/d/a", bytes_of("x", 2000)).ok());
+  {
+    auto file = disk.open("/d/a", OpenMode::kReadWrite).value();
+    ASSERT_TRUE(file->resize(100).ok());
+    ASSERT_TRUE(file->resize(2000).ok());
+    ASSERT_TRUE(file->sync().ok());
+  }
+  disk.power_cut();
+  EXPECT_EQ(text_of(disk, "/d/a"), std::string(100, 'x') + std::string(1900, '\0'));
+}
+
+TEST(SimulatedDisk, PowerCutTellsWhatItTook) {
+  PowerLoss all;
+  for (uint64_t seed = 0; seed < 16; ++seed) {
+    SimulatedDisk disk(seed);
+    ASSERT_TRUE(disk.make_directories("/d").ok());
+    ASSERT_TRUE(disk.replace_file("/d/a", bytes_of("x")).ok());
+    {
+      auto file = disk.open("/d/a", OpenMode::kReadWrite).value();
+      ASSERT_TRUE(file->write_at(0, bytes_of("y", 2048)).ok());
+    }
+    ASSERT_TRUE(disk.open("/d/b", OpenMode::kCreate).ok());
+    disk.power_off();
+    EXPECT_FALSE(disk.exists("/d/a").ok());
+    const PowerLoss loss = disk.power_cut();
+    EXPECT_EQ(loss.sectors_kept + loss.sectors_lost, 4U);
+    EXPECT_EQ(loss.changes_kept + loss.changes_lost, 1U);
+    all.sectors_kept += loss.sectors_kept;
+    all.sectors_lost += loss.sectors_lost;
+  }
+  EXPECT_TRUE(all.sectors_kept > 0 && all.sectors_lost > 0);
+}
+
+TEST(SimulatedDisk, FailingSyncsKeepNothing) {
+  SimulatedDisk disk(7);
+  ASSERT_TRUE(disk.make_directories("/d").ok());
+  ASSERT_TRUE(disk.replace_file("/d/a", bytes_of("old")).ok());
+  disk.set_faults({.fails_syncs = true});
+  {
+    auto file = disk.open("/d/a", OpenMode::kReadWrite).value();
+    ASSERT_TRUE(file->write_at(0, bytes_of("new")).ok());
+    EXPECT_EQ(file->sync().error().code, Code::kIo);
+    EXPECT_EQ(disk.sync_directory("/d").error().code, Code::kIo);
+  }
+  disk.power_cut();
+  EXPECT_EQ(text_of(disk, "/d/a"), "old");
+}
+
 TEST(SimulatedDisk, PlantedLieLosesSyncedBytes) {
   bool lost = false;
   for (uint64_t seed = 0; seed < 32; ++seed) {

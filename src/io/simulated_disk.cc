@@ -1,133 +1,20 @@
 #include "io/simulated_disk.h"
 
-#include "base/check.h"
-
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <unordered_map>
 
 namespace millrace::io {
-namespace {
-
-constexpr size_t kSector = 512;
-
-using Sector = std::array<std::byte, kSector>;
-
-}  // namespace
-
-struct SimulatedDisk::Inode {
-  std::vector<std::byte> bytes;    // as a process sees them
-  std::vector<std::byte> durable;  // as the disk has them
-  uint64_t reserved = 0;
-  // Per sector written since the last sync: every version but the durable one.
-  std::unordered_map<uint64_t, std::vector<Sector>> versions;
-  std::vector<uint64_t> sizes;  // sizes since the last sync
-
-  static Sector sector_of(const std::vector<std::byte>& bytes, uint64_t sector) {
-    Sector content{};
-    const uint64_t from = sector * kSector;
-    if (from < bytes.size()) {
-      std::memcpy(content.data(), bytes.data() + from,
-                  std::min<uint64_t>(kSector, bytes.size() - from));
-    }
-    return content;
-  }
-
-  void write(uint64_t position, ConstBytes data) {
-    if (data.empty()) {
-      return;
-    }
-    const uint64_t end = position + data.size();
-    const uint64_t from = std::min<uint64_t>(position, bytes.size());
-    if (end > bytes.size()) {
-      bytes.resize(end);
-      sizes.push_back(end);
-    }
-    std::memcpy(bytes.data() + position, data.data(), data.size());
-    note(from, end);
-  }
-
-  /// Sectors of [from, end) may have changed. After a cut, growth makes zeros where the disk may
-  /// still have the bytes from before.
-  void note(uint64_t from, uint64_t end) {
-    for (uint64_t sector = from / kSector; sector * kSector < end; ++sector) {
-      const Sector now = sector_of(bytes, sector);
-      const auto known = versions.find(sector);
-      if (known != versions.end()) {
-        known->second.push_back(now);
-      } else if (now != sector_of(durable, sector)) {
-        versions[sector].push_back(now);
-      }
-    }
-  }
-
-  void resize(uint64_t size) {
-    const uint64_t from = bytes.size();
-    bytes.resize(size);
-    sizes.push_back(size);
-    note(from, size);
-  }
-
-  void sync() {
-    for (const auto& [sector, list] : versions) {
-      put_durable(sector, sector_of(bytes, sector));
-    }
-    durable.resize(bytes.size());
-    forget();
-  }
-
-  void forget() {
-    versions.clear();
-    sizes.clear();
-  }
-
-  void put_durable(uint64_t sector, const Sector& content) {
-    if (durable.size() < (sector + 1) * kSector) {
-      durable.resize((sector + 1) * kSector);
-    }
-    std::memcpy(durable.data() + sector * kSector, content.data(), kSector);
-  }
-
-  void lose_power(std::mt19937_64& random) {
-    uint64_t size = durable.size();
-    if (!sizes.empty() && random() % 2 == 0) {
-      size = sizes[random() % sizes.size()];
-    }
-    // In order of sector: the choice depends on the seed alone, not on the hash table's order.
-    std::vector<uint64_t> sectors;
-    sectors.reserve(versions.size());
-    for (const auto& [sector, list] : versions) {
-      sectors.push_back(sector);
-    }
-    std::sort(sectors.begin(), sectors.end());
-    const uint64_t mood = random() % 4;  // mostly old, mostly new, or a coin for each
-    for (const uint64_t sector : sectors) {
-      const auto& list = versions[sector];
-      const bool is_kept = mood == 0   ? random() % 16 == 0
-                           : mood == 1 ? random() % 16 != 0
-                                       : random() % 2 == 0;
-      if (is_kept) {
-        put_durable(sector, random() % 4 == 0 ? list[random() % list.size()] : list.back());
-      }
-    }
-    durable.resize(size);
-    bytes = durable;
-    forget();
-  }
-};
-
 /// A name that now means another inode, or none. A rename gives the inode its new name, which ends
 /// the old one.
 struct SimulatedDisk::DirectoryChange {
   std::string parent;
   std::string name;
-  std::shared_ptr<Inode> inode;  // null: removed
+  std::shared_ptr<SimulatedInode> inode;  // null: removed
 };
 
 class SimulatedDisk::SimulatedFile final : public File {
  public:
-  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<Inode> inode, std::string path)
+  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedInode> inode, std::string path)
       : disk_(disk), inode_(std::move(inode)), path_(std::move(path)) {}
 
   Result<size_t> read_at(uint64_t position, MutableBytes out) const override {
@@ -135,12 +22,7 @@ class SimulatedDisk::SimulatedFile final : public File {
     if (disk_.is_off_) {
       return disk_.error_of(Fate::kOff, "read", path_);
     }
-    if (position >= inode_->bytes.size()) {
-      return size_t{0};
-    }
-    const size_t count = std::min<uint64_t>(out.size(), inode_->bytes.size() - position);
-    std::memcpy(out.data(), inode_->bytes.data() + position, count);
-    return count;
+    return inode_->read(position, out);
   }
 
   Status write_at(uint64_t position, std::span<const ConstBytes> parts) override {
@@ -153,10 +35,7 @@ class SimulatedDisk::SimulatedFile final : public File {
     if (fate != Fate::kGood && !whole.empty()) {
       whole.resize(disk_.random_() % (whole.size() + 1));  // a part of it arrived
     }
-    const uint64_t end = position + whole.size();
-    const uint64_t held = std::max<uint64_t>(inode_->bytes.size(), inode_->reserved);
-    if (disk_.faults_.capacity_bytes && end > held &&
-        disk_.used_bytes() + (end - held) > *disk_.faults_.capacity_bytes) {
+    if (!disk_.has_room(*inode_, position + whole.size())) {
       return errno_error("write", path_, ENOSPC);
     }
     inode_->write(position, whole);
@@ -165,9 +44,12 @@ class SimulatedDisk::SimulatedFile final : public File {
 
   Status sync() override {
     MutexLock lock(disk_.mutex_);
-    const Fate fate = disk_.begin_operation();
+    Fate fate = disk_.begin_operation();
+    if (fate == Fate::kGood && disk_.faults_.fails_syncs) {
+      fate = Fate::kFails;
+    }
     if (fate == Fate::kFails) {
-      inode_->forget();  // pages are marked clean although the disk never got them
+      inode_->forget();
     }
     if (fate != Fate::kGood) {
       return disk_.error_of(fate, "sync", path_);
@@ -194,28 +76,23 @@ class SimulatedDisk::SimulatedFile final : public File {
     if (fate != Fate::kGood) {
       return disk_.error_of(fate, "reserve", path_);
     }
-    const uint64_t held = std::max<uint64_t>(inode_->bytes.size(), inode_->reserved);
-    if (disk_.faults_.capacity_bytes && size > held &&
-        disk_.used_bytes() + (size - held) > *disk_.faults_.capacity_bytes) {
+    if (!disk_.has_room(*inode_, size)) {
       return errno_error("reserve", path_, ENOSPC);
     }
-    inode_->reserved = std::max(inode_->reserved, size);
-    if (inode_->bytes.size() < size) {
-      inode_->resize(size);
-    }
+    inode_->reserve(size);
     return {};
   }
 
   Result<uint64_t> size() const override {
     MutexLock lock(disk_.mutex_);
-    return uint64_t{inode_->bytes.size()};
+    return inode_->size();
   }
 
   const std::string& path() const override { return path_; }
 
  private:
   SimulatedDisk& disk_;
-  const std::shared_ptr<Inode> inode_;
+  const std::shared_ptr<SimulatedInode> inode_;
   const std::string path_;
 };
 
@@ -258,9 +135,20 @@ Error SimulatedDisk::error_of(Fate fate, std::string_view what, const std::strin
 uint64_t SimulatedDisk::used_bytes() const {
   uint64_t used = 0;
   for (const auto& [name, inode] : names_) {
-    used += std::max<uint64_t>(inode->bytes.size(), inode->reserved);
+    used += inode->held();
   }
   return used;
+}
+
+/// The disk can hold the file when it ends at `end`.
+bool SimulatedDisk::has_room(const SimulatedInode& inode, uint64_t end) const {
+  return !faults_.capacity_bytes || end <= inode.held() ||
+         used_bytes() + (end - inode.held()) <= *faults_.capacity_bytes;
+}
+
+bool SimulatedDisk::is_directory(const Names& names, const std::string& path) {
+  const auto found = names.find(path);
+  return path == "/" || path == "." || (found != names.end() && found->second->is_directory());
 }
 
 void SimulatedDisk::apply(const DirectoryChange& change, Names& names) {
@@ -278,20 +166,34 @@ void SimulatedDisk::change(DirectoryChange change) {
   changes_.push_back(std::move(change));
 }
 
-void SimulatedDisk::power_cut() {
+PowerLoss SimulatedDisk::power_cut() {
   MutexLock lock(mutex_);
+  PowerLoss loss;
   for (const auto& change : changes_) {
-    if (random_() % 2 == 0) {
+    const bool is_kept = random_() % 2 == 0;
+    if (is_kept) {
       apply(change, durable_);
     }
+    ++(is_kept ? loss.changes_kept : loss.changes_lost);
   }
   changes_.clear();
+  // A directory comes before what is in it; what is in one that did not arrive is gone with it.
+  for (auto entry = durable_.begin(); entry != durable_.end();) {
+    entry =
+        is_directory(durable_, parent_of(entry->first)) ? std::next(entry) : durable_.erase(entry);
+  }
   names_ = durable_;
   for (const auto& [name, inode] : names_) {
-    inode->lose_power(random_);
+    inode->lose_power(random_, loss);
   }
   faults_ = {};
   is_off_ = false;
+  return loss;
+}
+
+void SimulatedDisk::power_off() {
+  MutexLock lock(mutex_);
+  is_off_ = true;
 }
 
 void SimulatedDisk::kill() {
@@ -310,17 +212,19 @@ Result<std::unique_ptr<File>> SimulatedDisk::open(const std::string& path, OpenM
     if (mode == OpenMode::kRead || mode == OpenMode::kReadWrite) {
       return errno_error("open", path, ENOENT);
     }
-    if (!directories_.contains(parent_of(path))) {
+    if (!is_directory(names_, parent_of(path))) {
       return errno_error("open", path, ENOENT);
     }
     const Fate fate = begin_operation();
     if (fate != Fate::kGood) {
       return error_of(fate, "create", path);
     }
-    change({parent_of(path), path, std::make_shared<Inode>()});
+    change({parent_of(path), path, std::make_shared<SimulatedInode>(false)});
     found = names_.find(path);
   } else if (mode == OpenMode::kCreateNew) {
     return errno_error("open", path, EEXIST);
+  } else if (found->second->is_directory()) {
+    return errno_error("open", path, EISDIR);
   }
   return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second, path));
 }
@@ -335,6 +239,9 @@ Status SimulatedDisk::rename(const std::string& from, const std::string& to) {
   if (found == names_.end()) {
     return errno_error("rename", from, ENOENT);
   }
+  if (found->second->is_directory() || is_directory(names_, to)) {
+    return errno_error("rename", from, EISDIR);
+  }
   change({parent_of(to), to, found->second});
   return {};
 }
@@ -348,6 +255,10 @@ Status SimulatedDisk::remove(const std::string& path) {
   if (!names_.contains(path)) {
     return errno_error("remove", path, ENOENT);
   }
+  const auto inside = names_.lower_bound(path + "/");
+  if (inside != names_.end() && inside->first.starts_with(path + "/")) {
+    return errno_error("remove", path, ENOTEMPTY);
+  }
   change({parent_of(path), path, nullptr});
   return {};
 }
@@ -355,8 +266,26 @@ Status SimulatedDisk::remove(const std::string& path) {
 Status SimulatedDisk::make_directories(const std::string& path) {
   MutexLock lock(mutex_);
   for (std::string at = path; at != "." && at != "/"; at = parent_of(at)) {
-    directories_.insert(at);
+    if (!names_.contains(at)) {
+      names_[at] = durable_[at] = std::make_shared<SimulatedInode>(true);
+    }
   }
+  return {};
+}
+
+Status SimulatedDisk::make_directory(const std::string& path) {
+  MutexLock lock(mutex_);
+  const Fate fate = begin_operation();
+  if (fate != Fate::kGood) {
+    return error_of(fate, "mkdir", path);
+  }
+  if (names_.contains(path)) {
+    return errno_error("mkdir", path, EEXIST);
+  }
+  if (!is_directory(names_, parent_of(path))) {
+    return errno_error("mkdir", path, ENOENT);
+  }
+  change({parent_of(path), path, std::make_shared<SimulatedInode>(true)});
   return {};
 }
 
@@ -365,6 +294,9 @@ Status SimulatedDisk::sync_directory(const std::string& path) {
   const Fate fate = begin_operation();
   if (fate != Fate::kGood) {
     return error_of(fate, "sync", path);
+  }
+  if (faults_.fails_syncs) {
+    return error_of(Fate::kFails, "sync", path);
   }
   if (faults_.lies_about && faults_.lies_about(path)) {
     return {};
@@ -375,7 +307,7 @@ Status SimulatedDisk::sync_directory(const std::string& path) {
       apply(change, durable_);
       // Names that this inode had before are history: they cannot come back.
       std::erase_if(others,
-                    [&](const auto& other) { return other.inode == change.inode && other.inode; });
+                    [&](const auto& other) { return other.inode && other.inode == change.inode; });
     } else {
       others.push_back(std::move(change));
     }
@@ -389,31 +321,42 @@ Result<std::vector<DirectoryEntry>> SimulatedDisk::list(const std::string& path)
   if (is_off_) {
     return error_of(Fate::kOff, "list", path);
   }
-  if (!directories_.contains(path)) {
+  if (!is_directory(names_, path)) {
     return errno_error("list", path, ENOENT);
   }
+  const std::string prefix = path == "/" ? path : path + "/";
   std::vector<DirectoryEntry> entries;
-  for (const auto& directory : directories_) {
-    if (parent_of(directory) == path) {
-      entries.push_back({directory.substr(path.size() + 1), true, 0});
+  for (auto at = names_.lower_bound(prefix); at != names_.end() && at->first.starts_with(prefix);
+       ++at) {
+    if (parent_of(at->first) == path) {
+      entries.push_back(
+          {at->first.substr(prefix.size()), at->second->is_directory(), at->second->size()});
     }
   }
-  for (const auto& [name, inode] : names_) {
-    if (parent_of(name) == path) {
-      entries.push_back({name.substr(path.size() + 1), false, inode->bytes.size()});
-    }
-  }
-  std::sort(entries.begin(), entries.end(),
-            [](const auto& a, const auto& b) { return a.name < b.name; });
   return entries;
 }
 
 Result<bool> SimulatedDisk::exists(const std::string& path) {
+  const auto found = entry(path);
+  if (!found.ok() && found.error().code != Code::kNotFound) {
+    return found.error();
+  }
+  return found.ok();
+}
+
+Result<DirectoryEntry> SimulatedDisk::entry(const std::string& path) const {
   MutexLock lock(mutex_);
   if (is_off_) {
     return error_of(Fate::kOff, "stat", path);
   }
-  return names_.contains(path) || directories_.contains(path);
+  if (is_directory(names_, path)) {
+    return DirectoryEntry{path, true, 0};
+  }
+  const auto found = names_.find(path);
+  if (found == names_.end()) {
+    return errno_error("stat", path, ENOENT);
+  }
+  return DirectoryEntry{path, false, found->second->size()};
 }
 
 Result<Space> SimulatedDisk::space(const std::string&) {

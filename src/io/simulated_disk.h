@@ -3,13 +3,13 @@
 
 #include "base/mutex.h"
 #include "io/disk.h"
+#include "io/simulated_inode.h"
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
-#include <set>
 #include <string>
 
 namespace millrace::io {
@@ -24,14 +24,16 @@ struct DiskFaults {
   std::optional<uint64_t> capacity_bytes =
       {};  // sum of reserved and written blocks; beyond: ENOSPC
   std::function<bool(const std::string& path)> lies_about =
-      {};  // plant: syncs of these paths do nothing and say yes
+      {};                    // plant: syncs of these paths do nothing and say yes
+  bool fails_syncs = false;  // every sync answers EIO
 };
 
 /// Rules: a write is visible at once and durable after sync() of its file; a create, rename or
 /// remove after sync_directory(). A power cut keeps, for each 512-byte sector written since the
 /// last sync, any one of the versions it had; of the directory changes since the last directory
-/// sync any subset. After a failed sync the unsynced bytes stay visible, later syncs succeed, and a
-/// power cut takes them. Thread-safe.
+/// sync any subset, and a directory that did not arrive takes along what is in it. After a failed
+/// sync the unsynced bytes stay visible, later syncs succeed, and a power cut takes them.
+/// Thread-safe.
 class SimulatedDisk final : public Disk {
  public:
   explicit SimulatedDisk(uint64_t seed);
@@ -42,32 +44,41 @@ class SimulatedDisk final : public Disk {
   /// The operation of off_at was reached.
   bool is_off() const;
 
-  /// The machine loses power and comes up again: faults are cleared. No File may be open.
-  void power_cut();
+  /// The power goes: every operation fails from now on, until power_cut().
+  void power_off();
+  /// The machine loses power, if it did not yet, and comes up again: faults are cleared. No File
+  /// may be open.
+  PowerLoss power_cut();
   /// The process is killed and started again: everything written is still there, synced or not;
   /// a later power_cut() may still take it. Faults are cleared. No File may be open.
   void kill();
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  /// Refuses directories.
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Status make_directories(const std::string& path) override;
+  /// One, durable after sync_directory of its parent, as mkdir(2). Errors: kNotFound, kConflict.
+  Status make_directory(const std::string& path);
   Status sync_directory(const std::string& path) override;
   Result<std::vector<DirectoryEntry>> list(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
+  /// As list(), of one path; the name is the path. Errors: kNotFound.
+  Result<DirectoryEntry> entry(const std::string& path) const;
   Result<Space> space(const std::string& path) override;
 
  private:
   class SimulatedFile;
-  struct Inode;
   struct DirectoryChange;
-  using Names = std::map<std::string, std::shared_ptr<Inode>>;
+  using Names = std::map<std::string, std::shared_ptr<SimulatedInode>>;
 
   enum class Fate : uint8_t { kGood, kOff, kFails };
 
   Fate begin_operation() MILLRACE_REQUIRES(mutex_);
   Error error_of(Fate fate, std::string_view what, const std::string& path) const;
   uint64_t used_bytes() const MILLRACE_REQUIRES(mutex_);
+  bool has_room(const SimulatedInode& inode, uint64_t end) const MILLRACE_REQUIRES(mutex_);
+  static bool is_directory(const Names& names, const std::string& path);
   void change(DirectoryChange change) MILLRACE_REQUIRES(mutex_);
   static void apply(const DirectoryChange& change, Names& names);
 
@@ -79,8 +90,6 @@ class SimulatedDisk final : public Disk {
   Names names_ MILLRACE_GUARDED_BY(mutex_);    // as a process sees them
   Names durable_ MILLRACE_GUARDED_BY(mutex_);  // as the disk has them
   std::vector<DirectoryChange> changes_ MILLRACE_GUARDED_BY(mutex_);
-  std::set<std::string> directories_
-      MILLRACE_GUARDED_BY(mutex_);  // durable at once: they are never lost in tests
 };
 
 }  // namespace millrace::io

@@ -144,7 +144,8 @@ TEST_F(CommitLogTest, HoldsKeepFilesAndReleasedOnesAreFreed) {
 }
 
 TEST_F(CommitLogTest, WaiterLearnsOfARotation) {
-  const auto wait = [&](uint64_t seen, runtime::Deadline deadline, runtime::CancelToken cancel) {
+  const auto wait = [&](uint64_t seen, runtime::Deadline deadline,
+                        const runtime::CancelToken& cancel) {
     return runtime::block_on(shards_->shard(0), log_->wait_for_rotation(seen, deadline, cancel));
   };
   EXPECT_EQ(wait(0, runtime::Deadline::after(std::chrono::milliseconds(1)), {}), 0U);

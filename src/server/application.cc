@@ -208,8 +208,8 @@ void Application::Parts::start_background() {
   background = std::make_unique<runtime::Gate>();
   static_cast<void>(
       background->spawn(shards->shard(0), "retention",
-                        retention_loop(*broker, *log, *catalog, *blocking,
-                                       options.retention_check, stop_background.token())));
+                        retention_loop(*broker, *log, *catalog, *blocking, options.retention_check,
+                                       stop_background.token())));
   static_cast<void>(
       background->spawn(shards->shard(0), "tables",
                         tables_loop(*tables, options.flush_age, stop_background.token())));
