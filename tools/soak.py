@@ -50,6 +50,19 @@ CAMPAIGNS = [
         short=600,
         plants=("catalog", "directory"),
     ),
+    Campaign(
+        name="kill9",
+        command="{python} tests/crash/kill9.py --bin build/release/bin/millrace --rounds {n} --seed {seed} --json {json}",
+        schedules=200,
+        short=20,
+    ),
+    Campaign(
+        name="powercut",
+        command="{python} tests/crash/powercut.py --bin build/release/bin/millrace --rounds {n} --seed {seed} --json {json}",
+        schedules=200,
+        short=20,
+        plants=("journal", "directory"),
+    ),
 ]
 
 

@@ -7,16 +7,19 @@ retries sends an id once, so that the log may hold it once; if it was acknowledg
 import collections
 import dataclasses
 import hashlib
+import random
 
 MAX_TOLD = 20  # of each kind of violation
+NOISE = random.Random(1).randbytes(1 << 20)  # so that values do not shrink when they are compressed
 
 
 def value_of(record_id, size):
     """`size` bytes, at least those of id and size, which all follow from the id."""
     head = f"{record_id}|{size}|".encode()
-    pattern = hashlib.sha256(head).digest()
+    at = int.from_bytes(hashlib.sha256(head).digest()[:4]) % (len(NOISE) // 2)
     rest = max(0, size - len(head))
-    return head + (pattern * (rest // len(pattern) + 1))[:rest]
+    assert rest <= len(NOISE) // 2
+    return head + NOISE[at : at + rest]
 
 
 def id_of(value):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from crash import checker, kill9
+from crash import campaign, checker, kill9
 from crash.checker import Log, Sent, check, id_of, value_of
 
 SEED = 20_260
@@ -14,7 +14,7 @@ def test_20_rounds_of_kill_9(tmp_path):
     violations, counters = kill9.run(20, SEED, tmp_path / "data")
     assert violations == [], "\n".join(violations)
     assert counters["rounds"] == 20
-    assert kill9.missing(counters) == []
+    assert campaign.missing(kill9.Kill9, counters) == []
     shutil.rmtree(tmp_path / "data")
 
 
@@ -133,6 +133,6 @@ def test_a_value_carries_its_id_at_any_size(size):
 
 
 def test_a_campaign_that_saw_too_little_fails():
-    counters = dict.fromkeys(kill9.REQUIRED, 1)
-    assert kill9.missing(counters) == []
-    assert kill9.missing({**counters, "recycled": 0}) == ["recycled"]
+    counters = dict.fromkeys(kill9.Kill9.REQUIRED, 1)
+    assert campaign.missing(kill9.Kill9, counters) == []
+    assert campaign.missing(kill9.Kill9, {**counters, "recycled": 0}) == ["recycled"]

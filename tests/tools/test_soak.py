@@ -31,7 +31,22 @@ def test_the_model_test_runs_50000_schedules_and_its_plants():
     names = {part.name: part for part in soak.parts(soak.CAMPAIGNS, 1)}
     assert names["journal_model"].schedules == 50_000
     plants = {"journal_model": ("journal", "directory"), "catalog_model": ("catalog", "directory")}
-    assert {n for n in names if "plant" in n} == {f"{c}.plant.{p}" for c in plants for p in plants[c]}
+    assert {n for n in names if "_model.plant" in n} == {f"{c}.plant.{p}" for c in plants for p in plants[c]}
+
+
+@pytest.mark.parametrize("name, plants", [("kill9", ()), ("powercut", ("journal", "directory"))])
+def test_whole_processes_are_crashed_in_200_rounds_and_plants_in_20(name, plants):
+    found = {part.name: part for part in soak.parts(soak.CAMPAIGNS, 1) if part.name.split(".")[0] == name}
+    assert (found[name].schedules, found[name].must) == (200, 0)
+    assert {n: (p.schedules, p.must) for n, p in found.items() if n != name} == {
+        f"{name}.plant.{plant}": (20, 1) for plant in plants
+    }
+
+
+@pytest.mark.parametrize("campaign", soak.CAMPAIGNS, ids=lambda campaign: campaign.name)
+def test_scripts_of_the_table_exist(campaign):
+    scripts = [word for word in campaign.command.split() if word.endswith(".py")]
+    assert all((soak.ROOT / script).is_file() for script in scripts)
 
 
 def test_a_good_run_brings_its_counters_and_seed(run):

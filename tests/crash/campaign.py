@@ -1,0 +1,187 @@
+"""What crash campaigns have in common: the lives of a server under load, judgement, the command line."""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import tempfile
+import time
+
+from e2e import wire
+from e2e.server import NotReady, Server, wait_for
+
+from .load import Broken, ChurnLoad, KafkaLoad
+
+FLAGS = ("--journal-file-bytes", "1MiB", "--journal-retention-check-ms", "100ms")
+REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
+REWRITTEN = re.compile(r"runs walked, (\d+) written again")
+
+
+class Campaign:
+    """One data directory, the processes that serve it one after the other, and what was promised."""
+
+    NAME = ""  # of the program
+    REQUIRED = ()  # counters of which none may be 0
+    QUEUED = 400  # records of one connection without an answer
+    LOADS = (KafkaLoad, ChurnLoad)
+
+    def __init__(self, data, seed):
+        self.rng = random.Random(seed)
+        self.server = Server(data, *FLAGS)
+        self.counters = collections.Counter({name: 0 for name in (*self.REQUIRED, "torn_tails", "runs_written_again")})
+        self.loads = [kind(self) for kind in self.LOADS]
+        self.lives = self.looks = 0
+        self.start_s = 0.1
+
+    # --- what a campaign is --------------------------------------------------------------------
+
+    def run_round(self, number):
+        raise NotImplementedError
+
+    def finish(self, is_whole):
+        """A last look. `is_whole`: the campaign is long enough to need all its counters."""
+        raise NotImplementedError
+
+    def close(self):
+        self.server.close()
+
+    def remove(self, directory, keep):
+        """After close(): what is left on the machine."""
+        if keep:
+            print(f"{self.NAME}: the directory is {directory}")
+        else:
+            shutil.rmtree(directory)
+
+    # --- the server's lives --------------------------------------------------------------------
+
+    def is_running(self):
+        return bool(self.server.processes) and self.server.process.is_running()
+
+    def start(self):
+        begun = time.monotonic()
+        self.server.start()
+        self.start_s = time.monotonic() - begun
+
+    def account(self):
+        """What the log of the process that ended tells."""
+        log = self.server.process.text()
+        self.counters["torn_tails"] += log.count("torn tail cut")
+        self.counters["runs_written_again"] += sum(map(int, REWRITTEN.findall(log)))
+
+    def kill(self):
+        self.server.kill()
+        self.account()
+        self.counters["kills"] += 1
+
+    def stop(self):
+        status = self.server.terminate()
+        self.account()
+        if status != 0:
+            raise Broken(f"a clean stop ended with status {status}")
+        self.counters["clean_stops"] += 1
+
+    # --- load and judgement --------------------------------------------------------------------
+
+    def prepare(self, number):
+        for load in self.loads:
+            load.prepare(number)
+
+    def write(self, seconds, end=None, large=0.04):
+        """Load for a random time, ended by `end()`, which ends the server, or in good order."""
+        self.lives += 1
+        running = [(load, load.threads(self.lives, large)) for load in self.loads]
+        threads = [thread for _, some in running for thread in some]
+        for thread in threads:
+            thread.start()
+        wait_for("an acknowledgement on each connection", lambda: all(t.has_begun() for t in threads), 30)
+        time.sleep(self.rng.uniform(*seconds))  # a random moment is the point
+        if end:
+            end()
+        for thread in threads:
+            thread.finish(is_server_gone=end is not None)
+        for load, some in running:
+            load.collect(some, is_server_gone=end is not None)
+
+    def verify(self):
+        for load in self.loads:
+            load.verify()
+
+    def tidy(self, keep):
+        for load in self.loads:
+            load.tidy(keep)
+
+    def freeing_mark(self):
+        """Grows; what was freed at a lower mark is freed for good. Each look is one more without power cuts."""
+        self.looks += 1
+        return self.looks
+
+    def check_topics(self, present, absent):
+        """`present`: name → partitions."""
+        with wire.Connection(self.server.port) as connection:
+            known = {name: partitions for name, (_, partitions) in connection.topics().items()}
+        wrong = {name: known.get(name) for name, partitions in present.items() if known.get(name) != partitions}
+        risen = absent & known.keys()
+        if wrong or risen:
+            raise Broken(f"topics with wrong partitions, or none if lost: {wrong}; risen again: {sorted(risen)}")
+
+
+def missing(campaign, counters):
+    return [name for name in campaign.REQUIRED if not counters[name]]
+
+
+def run(campaign, rounds, say=print):
+    """Violations and counters of a whole campaign, which is closed afterwards."""
+    violations = []
+    begun = time.monotonic()
+    try:
+        for number in range(1, rounds + 1):
+            campaign.run_round(number)
+            campaign.counters["rounds"] += 1
+            if number % 10 == 0:
+                told = f"round {number} of {rounds}, {time.monotonic() - begun:.0f} s: {dict(campaign.counters)}"
+                say(f"{campaign.NAME}: {told}")
+        campaign.finish(is_whole=rounds >= REQUIRED_FROM)
+    except (NotReady, AssertionError, wire.Closed, OSError) as error:  # Broken is an AssertionError
+        violations.append(f"round {campaign.counters['rounds'] + 1}: {type(error).__name__}: {error}")
+        violations.append(campaign.server.report())
+    finally:
+        campaign.close()
+        violations += campaign.server.sanitizer_reports()
+    if not violations and rounds >= REQUIRED_FROM:
+        lacking = missing(campaign, campaign.counters)
+        violations += [f"{name} is 0: the campaign proves nothing about it" for name in lacking]
+    return violations, dict(campaign.counters)
+
+
+def main(kind, description, arguments, plants=()):
+    """The command line of a campaign class: its exit status. kind(directory, seed[, plant])."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--seed", type=int, help="by chance, and printed")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the counters")
+    parser.add_argument("--bin", type=pathlib.Path, help="server to test (MILLRACE_BIN, or build/dev/bin/millrace)")
+    parser.add_argument("--keep", action="store_true", help="leave the directory")
+    if plants:
+        parser.add_argument("--plant", choices=plants, help="a fault put in on purpose, which must be noticed")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: must be at least 1")
+    if options.bin:
+        os.environ["MILLRACE_BIN"] = str(options.bin.resolve())
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 2**31)
+    print(f"{kind.NAME}: {options.rounds} rounds, seed {seed}", flush=True)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=f"millrace-{kind.NAME}-"))
+    given = {"plant": options.plant} if plants else {}
+    campaign = kind(directory, seed, **given)
+    violations, counters = run(campaign, options.rounds, say=lambda text: print(text, flush=True))
+    if options.json:
+        options.json.write_text(json.dumps({"seed": seed, **counters}, indent=2) + "\n")
+    for violation in violations:
+        print(f"{kind.NAME}: {violation}")
+    print(f"{kind.NAME}: {'BROKEN' if violations else 'ok'} (seed {seed}): {counters}")
+    campaign.remove(directory, keep=bool(violations) or options.keep)
+    return 1 if violations else 0

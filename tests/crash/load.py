@@ -1,0 +1,320 @@
+"""The traffic of a crash campaign: what is sent, and what of it must be there afterwards.
+
+A load is one kind of traffic. Each has the methods of `Load`; a campaign has several at a time.
+"""
+
+import collections
+import itertools
+import random
+import threading
+import time
+
+import confluent_kafka as ck
+from e2e import wire
+
+from . import checker
+
+WRITERS = 3
+ERROR_S = 0.005  # between two records once the server answers with errors
+CHURN_S = 0.01  # between two topics: most runs of the journal shall hold records
+ROLLING = "rolling"
+ROLLING_BYTES = 1 << 20
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
+
+
+class Load:
+    """Of one campaign, with its server and counters."""
+
+    def __init__(self, campaign):
+        self.campaign = campaign
+        self.counters = campaign.counters
+        self.rng = campaign.rng
+
+    @property
+    def server(self):
+        return self.campaign.server
+
+    def prepare(self, number):
+        """Makes what round `number` needs; the server runs."""
+
+    def threads(self, life, large):
+        """What sends, not yet started. Each has has_begun() and finish(is_server_gone)."""
+        raise NotImplementedError
+
+    def collect(self, threads, is_server_gone):
+        """Takes over what the threads know; they have ended."""
+        raise NotImplementedError
+
+    def verify(self):
+        """Reads back; raises Broken."""
+        raise NotImplementedError
+
+    def tidy(self, keep):
+        """Deletes what is older than so many rounds; the server runs."""
+
+
+class Writer(threading.Thread):
+    """One connection: sends records with numbers, never again, until told to stop."""
+
+    def __init__(self, address, name, places, large, queued, seed):
+        super().__init__(name=name, daemon=True)
+        self.rng = random.Random(seed)
+        self.places = places
+        self.large = large  # share of large records
+        self.sent = {}
+        self.acknowledged = {}
+        self.errors = collections.Counter()
+        self.stopping = threading.Event()
+        self.producer = ck.Producer({
+            "bootstrap.servers": address,
+            "acks": "all",
+            "retries": 0,
+            "enable.idempotence": False,
+            "linger.ms": self.rng.choice([0, 1, 5]),
+            "compression.type": self.rng.choice(["none", "gzip", "snappy", "lz4", "zstd"]),
+            "queue.buffering.max.messages": queued,
+            "message.timeout.ms": 20_000,
+            "log_level": 0,
+        })  # fmt: skip
+
+    def run(self):
+        sequence = 0
+        while not self.stopping.wait(ERROR_S if self.errors else 0):
+            record_id = f"{self.name}.{sequence}"
+            place = self.rng.choice(self.places)
+            size = self.rng.randrange(10_000, 60_000) if self.rng.random() < self.large else self.rng.randrange(30, 500)
+            self.sent[record_id] = checker.Sent(place, self.name, sequence)
+            try:
+                self.producer.produce(
+                    place[0], checker.value_of(record_id, size), partition=place[1],
+                    on_delivery=lambda error, message, own=record_id: self.delivered(own, error, message),
+                )  # fmt: skip
+                sequence += 1
+            except BufferError:
+                del self.sent[record_id]
+                self.producer.poll(0.005)
+            self.producer.poll(0)
+
+    def has_begun(self):
+        return bool(self.acknowledged)
+
+    def delivered(self, record_id, error, message):
+        if error is None:
+            self.acknowledged[record_id] = message.offset()
+        else:
+            self.errors[error.name()] += 1
+
+    def finish(self, is_server_gone):
+        self.stopping.set()
+        self.join(30)
+        if is_server_gone:
+            self.producer.purge()
+        left = self.producer.flush(30)
+        if left:
+            raise Broken(f"{left} records of {self.name} without an answer for 30 s")
+
+
+class KafkaLoad(Load):
+    """Connections that write to topics of the round and to one whose old records expire."""
+
+    def __init__(self, campaign):
+        super().__init__(campaign)
+        self.sent, self.acknowledged = {}, {}
+        self.topics = {}  # name → partitions
+        self.by_round = collections.deque()
+        self.deleted = set()
+        self.expired_at = {}  # id → mark of the freeing
+
+    def prepare(self, number):
+        names = {f"r{number}-many": 3, f"r{number}": 1}
+        with wire.Connection(self.server.port) as connection:
+            if ROLLING not in self.topics:
+                self.create(connection, ROLLING, 2, {"retention.bytes": str(ROLLING_BYTES)})
+            for name, partitions in names.items():
+                self.create(connection, name, partitions)
+        self.by_round.append(names)
+
+    def create(self, connection, name, partitions, configs=None):
+        error, message = connection.create_topic(name, partitions, configs)
+        if error != wire.NONE:
+            raise Broken(f"create {name}: error {error}: {message}")
+        self.topics[name] = partitions
+
+    def tidy(self, keep):
+        with wire.Connection(self.server.port) as connection:
+            while len(self.by_round) > keep:
+                for name in self.by_round.popleft():
+                    if (error := connection.delete_topic(name)) != wire.NONE:
+                        raise Broken(f"delete {name}: error {error}")
+                    del self.topics[name]
+                    self.deleted.add(name)
+        # Records of deleted topics are no longer asked for.
+        for record_id in [i for i, origin in self.sent.items() if origin.place[0] not in self.topics]:
+            del self.sent[record_id]
+            self.acknowledged.pop(record_id, None)
+
+    def threads(self, life, large):
+        names = [*(self.by_round[-1] if self.by_round else ()), ROLLING]
+        places = [(name, partition) for name in names for partition in range(self.topics[name])]
+        return [
+            Writer(self.server.address, f"l{life}c{i}", places, large, self.campaign.QUEUED, self.rng.getrandbits(32))
+            for i in range(WRITERS)
+        ]
+
+    def collect(self, threads, is_server_gone):
+        for writer in threads:
+            self.sent.update(writer.sent)
+            self.acknowledged.update(writer.acknowledged)
+            self.counters["sent"] += len(writer.sent)
+            self.counters["acknowledged"] += len(writer.acknowledged)
+            self.counters["unknown"] += len(writer.sent) - len(writer.acknowledged)
+            if writer.errors and not is_server_gone:
+                raise Broken(f"{writer.name}: errors from a server that runs: {dict(writer.errors)}")
+
+    def read(self):
+        """Every partition of all topics: (topic, partition) → Log."""
+        for _ in range(10):
+            logs = self.try_read()
+            if logs is not None:
+                return logs
+        raise Broken(f"the start of {ROLLING} moved ten times while it was read")
+
+    def try_read(self):
+        logs = {}
+        with wire.Connection(self.server.port) as connection:
+            for name, partition in ((name, n) for name, partitions in self.topics.items() for n in range(partitions)):
+                (error, _, start), (_, _, end) = (
+                    connection.list_offset(name, when, partition) for when in (wire.EARLIEST, wire.LATEST)
+                )
+                if error != wire.NONE:
+                    raise Broken(f"{name}/{partition}: error {error} when asked for its offsets")
+                logs[name, partition] = checker.Log(start, end, [], may_expire=name == ROLLING)
+        consumer = ck.Consumer({
+            "bootstrap.servers": self.server.address, "group.id": "none", "enable.auto.commit": False,
+            "auto.offset.reset": "error", "fetch.wait.max.ms": 10, "log_level": 0,
+        })  # fmt: skip
+        try:
+            wanted = sum(log.end - log.start for log in logs.values())
+            consumer.assign([ck.TopicPartition(*place, log.start) for place, log in logs.items() if log.end > log.start])
+            deadline = time.monotonic() + 60
+            while wanted:
+                if time.monotonic() > deadline:
+                    raise Broken(f"{wanted} records that the offsets promise did not come within 60 s")
+                for message in consumer.consume(min(wanted, 5000), timeout=1):
+                    if message.error():
+                        if message.topic() == ROLLING and message.error().code() == ck.KafkaError._AUTO_OFFSET_RESET:
+                            return None
+                        raise Broken(f"{message.topic()}: {message.error()}")
+                    log = logs[message.topic(), message.partition()]
+                    if message.offset() < log.end:
+                        log.records.append((message.offset(), message.value()))
+                        wanted -= 1
+        finally:
+            consumer.close()
+        return logs
+
+    def verify(self):
+        self.campaign.check_topics(self.topics, self.deleted)
+        logs = self.read()
+        verdict = checker.check(self.sent, self.acknowledged, logs)
+        if verdict.violations:
+            raise Broken("\n".join(verdict.violations))
+        for name, log in logs.items():
+            kept = sum(len(value) for _, value in log.records)
+            if log.may_expire and log.start > 0 and kept < ROLLING_BYTES // 8:  # it may be stored compressed
+                raise Broken(f"{name}: only {kept} bytes are left, retention.bytes is {ROLLING_BYTES}")
+        found = verdict.counters["unacknowledged_found"]
+        self.counters["unacknowledged_found"] = max(found, self.counters["unacknowledged_found"])
+        self.counters["expired"] += self.forget_expired(logs)
+        self.counters["records_read"] += sum(len(log.records) for log in logs.values())
+
+    def forget_expired(self, logs):
+        """Once they cannot come back. Should one do so, it is a foreigner."""
+        mark = self.campaign.freeing_mark()
+        gone = [
+            record_id
+            for record_id, offset in self.acknowledged.items()
+            if (log := logs[self.sent[record_id].place]).may_expire and offset < log.start
+        ]
+        settled = [i for i in gone if self.expired_at.setdefault(i, mark) < mark]
+        for record_id in settled:
+            del self.sent[record_id], self.acknowledged[record_id], self.expired_at[record_id]
+        return len(settled)
+
+
+class Churn(threading.Thread):
+    """Makes and deletes topics until its connection ends."""
+
+    def __init__(self, port, name):
+        super().__init__(name=name, daemon=True)
+        self.port = port
+        self.made = {}  # name → partitions
+        self.deleted, self.unknown = set(), set()
+        self.failure = None
+        self.stopping = threading.Event()
+
+    def run(self):
+        asked = None
+        try:
+            with wire.Connection(self.port) as connection:
+                for i in itertools.count():
+                    if self.stopping.wait(CHURN_S):
+                        return
+                    asked = f"{self.name}.{i}"
+                    error, message = connection.create_topic(asked, 1 + i % 3)
+                    if error != wire.NONE:
+                        self.failure = f"create {asked}: error {error}: {message}"
+                        self.unknown.add(asked)
+                        return
+                    self.made[asked] = 1 + i % 3
+                    if i % 4:
+                        del self.made[asked]
+                        error = connection.delete_topic(asked)
+                        if error != wire.NONE:
+                            self.failure = f"delete {asked}: error {error}"
+                            self.unknown.add(asked)
+                            return
+                        self.deleted.add(asked)
+        except (wire.Closed, OSError):
+            self.unknown.add(asked)  # asked for, and no answer came
+
+    def has_begun(self):
+        return True
+
+    def finish(self, is_server_gone):
+        self.stopping.set()
+        self.join(30)
+        if self.failure and not is_server_gone:
+            raise Broken(self.failure)
+
+
+class ChurnLoad(Load):
+    """Topics made and deleted all the time: there, or gone, as it was acknowledged."""
+
+    def __init__(self, campaign):
+        super().__init__(campaign)
+        self.present, self.absent = {}, set()  # name → partitions
+
+    def threads(self, life, large):
+        return [Churn(self.server.port, f"churn-{life}")]
+
+    def collect(self, threads, is_server_gone):
+        for churn in threads:
+            self.present.update(churn.made)
+            self.absent |= churn.deleted
+            self.counters["topics_created"] += len(churn.made) + len(churn.deleted)
+            self.counters["topics_deleted"] += len(churn.deleted)
+
+    def verify(self):
+        self.campaign.check_topics(self.present, self.absent)
+
+    def tidy(self, keep):
+        with wire.Connection(self.server.port) as connection:
+            while len(self.present) > 20:
+                name, _ = self.present.popitem()
+                if (error := connection.delete_topic(name)) != wire.NONE:
+                    raise Broken(f"delete {name}: error {error}")
+                self.absent.add(name)
