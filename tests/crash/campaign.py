@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import time
+import traceback
 
 from e2e import wire
 from e2e.server import NotReady, Server, wait_for
@@ -159,6 +160,14 @@ def run(campaign, rounds, say=print):
 
 def main(kind, description, arguments, plants=()):
     """The command line of a campaign class: its exit status. kind(directory, seed[, plant])."""
+    try:
+        return _main(kind, description, arguments, plants)
+    except Exception:  # not 1: a campaign that does not work has noticed nothing
+        traceback.print_exc()
+        return 2
+
+
+def _main(kind, description, arguments, plants):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seed", type=int, help="by chance, and printed")
@@ -176,8 +185,12 @@ def main(kind, description, arguments, plants=()):
     print(f"{kind.NAME}: {options.rounds} rounds, seed {seed}", flush=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix=f"millrace-{kind.NAME}-"))
     given = {"plant": options.plant} if plants else {}
-    campaign = kind(directory, seed, **given)
-    violations, counters = run(campaign, options.rounds, say=lambda text: print(text, flush=True))
+    try:
+        campaign = kind(directory, seed, **given)
+        violations, counters = run(campaign, options.rounds, say=lambda text: print(text, flush=True))
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
     if options.json:
         options.json.write_text(json.dumps({"seed": seed, **counters}, indent=2) + "\n")
     for violation in violations:

@@ -9,7 +9,7 @@ round surely), lets it recover, writes on, and reads everything back. Every ackn
 be at its offset, none twice, none cut, none out of its connection's order, offsets without gaps;
 topics whose creation or deletion was acknowledged are there or gone. Files are small, so that
 rotation, freeing and recycling go on all the time; a campaign that never saw one of them fails.
-Exit status: 0 promises kept, 1 broken, 2 wrong usage.
+Exit status: 0 promises kept, 1 broken, 2 wrong usage, or the campaign itself does not work.
 """
 
 import pathlib

@@ -11,6 +11,10 @@ from e2e.server import binary
 ANSWER_S = 30
 
 
+class PowerFsError(RuntimeError):
+    """The disk itself does not work, which says nothing about what runs on it."""
+
+
 class PowerFs:
     """Its mount point is a directory that exists and is empty."""
 
@@ -18,9 +22,11 @@ class PowerFs:
         self.directory = pathlib.Path(directory)
         program = program or binary().parent / "power_fs"
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-            raise RuntimeError("/dev/fuse is missing or not allowed: load the module `fuse`, and give a container this device and CAP_SYS_ADMIN")
+            raise PowerFsError(
+                "/dev/fuse is missing or not allowed: load the module `fuse`; give a container this device and CAP_SYS_ADMIN"
+            )
         if not program.exists():
-            raise RuntimeError(f"{program} is not built: cmake --build --preset dev --target power_fs")
+            raise PowerFsError(f"{program} is not built: cmake --build --preset dev --target power_fs")
         self.popen = subprocess.Popen(
             [program, str(directory), "--seed", str(seed)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True,
@@ -39,11 +45,11 @@ class PowerFs:
 
     def _answer(self, what):
         if not select.select([self.popen.stdout], [], [], ANSWER_S)[0]:
-            raise AssertionError(f"power_fs: no answer to {what} within {ANSWER_S} s")
+            raise PowerFsError(f"power_fs: no answer to {what} within {ANSWER_S} s")
         line = self.popen.stdout.readline().decode().strip()
         verdict, _, rest = line.partition(" ")
         if verdict != "ok":
-            raise AssertionError(f"power_fs: {what}: {line or 'it ended'}")
+            raise PowerFsError(f"power_fs: {what}: {line or 'it ended'}")
         return rest
 
     def ask(self, *words):

@@ -13,7 +13,7 @@ without gaps; topics whose creation or deletion was acknowledged are there or go
 
 A plant is a disk that ignores syncs: of the files in `journal`, `catalog` or `parquet`, or of any
 `directory`. A campaign on it must fail.
-Exit status: 0 promises kept, 1 broken, 2 wrong usage.
+Exit status: 0 promises kept, 1 broken, 2 wrong usage, or the campaign itself does not work.
 """
 
 import collections
