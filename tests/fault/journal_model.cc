@@ -92,7 +92,7 @@ void ModelCounters::add(const ModelCounters& other) {
 
 JournalModel::JournalModel(uint64_t seed, Lie lie)
     : lie_(std::move(lie)), random_(seed), disk_(seed ^ 0x9E3779B97F4A7C15u) {
-  options_.file_bytes = uint64_t{1} << 20;
+  options_.file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{192} << 10;
   options_.first_file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{128} << 10;
   options_.run_bytes = uint64_t{64} << 10;
 }
@@ -319,7 +319,8 @@ void JournalModel::maintain() {
     }
   }
   const auto summaries = index_->summaries();
-  if (summaries.size() > 3 && !writer_->is_poisoned()) {
+  // Often several files at once: a power cut may come between them.
+  if (summaries.size() > 3 + below(3) && !writer_->is_poisoned()) {
     writer_->free_below(summaries[summaries.size() - 3].number);
     for (uint64_t n = 0; n < kPartitions; ++n) {
       int64_t& greatest = greatest_start_[partition_of(n)];
