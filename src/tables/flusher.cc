@@ -170,12 +170,14 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
   if (!unit) {
     return {};
   }
+  std::vector<std::string> published;
   const auto attempt = [&]() -> Status {
     const Uuid commit = Uuid::random();
     MILLRACE_TRY(auto files, write_unit(*table, *unit, commit, options_.split, parts_.store));
     std::vector<TableFile> visible;
     for (size_t i = 0; i < files.rows.size(); ++i) {
       const catalog::FileRow& row = files.rows[i];
+      published.push_back(row.path);
       MILLRACE_TRY_STATUS(files.writers[i]->publish());
       visible.push_back(
           {parts_.store.location_of(row.path), row.first, row.next, row.rows, row.bytes});
@@ -190,6 +192,11 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
     return {};
   };
   if (auto status = attempt(); !status.ok()) {
+    if (status.error().code != Code::kIo) {  // else the catalog may name them after all
+      for (const std::string& path : published) {
+        static_cast<void>(parts_.store.remove(path));  // what stays is judged by the next start
+      }
+    }
     table->abort_flush();
     return status;
   }

@@ -1,0 +1,331 @@
+#include "tables/tables.h"
+
+#include "catalog/memory_catalog.h"
+#include "catalog/sqlite_catalog.h"
+#include "io/simulated_disk.h"
+#include "runtime/coroutine.h"
+#include "runtime/on_shard.h"
+#include "tables/entry.h"
+#include "tables/test_rows.h"
+#include "tables/trust.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::tables {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr const char* kRoot = "/data/tables";
+
+/// Log, catalog, store and tables on one simulated disk, and lives of them.
+class TablesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    options_.flush.age = std::chrono::hours(24);
+    options_.quarantine = "/data/quarantine";
+    shards_ = runtime::ShardSet::start(1, "shard").value();
+    readers_ = runtime::BlockingPool::start({.name = "read", .threads = 1}).value();
+    start();
+  }
+
+  void TearDown() override {
+    stop();
+    readers_->stop();
+    shards_->stop();
+  }
+
+  Status try_start() {
+    MILLRACE_TRY_STATUS(disk_.make_directories("/data"));
+    journal::JournalOptions journal;
+    journal.directory = "/data/journal";
+    journal.recovery.quarantine = "/data/quarantine";
+    journal.recovery.writer.file_bytes = 64 << 10;
+    journal.recovery.writer.first_file_bytes = 64 << 10;
+    MILLRACE_TRY(catalog_, catalog::open_sqlite(disk_, "/data/catalog.db"));
+    journal.recovery.approve = [this](const journal::Findings& found) {
+      return check_trust(catalog_->contents(), found);
+    };
+    MILLRACE_TRY(log_, journal::JournalLog::open(disk_, std::move(journal), clock_, *readers_));
+    MILLRACE_TRY_STATUS(catalog_->begin(log_->directory_id()));
+    MILLRACE_TRY(store_, objects::LocalStore::open(disk_, kRoot, "/data/tmp"));
+    MILLRACE_TRY(tables_, Tables::open({.log = *log_,
+                                        .catalog = *catalog_,
+                                        .store = *store_,
+                                        .shard = shards_->shard(0),
+                                        .clock = clock_},
+                                       options_));
+    tables_->start_replay();
+    return {};
+  }
+
+  void start() {
+    const Status started = try_start();
+    ASSERT_TRUE(started.ok()) << started.error().message;
+  }
+
+  void stop() {
+    tables_.reset();
+    store_.reset();
+    log_.reset();
+    catalog_.reset();
+  }
+
+  /// The process dies: nothing is closed in good order.
+  void kill() {
+    if (tables_) {
+      tables_->stop();
+    }
+    stop();
+    disk_.kill();
+  }
+
+  static TopicId topic_of(const std::string& measurement) {
+    TopicId topic;
+    std::copy_n(measurement.begin(), std::min<size_t>(measurement.size(), 16), topic.bytes.begin());
+    return topic;
+  }
+
+  /// Writes "MEASUREMENT v=N" lines as one entry and applies it, as ingest does.
+  void write(const std::string& measurement, int from, int count) {
+    const TablePtr table = tables_->add({"main", measurement}, topic_of(measurement));
+    std::string lines;
+    std::vector<int64_t> at;
+    std::vector<double> values;
+    for (int i = from; i < from + count; ++i) {
+      lines += fmt::format("{} v={} {}\n", measurement, i, 1000 * i);
+      at.push_back(i);
+      values.push_back(i);
+    }
+    auto batch = batch_of({times(at), doubles("v", values)}, at.size());
+    record::CommitRequest request;
+    if (const SchemaPtr schema =
+            admitted(table->schema()->version == 0 ? nullptr : table->schema(), batch);
+        schema != table->schema() && table->schema()->version == 0) {
+      request.system.push_back(to_frame({table->partition().topic, table->name(), schema}));
+      table->adopt(schema);
+    }
+    const auto entry = encode_entry({.kind = PayloadKind::kLineProtocol,
+                                     .schema_version = table->schema()->version,
+                                     .payload = bytes::as_bytes(lines)});
+    request.batches.push_back({table->partition(), entry->batch, entry->crc, 1,
+                               clock_.wall_ms().time_since_epoch().count()});
+    const auto done = runtime::block_on(shards_->shard(0), log_->commit(std::move(request)));
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    table->apply(done->base_offsets[0], std::move(batch), {});
+    tables_->applied(table);
+  }
+
+  Status flush(const std::string& measurement) {
+    return runtime::block_on(shards_->shard(0),
+                             tables_->flush(tables_->find({"main", measurement})));
+  }
+
+  Result<Snapshot> snapshot(const std::string& measurement) {
+    return tables_->snapshot({"main", measurement},
+                             runtime::Deadline::after(std::chrono::hours(1), clock_));
+  }
+
+  /// Rows by place: {in files, in memory}.
+  std::pair<uint64_t, uint64_t> rows(const std::string& measurement) {
+    const auto seen = snapshot(measurement);
+    EXPECT_TRUE(seen.ok()) << seen.error().message;
+    uint64_t hot = 0;
+    uint64_t cold = 0;
+    if (seen.ok()) {
+      for (const HotRows& each : seen->hot) {
+        hot += each.rows;
+      }
+      for (const TableFile& file : tables_->find({"main", measurement})->files()) {
+        cold += file.rows;
+      }
+    }
+    return {cold, hot};
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  TablesOptions options_;
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> readers_;
+  std::unique_ptr<catalog::Catalog> catalog_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<objects::LocalStore> store_;
+  std::unique_ptr<Tables> tables_;
+};
+
+TEST_F(TablesTest, RowsMoveFromMemoryIntoFiles) {
+  write("cpu", 0, 10);
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{0}, uint64_t{10}));
+  ASSERT_TRUE(flush("cpu").ok());
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{0}));
+  write("cpu", 10, 5);
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{5}));
+  EXPECT_EQ(tables_->flush_counters().rows, 10U);
+}
+
+TEST_F(TablesTest, ARestartRebuildsExactlyWhatIsNotInFiles) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  write("cpu", 10, 7);
+  write("mem", 0, 3);
+  kill();
+  start();
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{7}));
+  EXPECT_EQ(rows("mem"), std::pair(uint64_t{0}, uint64_t{3}));
+  EXPECT_EQ(tables_->replaying(), 0U);
+}
+
+TEST_F(TablesTest, WithoutItsCatalogEverythingIsRebuiltWhileTheJournalHasIt) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  kill();
+  ASSERT_TRUE(disk_.remove("/data/catalog.db").ok());
+  ASSERT_TRUE(disk_.remove("/data/catalog.db-wal").ok());
+  start();
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{0}, uint64_t{10}));
+  EXPECT_THAT(*store_->list(""), SizeIs(1));  // the empty file of the snapshot: the other is gone
+}
+
+TEST_F(TablesTest, WithoutItsCatalogAStartIsRefusedOnceRowsAreInFilesAlone) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  while (log_->files().size() < 2) {  // into the next journal file
+    write("pad", 0, 200);
+  }
+  log_->free_below(log_->files().back().number);
+  while (log_->range(tables_->find({"main", "cpu"})->partition()).start == Offset{0}) {
+    write("pad", 0, 1);
+    ASSERT_TRUE(flush("pad").ok());
+    log_->free_below(log_->files().back().number);
+  }
+  kill();
+  ASSERT_TRUE(disk_.remove("/data/catalog.db").ok());
+  ASSERT_TRUE(disk_.remove("/data/catalog.db-wal").ok());
+  const Status refused = try_start();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("catalog.db is missing"));
+  EXPECT_THAT(refused.error().message, HasSubstr("main.cpu (offsets 0 to 0)"));
+}
+
+TEST_F(TablesTest, JournalFilesAreHeldUntilTheirRowsAreInFiles) {
+  write("cpu", 0, 10);
+  while (log_->files().size() < 3) {
+    write("pad", 0, 200);
+  }
+  ASSERT_TRUE(flush("pad").ok());
+  const auto first = log_->files().front().number;
+  log_->free_below(log_->files().back().number);
+  write("pad", 0, 1);
+  EXPECT_EQ(log_->files().front().number, first);
+  ASSERT_TRUE(flush("cpu").ok());
+  ASSERT_TRUE(flush("pad").ok());
+  while (log_->files().front().number == first) {
+    log_->free_below(log_->files().back().number);
+    write("pad", 0, 1);
+    ASSERT_TRUE(flush("pad").ok());
+  }
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{0}));
+}
+
+TEST_F(TablesTest, AFullDiskKeepsTheRowsAndHeals) {
+  write("cpu", 0, 10);
+  disk_.set_faults({.capacity_bytes = 1});
+  EXPECT_EQ(flush("cpu").error().code, Code::kOverloaded);
+  EXPECT_EQ(tables_->find({"main", "cpu"})->hot().rows, 10U);
+  disk_.set_faults({});
+  ASSERT_TRUE(flush("cpu").ok());
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{0}));
+}
+
+TEST_F(TablesTest, AFileTakenAwayIsNamedAndOtherTablesAnswer) {
+  write("cpu", 0, 10);
+  write("mem", 0, 3);
+  ASSERT_TRUE(flush("cpu").ok());
+  const std::string path = tables_->find({"main", "cpu"})->files().front().path;
+  kill();
+  ASSERT_TRUE(disk_.remove(path).ok());
+  start();
+  const auto seen = snapshot("cpu");
+  EXPECT_EQ(seen.error().code, Code::kCorrupt);
+  EXPECT_THAT(seen.error().message, HasSubstr(path + " is missing (offsets 0 to 0, 10 rows)"));
+  EXPECT_EQ(rows("mem"), std::pair(uint64_t{0}, uint64_t{3}));
+}
+
+TEST_F(TablesTest, AFileCutShortIsNamed) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  const std::string path = tables_->find({"main", "cpu"})->files().front().path;
+  kill();
+  ASSERT_TRUE(disk_.open(path, io::OpenMode::kReadWrite).value()->resize(7).ok());
+  start();
+  EXPECT_THAT(snapshot("cpu").error().message, HasSubstr(path + " has 7 bytes instead of"));
+}
+
+TEST_F(TablesTest, FilesNobodyNamesAreRemovedOrKeptAside) {
+  write("cpu", 0, 10);
+  const std::string folder = folder_of({"main", "cpu"}, topic_of("cpu"));
+  const std::string held = folder + "/00000000000000000000-00000000000000000001-0000.parquet";
+  const std::string foreign = folder + "/00000000000000000000-00000000000000000009-0000.parquet";
+  kill();
+  for (const std::string& name : {held, foreign, std::string("notes.txt")}) {
+    ASSERT_TRUE(disk_.make_directories(io::parent_of(std::string(kRoot) + "/" + name)).ok());
+    ASSERT_TRUE(disk_.replace_file(std::string(kRoot) + "/" + name, bytes::as_bytes("x")).ok());
+  }
+  start();
+  EXPECT_THAT(*store_->list(""), IsEmpty());
+  EXPECT_FALSE(disk_.exists("/data/quarantine/" + held).value());
+  EXPECT_TRUE(disk_.exists("/data/quarantine/" + foreign).value());
+  EXPECT_TRUE(disk_.exists("/data/quarantine/notes.txt").value());
+}
+
+TEST_F(TablesTest, ADroppedTableLeavesNothing) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  record::CommitRequest request;
+  request.system = tables_->frames_of_removal(topic_of("cpu"));
+  ASSERT_THAT(request.system, SizeIs(1));
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), log_->commit(std::move(request))).ok());
+  ASSERT_TRUE(tables_->drop(topic_of("cpu")).ok());
+  EXPECT_EQ(tables_->find({"main", "cpu"}), nullptr);
+  EXPECT_EQ(snapshot("cpu").error().code, Code::kNotFound);
+  EXPECT_THAT(*store_->list(""), IsEmpty());
+  kill();
+  start();
+  EXPECT_THAT(tables_->list(), IsEmpty());
+  EXPECT_THAT(catalog_->contents().files, IsEmpty());
+}
+
+TEST_F(TablesTest, ADropThatACrashCutShortGoesOnAtTheStart) {
+  write("cpu", 0, 10);
+  ASSERT_TRUE(flush("cpu").ok());
+  record::CommitRequest request;
+  request.system = tables_->frames_of_removal(topic_of("cpu"));
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), log_->commit(std::move(request))).ok());
+  kill();
+  start();
+  EXPECT_THAT(tables_->list(), IsEmpty());
+  EXPECT_THAT(*store_->list(""), IsEmpty());
+}
+
+TEST_F(TablesTest, OldRowsAndManyRowsAreFlushedByThemselves) {
+  write("cpu", 0, 10);
+  clock_.advance(std::chrono::hours(25));
+  tables_->look_after();
+  ASSERT_TRUE(flush("cpu").ok());  // waits for the one under way
+  EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{0}));
+  EXPECT_EQ(tables_->flush_counters().flushes[static_cast<size_t>(FlushReason::kAge)], 1U);
+}
+
+TEST_F(TablesTest, OverTheBudgetTheAnswerIsLater) {
+  EXPECT_TRUE(tables_->reserve(options_.hot_bytes).ok());
+  const auto held = tables_->reserve(options_.hot_bytes / 2);
+  EXPECT_EQ(tables_->reserve(options_.hot_bytes / 2 + 1).error().code, Code::kOverloaded);
+}
+
+}  // namespace
+}  // namespace millrace::tables
