@@ -9,7 +9,7 @@ PYTHON = $(MILLRACE_DEPS)/venv-$(shell sha256sum < tests/requirements.txt | cut 
 FUZZ_SECONDS ?= 20
 step := @tools/step.sh
 
-.PHONY: help setup build test check soak bench clean
+.PHONY: help setup build demo test check soak bench clean
 
 help: ## this list
 	@echo "Millrace: make TARGET [JOBS=$(JOBS)]"
@@ -28,7 +28,11 @@ build/%/build.ninja: CMakePresets.json | setup
 tree-dev tree-release tree-asan tree-tsan: tree-%: setup build/%/build.ninja
 	$(step) 'build $*' cmake --build --preset $* --parallel $(JOBS)
 
-build: tree-release ## the release binary, build/release/bin/millrace
+build: setup build/release/build.ninja ## the release binary, build/release/bin/millrace
+	$(step) 'build release' cmake --build --preset release --parallel $(JOBS) --target millrace
+
+demo: build ## real input from socket to SQL in a minute; KEEP=1 leaves its server up
+	@$(PYTHON) tools/demo.py --data $(MILLRACE_DEPS)/flights
 
 test: tree-dev ## unit, tool and end-to-end tests on the dev tree
 	$(step) 'unit tests' ctest --preset dev --parallel $(JOBS)

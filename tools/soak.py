@@ -156,7 +156,7 @@ def main(arguments):
             print(f"{part.name}: {part.schedules} schedules, must end with status {part.must}")
         return 0
     if not options.no_build:
-        subprocess.run(["make", "--no-print-directory", "build"], cwd=ROOT, check=True)
+        subprocess.run(["make", "--no-print-directory", "tree-release"], cwd=ROOT, check=True)
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 2**31)
     OUT.mkdir(parents=True, exist_ok=True)
