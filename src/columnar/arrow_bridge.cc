@@ -120,8 +120,9 @@ arrow::Result<std::shared_ptr<arrow::Array>> plain_array(
     buffers.push_back(view_of(column.offsets));
   }
   buffers.push_back(view_of(column.values));
-  if (buffers.back() == nullptr) {  // only the bitmap may be missing
-    buffers.back() = std::make_shared<arrow::Buffer>(nullptr, 0);
+  if (buffers.back() == nullptr) {  // only the bitmap may be missing: strings that are all empty
+    static constexpr uint8_t kNoBytes = 0;
+    buffers.back() = std::make_shared<arrow::Buffer>(&kNoBytes, 0);
   }
   return arrow::MakeArray(arrow::ArrayData::Make(type, static_cast<int64_t>(rows),
                                                  std::move(buffers),

@@ -239,6 +239,24 @@ TEST(ParquetWriter, ManyBatchesShareRowGroupsAndOneDictionary) {
   }
 }
 
+TEST(ParquetWriter, StringsThatAreAllEmptyAreWritten) {
+  // Their column has no byte of strings, and Arrow refuses a buffer without an address.
+  const ColumnBatch batch{
+      .columns = {times({1, 2}), column_of("text", {Value::of_string(""), Value()}),
+                  column_of("tag", {Value::of_string(""), Value()}, true)},
+      .rows = 2};
+  MemorySink sink;
+  const auto file = written({batch}, schema_of(batch), sink);
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const auto table = table_in(sink.content);
+  for (const int column : {1, 2}) {
+    const auto& strings = static_cast<const arrow::StringArray&>(*table->column(column)->chunk(0));
+    EXPECT_FALSE(strings.IsNull(0));
+    EXPECT_EQ(strings.GetView(0), "");
+    EXPECT_TRUE(strings.IsNull(1));
+  }
+}
+
 TEST(ParquetWriter, SinkErrorIsTheCallersError) {
   const ColumnBatch batch = every_type();
   MemorySink whole;

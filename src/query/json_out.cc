@@ -85,7 +85,7 @@ std::vector<std::string> JsonOut::finish() && {
 }
 
 void JsonOut::raw(std::string_view text) {
-  while (!text.empty()) {
+  while (!text.empty() && !is_over_) {
     const auto slice = text.substr(0, kPieceBytes / 2);
     char* at = room(slice.size());
     std::memcpy(at, slice.data(), slice.size());
@@ -96,7 +96,7 @@ void JsonOut::raw(std::string_view text) {
 
 void JsonOut::text(std::string_view text) {
   put('"');
-  while (!columnar::is_ascii(text)) {
+  while (!is_over_ && !columnar::is_ascii(text)) {
     const auto wrong = columnar::find_invalid_utf8(text);
     if (!wrong) {
       break;
@@ -111,7 +111,7 @@ void JsonOut::text(std::string_view text) {
 
 void JsonOut::escaped(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  while (!text.empty()) {
+  while (!text.empty() && !is_over_) {
     const auto slice = text.substr(0, kSlice);
     text.remove_prefix(slice.size());
     char* at = room(slice.size() * 6);
@@ -150,7 +150,7 @@ void JsonOut::base64(std::string_view bytes) {
   constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   put('"');
-  while (!bytes.empty()) {
+  while (!bytes.empty() && !is_over_) {
     const auto slice = bytes.substr(0, kSlice / 3 * 3);
     bytes.remove_prefix(slice.size());
     char* at = room((slice.size() + 2) / 3 * 4);

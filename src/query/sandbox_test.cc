@@ -260,6 +260,10 @@ TEST_F(Sandbox, NeitherSettingsNorVariablesNorInsidesAreReached) {
            "FROM system.main.duckdb_settings",
            "FROM temp.main.t",
            "FROM nowhere.main.t",
+           "SELECT range(1000000000)",
+           "SELECT unnest(range(1000 * 1000000))",
+           "FROM unnest(generate_series(1, 1000000000))",
+           "SELECT range((SELECT 1000000000))",
        }) {
     expect_refused(sql);
   }
@@ -274,6 +278,7 @@ TEST_F(Sandbox, WhatIsHarmlessRuns) {
            "FROM t",
            "TABLE t",
            "SELECT * FROM range(3), generate_series(1, 2)",
+           "SELECT unnest(range(3))",
            "SELECT unnest([1, 2])",
            "SELECT * FROM unnest([1, 2])",
            "FROM repeat('x', 3)",

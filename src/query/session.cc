@@ -5,6 +5,23 @@
 #include <utility>
 
 namespace millrace::query {
+namespace {
+
+/// Left early, a result must not wait for helpers that go on: see ~Session.
+class InterruptAtEnd {
+ public:
+  explicit InterruptAtEnd(duckdb_connection connection) : connection_(connection) {}
+
+  ~InterruptAtEnd() { duckdb_interrupt(connection_); }
+
+  InterruptAtEnd(const InterruptAtEnd&) = delete;
+  InterruptAtEnd& operator=(const InterruptAtEnd&) = delete;
+
+ private:
+  const duckdb_connection connection_;
+};
+
+}  // namespace
 
 Session::Session(Database& database, DuckConnection connection, const TopicSource& topics,
                  const std::string& tables_directory)
@@ -20,6 +37,9 @@ Session::Session(Database& database, DuckConnection connection, const TopicSourc
 }
 
 Session::~Session() {
+  // Helpers may be at work on it, even if it was interrupted before it began (DuckDB forgets that
+  // then), and the end waits for them.
+  duckdb_interrupt(connection_.get());
   // What holds pointers into the hot chunks goes before the context that holds the chunks.
   pending_.reset();
   prepared_.reset();
@@ -127,6 +147,7 @@ Status Session::start() {
 
 Result<size_t> Session::fetch(Encoder& encoder, size_t max_rows) {
   DuckResult result;
+  const InterruptAtEnd at_end(connection_.get());
   if (duckdb_execute_pending(pending_.get(), result.get()) != DuckDBSuccess) {
     return failed(result.error());
   }

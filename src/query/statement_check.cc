@@ -80,6 +80,24 @@ std::string text_of(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// As a function of one value it makes a list in memory that DuckDB neither counts nor stops at:
+/// range(1000000000) takes 64 GB while the statement is bound. In FROM it streams.
+Status check_list_size(const Json& node, const std::string& name) {
+  constexpr int64_t kMost = 1'000'000;
+  for (const Json& argument : node.value("children", Json::array())) {
+    const Json value = argument.value("value", Json::object());
+    const auto number = value.find("value");
+    if (text_of(argument, "class") != "CONSTANT" || number == value.end() ||
+        !number->is_number_integer() || number->get<int64_t>() > kMost) {
+      return make_error(Code::kForbidden,
+                        "{}() of anything but numbers up to {} runs in FROM alone, as in SELECT "
+                        "{} FROM {}(...)",
+                        name, kMost, name, name);
+    }
+  }
+  return {};
+}
+
 /// Common table expressions that may be named, by folded name.
 struct Scope {
   std::vector<std::string> names;
@@ -127,7 +145,11 @@ Status Walk::object(const Json& node, const Scope& scope) {
   }
   if (node.contains("sample") && node.contains("alias")) {
     MILLRACE_TRY_STATUS(table_ref(node, type, scope));
-    return members(node, scope);
+    const auto function = node.find("function");
+    if (type == "TABLE_FUNCTION" && function != node.end()) {
+      MILLRACE_TRY_STATUS(members(*function, scope));
+    }
+    return members(node, scope, "function");
   }
   return members(node, scope);
 }
@@ -258,6 +280,9 @@ Status Walk::expression(const Json& node, const std::string& kind) {
   const std::string name = fold(text_of(node, "function_name"));
   if (is_in(kRefusedFunctions, name) || name.starts_with("__internal")) {
     return make_error(Code::kForbidden, "function {}() is refused", name);
+  }
+  if (name == "range" || name == "generate_series") {
+    MILLRACE_TRY_STATUS(check_list_size(node, name));
   }
   if (kind == "FUNCTION" && name.empty()) {
     return make_error(Code::kForbidden, "a function without a name is not known here");
