@@ -89,6 +89,26 @@ Result<std::pair<std::string, std::string>> parse_pair(std::string_view flag,
   return std::pair(std::string(text.substr(0, equals)), std::string(text.substr(equals + 1)));
 }
 
+Result<tables::TableName> parse_table(const std::vector<std::string>& words) {
+  tables::TableName name;
+  if (words.size() == 2) {
+    name = {.database = words[0], .measurement = words[1]};
+  } else {
+    const std::string_view word = words.empty() ? std::string_view() : words.front();
+    const size_t dot = word.find('.');
+    if (dot != word.rfind('.')) {
+      return make_error(Code::kInvalid,
+                        "table {}: more than one dot; say database and measurement apart, as: "
+                        "DATABASE MEASUREMENT",
+                        word);
+    }
+    name.database = dot == std::string_view::npos ? tables::kDefaultDatabase : word.substr(0, dot);
+    name.measurement = dot == std::string_view::npos ? word : word.substr(dot + 1);
+  }
+  MILLRACE_TRY_STATUS(tables::validate(name));
+  return name;
+}
+
 std::string to_base64(std::string_view bytes) {
   static constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -3,10 +3,12 @@
 
 #include "base/result.h"
 #include "client/consumer.h"
+#include "tables/table_name.h"
 
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace millrace::cli {
 
@@ -19,6 +21,10 @@ Result<client::StartAt> parse_start(std::string_view text);
 /// `flag`.
 Result<std::pair<std::string, std::string>> parse_pair(std::string_view flag,
                                                        std::string_view text);
+
+/// "cpu" (of the database main) or "telemetry.cpu" in one word, or database and measurement in two,
+/// which may then hold dots. Errors: kInvalid (more than one dot in one word, a name that is none).
+Result<tables::TableName> parse_table(const std::vector<std::string>& words);
 
 /// RFC 4648, section 4, with padding.
 std::string to_base64(std::string_view bytes);

@@ -48,6 +48,22 @@ TEST(Pairs, SplitAtTheFirstEqualsSign) {
   EXPECT_FALSE(parse_pair("--header", "").ok());
 }
 
+TEST(TableNames, AreOneWordOrTwo) {
+  const auto name_of = [](std::vector<std::string> words) {
+    const auto name = parse_table(words);
+    return name.ok() ? name->database + "|" + name->measurement : name.error().message;
+  };
+  EXPECT_EQ(name_of({"cpu"}), "main|cpu");
+  EXPECT_EQ(name_of({"telemetry.cpu"}), "telemetry|cpu");
+  EXPECT_EQ(name_of({"a.b", "c.d"}), "a.b|c.d");
+  EXPECT_EQ(name_of({"my db", "\u00e4"}), "my db|\u00e4");
+  EXPECT_THAT(name_of({"a.b.c"}), HasSubstr("DATABASE MEASUREMENT"));
+  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
+           {}, {""}, {"."}, {".cpu"}, {"db."}, {"", "cpu"}, {"db", ""}, {"db", "a\nb"}}) {
+    EXPECT_FALSE(parse_table(bad).ok());
+  }
+}
+
 TEST(Base64, HasTheVectorsOfRfc4648) {
   EXPECT_EQ(to_base64(""), "");
   EXPECT_EQ(to_base64("f"), "Zg==");

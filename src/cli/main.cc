@@ -31,7 +31,9 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
 
 int run(int argc, char** argv) {
   CLI::App app{
-      "Millrace: event streams in by the Kafka protocol, one durable log, read back at once."};
+      "Millrace: event streams in by the Kafka protocol and HTTP, one durable log, read back at "
+      "once "
+      "and by SQL."};
   app.require_subcommand(1);
   app.set_version_flag("--version", fmt::format("millrace {}", kVersion));
   app.set_help_all_flag("--help-all", "help of every verb");
@@ -44,6 +46,8 @@ int run(int argc, char** argv) {
   add_topic(app, exit_code);
   add_produce(app, exit_code);
   add_consume(app, exit_code);
+  add_sql(app, exit_code);
+  add_table(app, exit_code);
   add_dump(app, exit_code);
   add_bench(app, exit_code);
   add_version(app, exit_code);

@@ -8,6 +8,21 @@
 #include <cstdio>
 
 namespace millrace::cli {
+namespace {
+
+void add_address_flag(CLI::App& verb, const char* flag, const char* variable, const char* help,
+                      std::string& address) {
+  verb.add_option(flag, address, help)
+      ->envname(variable)
+      ->check([](const std::string& text) {
+        const auto parsed = net::Address::parse(text);
+        return parsed.ok() ? std::string() : parsed.error().message;
+      })
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+}
+
+}  // namespace
 
 int report(const Error& error, const std::string& server) {
   const bool is_unreachable = error.code == Code::kTimeout;
@@ -23,14 +38,13 @@ int report(const Error& error, const std::string& server) {
 
 void add_server_flag(CLI::App& verb, std::string& servers) {
   servers = "127.0.0.1:9092";
-  verb.add_option("--kafka", servers, "address of the server's Kafka protocol")
-      ->envname("MILLRACE_KAFKA")
-      ->check([](const std::string& text) {
-        const auto address = net::Address::parse(text);
-        return address.ok() ? std::string() : address.error().message;
-      })
-      ->type_name("HOST:PORT")
-      ->capture_default_str();
+  add_address_flag(verb, "--kafka", "MILLRACE_KAFKA", "address of the server's Kafka protocol",
+                   servers);
+}
+
+void add_http_flag(CLI::App& verb, std::string& server) {
+  server = "127.0.0.1:8086";
+  add_address_flag(verb, "--http", "MILLRACE_HTTP", "address of the server's HTTP", server);
 }
 
 }  // namespace millrace::cli

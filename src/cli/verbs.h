@@ -30,11 +30,15 @@ int report(const Error& error, const std::string& server = {});
 
 /// Adds --kafka HOST:PORT (MILLRACE_KAFKA, default 127.0.0.1:9092).
 void add_server_flag(CLI::App& verb, std::string& servers);
+/// Adds --http HOST:PORT (MILLRACE_HTTP, default 127.0.0.1:8086).
+void add_http_flag(CLI::App& verb, std::string& server);
 
 void add_serve(CLI::App& app, int& exit_code);
 void add_topic(CLI::App& app, int& exit_code);
 void add_produce(CLI::App& app, int& exit_code);
 void add_consume(CLI::App& app, int& exit_code);
+void add_sql(CLI::App& app, int& exit_code);
+void add_table(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);

@@ -11,7 +11,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-READY = re.compile(r"^millrace (\S+) ready in (\d+) ms: kafka (\S+):(\d+), .*data (.+)$")
+READY = re.compile(r"^millrace (\S+) ready in (\d+) ms: kafka (\S+):(\d+), http (\S+), data (.+)$")
 SANITIZER = re.compile(r"WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|: runtime error: ")
 START_S = 20
 STOP_S = 20
@@ -89,7 +89,7 @@ class Process:
             self._lines.put(None)
 
     def await_ready(self, seconds=START_S):
-        """Its line, host, port and milliseconds."""
+        """Its line, host and port of Kafka, milliseconds, and HOST:PORT of HTTP."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -99,10 +99,10 @@ class Process:
             raise NotReady(f"ended with status {status} before it was ready; its log:\n{self.text()}")
         if line.startswith("{"):
             ready = json.loads(line)
-            return line, *ready["kafka"].rsplit(":", 1), ready["ms"]
+            return line, *ready["kafka"].rsplit(":", 1), ready["ms"], ready["http"]
         match = READY.match(line)
         assert match, f"not a ready line: {line!r}"
-        return line, match[3], match[4], match[2]
+        return line, match[3], match[4], match[2], match[5]
 
     def is_running(self):
         return self.popen.poll() is None
@@ -134,7 +134,7 @@ class Server:
         self.arguments = list(map(str, arguments))
         self.settings = settings
         self.processes = []
-        self.host = self.port = self.ready_ms = self.ready_line = None
+        self.host = self.port = self.ready_ms = self.ready_line = self.http = None
 
     @property
     def process(self):
@@ -152,13 +152,14 @@ class Server:
         """Starts a process and does not wait for anything."""
         assert not self.processes or not self.process.is_running(), "the one before still runs"
         arguments = ["--data", str(self.data), *self.arguments, *map(str, more)]
-        if "--kafka" not in arguments:
-            arguments += ["--kafka", "127.0.0.1:0"]
+        for flag in ("--kafka", "--http"):
+            if flag not in arguments:
+                arguments += [flag, "127.0.0.1:0"]
         self.processes.append(Process(arguments, self.settings, preexec))
         return self.process
 
     def await_ready(self, seconds=START_S):
-        self.ready_line, self.host, port, ready_ms = self.process.await_ready(seconds)
+        self.ready_line, self.host, port, ready_ms, self.http = self.process.await_ready(seconds)
         self.port, self.ready_ms = int(port), int(ready_ms)
         return self
 
