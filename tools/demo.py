@@ -51,7 +51,7 @@ QUESTIONS = {
         SELECT w.visib < 2 AS fog, count(*) AS flights,
                round(avg((f->>'$.dep_delay')::DOUBLE), 1) AS minutes_late
         FROM (SELECT decode(value)::JSON AS f FROM topic('flights')) JOIN nyc.weather w
-          ON w.origin = f->>'$.origin' AND w.time = (f->>'$.time_hour')::TIMESTAMP
+          ON w.origin = (f->>'$.origin') AND w.time = (f->>'$.time_hour')::TIMESTAMP
         GROUP BY fog ORDER BY fog""",
     "One record, by its offset": """
         SELECT "partition", "offset", decode(key) AS carrier, decode(value)->>'$.dest' AS destination
@@ -73,8 +73,21 @@ def say(text):
     print(f"\n\033[1m# {text}\033[0m" if sys.stdout.isatty() else f"\n# {text}", flush=True)
 
 
+def quoted(word):
+    """For a shell; SQL has single quotes, so double ones read better around it."""
+    if "'" not in word:
+        return shlex.quote(word)
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", word) + '"'
+
+
 def shown(command):
-    print(f"$ {shlex.join(map(str, command))}", flush=True)
+    print(f"$ {' '.join(quoted(str(word)) for word in command)}", flush=True)
+
+
+def progress(done, total):
+    """One line that grows on a terminal, the last state elsewhere."""
+    if sys.stdout.isatty() or done == total:
+        print(f"\r  {done:,} of {total:,}", end="\n" if done == total else "", flush=True)
 
 
 def run(command, quiet=False, stdin=None):
@@ -184,8 +197,7 @@ def send(server, files):
     command = ["curl", "-sS", "--fail-with-body", "-H", "x-millrace-database: nyc", "--data-binary"]
     for i, file in enumerate(requests):
         run([*command, f"@{file}", url], quiet=i > 0)
-        print(f"\r  {min((i + 1) * BATCH, READINGS):,} of {READINGS:,}", end="", flush=True)
-    print()
+        progress(min((i + 1) * BATCH, READINGS), READINGS)
 
     say("The same readings by line protocol, in one request")
     run(["curl", "-sS", "--fail-with-body", "--data-binary", f"@{lines}", f"http://{server.http}/write?db=nyc&precision=s"])
@@ -197,7 +209,7 @@ def ask_files(server, before):
         print(run([server.binary, "table", "flush", "--http", server.http, f"nyc.{table}"]).rstrip())
         files = str(server.data / "tables" / "nyc" / f"{table}~*" / "0*.parquet")
         question = CHECKS[table].replace(f"nyc.{table}", f"'{files}'")
-        print(f"$ python3 -c \"import duckdb; print(duckdb.sql('''{question}'''))\"")
+        shown(["python3", "-c", f'import duckdb; print(duckdb.sql("{question}"))'])
         answer = list(duckdb.sql(question).fetchone())
         print(f"  {table}: {answer[0]} rows, checksum {answer[1]}")
         if list(map(int, answer)) != list(map(int, before[table])):
