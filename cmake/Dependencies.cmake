@@ -59,6 +59,7 @@ if(NOT MILLRACE_SANITIZE STREQUAL "thread")
     if(NOT EXISTS ${duckdb_library})
       message(FATAL_ERROR "no ${duckdb_library}: run tools/setup.sh")
     endif()
+    install(FILES ${duckdb_library} DESTINATION lib/millrace)  # where CMAKE_INSTALL_RPATH looks
   endif()
   add_library(duckdb::duckdb SHARED IMPORTED)
   set_target_properties(duckdb::duckdb PROPERTIES IMPORTED_LOCATION ${duckdb_library}

@@ -1,7 +1,7 @@
 #include "query/encode_json.h"
 
 #include "columnar/utf8.h"
-#include "query/engine_fixture.h"
+#include "query/engine_test.h"
 #include "query/time_text.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ class EncodeJson : public EngineTest {
  protected:
   /// The one value of a SELECT, and its column's type in front of it.
   std::string value(const std::string& expression) {
-    const std::string document = answer("SELECT " + expression + " AS x");
+    std::string document = answer("SELECT " + expression + " AS x");
     const auto type = document.find("\"type\":\"");
     const auto rows = document.find("\"}],\"rows\":[[");
     if (type == std::string::npos || rows == std::string::npos) {

@@ -1,6 +1,6 @@
 #include "query/engine.h"
 
-#include "query/engine_fixture.h"
+#include "query/engine_test.h"
 
 #include <gtest/gtest.h>
 
@@ -284,8 +284,10 @@ TEST_F(EngineTables, ManyQueriesRunAtOnceWhileTablesWiden) {
     table.add(make_batch({times({2}), numbers("n", {2}), numbers("m", {1})}));
   }
   std::atomic<int> wrong{0};
+  constexpr size_t kThreads = 4;
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < 4; ++i) {
+  threads.reserve(kThreads);
+  for (size_t i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       for (int n = 0; n < 20; ++n) {
         const std::string name = "\"" + names[(i + static_cast<size_t>(n)) % names.size()] + "\"";

@@ -136,7 +136,9 @@ void JsonOut::escaped(std::string_view text) {
           *at++ = 't';
           break;
         default:
-          std::memcpy(at, "u00", 3);
+          at[0] = 'u';
+          at[1] = '0';
+          at[2] = '0';
           at[3] = kHex[static_cast<unsigned char>(c) >> 4];
           at[4] = kHex[static_cast<unsigned char>(c) & 15];
           at += 5;

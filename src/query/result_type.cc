@@ -190,7 +190,7 @@ ResultVector ResultVector::of(const ResultType& type, duckdb_vector vector) {
   read.type = &type;
   read.data = duckdb_vector_get_data(vector);
   read.validity = duckdb_vector_get_validity(vector);
-  static const ResultType kTag{.id = DUCKDB_TYPE_UTINYINT};
+  static const ResultType tag{.id = DUCKDB_TYPE_UTINYINT};
   switch (type.id) {
     case DUCKDB_TYPE_LIST:
       read.children.push_back(of(type.children[0], duckdb_list_vector_get_child(vector)));
@@ -211,7 +211,7 @@ ResultVector ResultVector::of(const ResultType& type, duckdb_vector vector) {
       }
       break;
     case DUCKDB_TYPE_UNION:  // a struct whose first member is the tag
-      read.children.push_back(of(kTag, duckdb_struct_vector_get_child(vector, 0)));
+      read.children.push_back(of(tag, duckdb_struct_vector_get_child(vector, 0)));
       for (idx_t i = 0; i < type.children.size(); ++i) {
         read.children.push_back(
             of(type.children[i], duckdb_struct_vector_get_child(vector, i + 1)));

@@ -1,5 +1,5 @@
 // What must not run. Each line names what it would do if it did.
-#include "query/engine_fixture.h"
+#include "query/engine_test.h"
 #include "query/statement_check.h"
 
 #include <gtest/gtest.h>

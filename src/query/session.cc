@@ -112,6 +112,8 @@ Status Session::set_files(const TopicId& topic, const std::vector<std::string>& 
   }
   std::vector<DuckValue> owned;
   std::vector<duckdb_value> values;
+  owned.reserve(files.size());
+  values.reserve(files.size());
   for (const std::string& file : files) {
     owned.emplace_back(duckdb_create_varchar_length(file.data(), file.size()));
     values.push_back(owned.back().get());

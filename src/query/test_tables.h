@@ -113,6 +113,7 @@ class TestTable {
 
   tables::Snapshot snapshot() const {
     tables::Snapshot snapshot{name_, topic_, schema_, empty_file_, files_, {}};
+    snapshot.hot.reserve(chunks_.size());
     for (const auto& chunk : chunks_) {
       snapshot.hot.push_back({chunk, chunk->rows()});
     }
@@ -175,6 +176,7 @@ class TestTables final : public tables::SnapshotSource {
 
   std::vector<tables::TableInfo> list() const override {
     std::vector<tables::TableInfo> infos;
+    infos.reserve(tables_.size());
     for (const auto& [name, table] : tables_) {
       infos.push_back(table.info());
     }

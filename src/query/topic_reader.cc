@@ -3,6 +3,8 @@
 #include "runtime/coroutine.h"
 #include "runtime/on_shard.h"
 
+#include <algorithm>
+
 namespace millrace::query {
 namespace {
 
@@ -29,6 +31,7 @@ Result<TopicExtent> TopicReader::find(const std::string& name) const {
     return make_error(Code::kNotFound, "no topic '{}': {}", name, some_names(broker_.topics()));
   }
   TopicExtent extent{.name = name};
+  extent.partitions.reserve(topic->partitions.size());
   for (const auto& partition : topic->partitions) {
     extent.partitions.push_back({partition->id(), partition->range()});
   }

@@ -2,7 +2,7 @@
 #include "bytes/crc32c.h"
 #include "io/simulated_disk.h"
 #include "journal/open.h"
-#include "query/engine_fixture.h"
+#include "query/engine_test.h"
 #include "query/topic_reader.h"
 #include "record/record_batch_builder.h"
 #include "runtime/coroutine.h"
@@ -73,8 +73,8 @@ class TopicScan : public EngineTest {
   }
 
   const TopicSource& topics() const override {
-    static const NoTopics kNone;
-    return changed_ ? static_cast<const TopicSource&>(*changed_) : kNone;
+    static const NoTopics none;
+    return changed_ ? static_cast<const TopicSource&>(*changed_) : none;
   }
 
   template <typename T>

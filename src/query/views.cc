@@ -17,6 +17,7 @@ using tables::TableInfo;
 std::vector<std::string> told_apart(const std::vector<columnar::SchemaColumn>& columns) {
   std::unordered_map<std::string, size_t> seen;
   std::vector<std::string> names;
+  names.reserve(columns.size());
   for (const auto& column : columns) {
     std::string name = column.name;
     const std::string lower = fold(name);
@@ -146,8 +147,8 @@ Status Views::create(const ViewPtr& view) {
     }
   };
 
-  static const NoTopics kNoTopics;
-  const auto context = std::make_shared<QueryContext>(kNoTopics);
+  static const NoTopics no_topics;
+  const auto context = std::make_shared<QueryContext>(no_topics);
   context->tables[view->topic.to_string()] = {view, {}, {}};
   database_.contexts().add(id, context);
   Status status = execute(connection.get(),

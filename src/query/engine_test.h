@@ -53,8 +53,8 @@ class EngineTest : public testing::Test {
   }
 
   virtual const TopicSource& topics() const {
-    static const NoTopics kNone;
-    return kNone;
+    static const NoTopics none;
+    return none;
   }
 
   Result<QueryAnswer> run(const std::string& sql, QueryLimits limits = {}) {
