@@ -1,5 +1,6 @@
 #include "cli/bench.h"
 
+#include "cli/server_metrics.h"
 #include "cli/verbs.h"
 
 #include <nlohmann/json.hpp>
@@ -17,31 +18,26 @@
 namespace millrace::cli {
 namespace {
 
-double percentile_ms(const std::vector<int64_t>& sorted, double share) {
-  if (sorted.empty()) {
-    return 0;
-  }
-  const auto at = static_cast<size_t>(share * static_cast<double>(sorted.size() - 1));
-  return static_cast<double>(sorted[at]) / 1000;
-}
-
-void print_table(const BenchReport& report, double mb_per_second, double client_share) {
+void print_table(const BenchReport& report, double mb_per_second, double share) {
   std::printf("%-8s %llu records, %.1f MB in %.2f s\n", report.verb.c_str(),
               static_cast<unsigned long long>(report.records), report.megabytes, report.seconds);
   std::printf("rate     %.0f records/s, %.1f MB/s\n",
               static_cast<double>(report.records) / report.seconds, mb_per_second);
-  if (!report.latencies_us.empty()) {
-    const auto& sorted = report.latencies_us;
+  if (report.latencies_us.count() > 0) {
+    const auto& latencies = report.latencies_us;
     std::printf("latency  p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, max %.2f ms\n",
-                percentile_ms(sorted, 0.5), percentile_ms(sorted, 0.99),
-                percentile_ms(sorted, 0.999), percentile_ms(sorted, 1));
+                percentile_ms(latencies, 0.5), percentile_ms(latencies, 0.99),
+                percentile_ms(latencies, 0.999), percentile_ms(latencies, 1));
   }
   std::printf("client   %.2f CPU-s%s\n", report.client_cpu_seconds,
-              client_share > 0.9 ? ": the generator is the limit" : "");
+              share > kLimitShare ? ": the generator is the limit" : "");
   if (report.server_cpu_seconds >= 0) {
     std::printf("server   %.2f CPU-s (%.2f per GB), %.0f MB resident\n", report.server_cpu_seconds,
                 report.server_cpu_seconds / report.megabytes * 1000,
                 static_cast<double>(report.server_rss_bytes) / 1e6);
+  }
+  if (report.server_rss_before_mb) {
+    std::printf("before   %.0f MB resident\n", *report.server_rss_before_mb);
   }
 }
 
@@ -50,6 +46,7 @@ CLI::App* add(CLI::App& bench, const char* name, const char* help,
               Result<BenchReport> (*run)(const BenchArguments&), int& exit_code) {
   CLI::App* verb = bench.add_subcommand(name, help);
   add_server_flag(*verb, arguments->servers);
+  add_http_flag(*verb, arguments->http);
   verb->add_option("-t,--topic", arguments->topic, "topic")->capture_default_str();
   verb->add_option("-c,--connections", arguments->connections, "clients, a thread each")
       ->check(CLI::Range(1, 1024))
@@ -58,6 +55,7 @@ CLI::App* add(CLI::App& bench, const char* name, const char* help,
                    "process whose CPU and memory are reported");
   verb->add_flag("--json", arguments->as_json, "for machines");
   verb->callback([arguments, run, &exit_code] {
+    const auto rss_before = server_rss_mb(arguments->http);
     const double server_before = cpu_seconds_of(arguments->server_pid);
     auto report = run(*arguments);
     if (!report.ok()) {
@@ -68,7 +66,8 @@ CLI::App* add(CLI::App& bench, const char* name, const char* help,
       report->server_cpu_seconds = cpu_seconds_of(arguments->server_pid) - server_before;
       report->server_rss_bytes = rss_bytes_of(arguments->server_pid);
     }
-    print(*arguments, *std::move(report));
+    report->server_rss_before_mb = rss_before;
+    print(*arguments, *report);
     exit_code = kOk;
   });
   return verb;
@@ -111,26 +110,33 @@ uint64_t rss_bytes_of(int pid) {
   return resident * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
 }
 
-void print(const BenchArguments& arguments, BenchReport report) {
-  std::sort(report.latencies_us.begin(), report.latencies_us.end());
+double client_share(double cpu_seconds, double seconds, int connections) {
+  const double cores = std::min<double>(connections, std::thread::hardware_concurrency());
+  return cpu_seconds / seconds / std::max(1.0, cores);
+}
+
+void print(const BenchArguments& arguments, const BenchReport& report) {
   const double mb_per_second = report.megabytes / report.seconds;
-  const double cores = std::min<double>(arguments.connections, std::thread::hardware_concurrency());
-  const double client_share = report.client_cpu_seconds / report.seconds / cores;
+  const double share =
+      client_share(report.client_cpu_seconds, report.seconds, arguments.connections);
   if (!arguments.as_json) {
-    return print_table(report, mb_per_second, client_share);
+    return print_table(report, mb_per_second, share);
   }
-  const auto& sorted = report.latencies_us;
-  const nlohmann::json out{{"verb", report.verb},
-                           {"records", report.records},
-                           {"seconds", report.seconds},
-                           {"megabytes_per_second", mb_per_second},
-                           {"p50_ms", percentile_ms(sorted, 0.5)},
-                           {"p99_ms", percentile_ms(sorted, 0.99)},
-                           {"p999_ms", percentile_ms(sorted, 0.999)},
-                           {"max_ms", percentile_ms(sorted, 1)},
-                           {"client_cpu_seconds", report.client_cpu_seconds},
-                           {"server_cpu_seconds", report.server_cpu_seconds},
-                           {"server_rss_bytes", report.server_rss_bytes}};
+  const auto& latencies = report.latencies_us;
+  nlohmann::json out{{"verb", report.verb},
+                     {"records", report.records},
+                     {"seconds", report.seconds},
+                     {"megabytes_per_second", mb_per_second},
+                     {"p50_ms", percentile_ms(latencies, 0.5)},
+                     {"p99_ms", percentile_ms(latencies, 0.99)},
+                     {"p999_ms", percentile_ms(latencies, 0.999)},
+                     {"max_ms", percentile_ms(latencies, 1)},
+                     {"client_cpu_seconds", report.client_cpu_seconds},
+                     {"server_cpu_seconds", report.server_cpu_seconds},
+                     {"server_rss_bytes", report.server_rss_bytes}};
+  if (report.server_rss_before_mb) {
+    out["server_rss_before_mb"] = *report.server_rss_before_mb;
+  }
   std::printf("%s\n", out.dump().c_str());
 }
 
@@ -152,10 +158,12 @@ void add_bench(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   add(*bench, "consume", "read a topic from its start to its end", arguments, bench_consume,
       exit_code);
+  add_bench_ingest(*bench, exit_code);
   bench->footer(
       fmt::format("Examples:\n  millrace bench produce -n 1000000 -s 1024\n"
                   "  millrace bench produce -r 5000 -n 100000 --server-pid PID --json\n"
-                  "  millrace bench consume\n\n{}",
+                  "  millrace bench consume\n"
+                  "  millrace bench ingest --seconds 10\n\n{}",
                   kExitCodes));
 }
 

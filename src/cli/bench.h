@@ -2,15 +2,21 @@
 #pragma once
 
 #include "base/result.h"
+#include "cli/histogram.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
-#include <vector>
+
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
+class App;
+}
 
 namespace millrace::cli {
 
 struct BenchArguments {
   std::string servers;
+  std::string http;  // where its memory is asked for
   std::string topic = "bench";
   int partitions = 4;
   uint64_t records = 500'000;  // in all
@@ -30,10 +36,11 @@ struct BenchReport {
   uint64_t records = 0;
   double seconds = 0;
   double megabytes = 0;
-  std::vector<int64_t> latencies_us;  // sorted by print
+  Histogram latencies_us;
   double client_cpu_seconds = 0;
   double server_cpu_seconds = -1;  // -1: not asked
   uint64_t server_rss_bytes = 0;
+  std::optional<double> server_rss_before_mb;  // before the load, if its HTTP answers
 };
 
 /// User and system time of this process so far.
@@ -42,10 +49,18 @@ double own_cpu_seconds();
 double cpu_seconds_of(int pid);
 uint64_t rss_bytes_of(int pid);
 
+/// Share of the cores that `connections` threads could use: above kLimitShare the generator, not
+/// the server, is what was measured.
+double client_share(double cpu_seconds, double seconds, int connections);
+constexpr double kLimitShare = 0.9;
+
 /// A table for people, or one JSON object.
-void print(const BenchArguments& arguments, BenchReport report);
+void print(const BenchArguments& arguments, const BenchReport& report);
 
 Result<BenchReport> bench_produce(const BenchArguments& arguments);
 Result<BenchReport> bench_consume(const BenchArguments& arguments);
+
+/// The verb `bench ingest`.
+void add_bench_ingest(CLI::App& bench, int& exit_code);
 
 }  // namespace millrace::cli

@@ -98,8 +98,9 @@ Result<BenchReport> bench_produce(const BenchArguments& arguments) {
   for (Share& share : shares) {
     MILLRACE_TRY_STATUS(share.status);
     report.records += share.delivered;
-    report.latencies_us.insert(report.latencies_us.end(), share.latencies_us.begin(),
-                               share.latencies_us.end());
+    for (const int64_t latency : share.latencies_us) {
+      report.latencies_us.add(latency);
+    }
   }
   report.megabytes = static_cast<double>(report.records * arguments.size) / 1e6;
   return report;

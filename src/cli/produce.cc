@@ -1,11 +1,10 @@
 #include "cli/arguments.h"
+#include "cli/progress.h"
 #include "cli/verbs.h"
 #include "client/admin.h"
 #include "client/producer.h"
 
 #include <nlohmann/json.hpp>
-
-#include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <chrono>
@@ -17,8 +16,6 @@
 namespace millrace::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct ProduceArguments {
   client::ProducerOptions options;
   std::string file = "-";
@@ -26,35 +23,6 @@ struct ProduceArguments {
   std::vector<std::string> headers;
   int partition = -1;
   bool as_json = false;
-};
-
-/// "12,345 records, 8,000/s" on standard error, once a second, when that is a terminal.
-class Progress {
- public:
-  void show(uint64_t records) {
-    const auto now = Clock::now();
-    if (is_terminal_ && now - shown_ >= std::chrono::seconds(1)) {
-      const double seconds = std::chrono::duration<double>(now - begun_).count();
-      std::fprintf(stderr, "\r%llu records, %.0f/s ", static_cast<unsigned long long>(records),
-                   static_cast<double>(records) / seconds);
-      shown_ = now;
-      has_shown_ = true;
-    }
-  }
-
-  void end() const {
-    if (has_shown_) {
-      std::fprintf(stderr, "\n");
-    }
-  }
-
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - begun_).count(); }
-
- private:
-  const bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
-  const Clock::time_point begun_ = Clock::now();
-  Clock::time_point shown_ = begun_;
-  bool has_shown_ = false;
 };
 
 Result<client::ProducedRecord> record_of(const ProduceArguments& arguments, std::string_view line) {
@@ -105,7 +73,7 @@ Status produce(const ProduceArguments& arguments) {
       return errno_error("open", arguments.file, errno);
     }
   }
-  Progress progress;
+  Progress progress("records");
   const Status sent =
       send_lines(arguments.file == "-" ? std::cin : file, arguments, *producer, progress);
   progress.end();

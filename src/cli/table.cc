@@ -76,7 +76,8 @@ Status list(ServerApi& api, const TableArguments& arguments) {
     return {};
   }
   const auto right = [](const char* name) { return TableColumn{name, true, false}; };
-  TextTable rows({{"TABLE"},
+  TextTable rows({{"DATABASE"},
+                  {"MEASUREMENT"},
                   right("ROWS IN MEMORY"),
                   right("ROWS IN FILES"),
                   right("FILES"),

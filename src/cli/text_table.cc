@@ -65,6 +65,7 @@ void TextTable::add(const std::vector<std::string>& cells) {
   for (const std::string& cell : cells) {
     row.push_back(lines_of(cell));
   }
+  row.resize(columns_.size());
   rows_.push_back(std::move(row));
 }
 

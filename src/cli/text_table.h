@@ -29,8 +29,8 @@ class TextTable {
  public:
   TextTable(std::vector<TableColumn> columns, TableLines lines);
 
-  /// One cell a column, UTF-8. A cell of several lines takes as many lines of the table; other
-  /// control characters are shown as escapes.
+  /// One cell a column, UTF-8; missing ones are empty, surplus ones left out. A cell of several
+  /// lines takes as many lines of the table; other control characters are shown as escapes.
   void add(const std::vector<std::string>& cells);
 
   /// `width`: columns of the terminal; long cells are cut with an ellipsis, the longest columns

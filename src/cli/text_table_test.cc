@@ -117,6 +117,13 @@ TEST(TextTable, ACellOfSeveralLinesTakesSeveralLines) {
             "q   | \\x1b[2J\n");
 }
 
+TEST(TextTable, ARowOfAnotherLengthIsMadeToFit) {
+  TextTable table({{"a"}, {"b"}}, TableLines::kRuled);
+  table.add({"1"});
+  table.add({"1", "2", "3"});
+  EXPECT_EQ(table.format(0), "a | b\n--+--\n1 |\n1 | 2\n");
+}
+
 TEST(TextTable, HasItsNamesWhenThereAreNoRows) {
   TextTable table({{"a"}, number("count(\n*)")}, TableLines::kRuled);
   EXPECT_EQ(table.format(0), "a | count( *)\n--+----------\n");
