@@ -1,0 +1,230 @@
+#include "ingest/ingestor.h"
+
+#include "catalog/memory_catalog.h"
+#include "io/simulated_disk.h"
+#include "runtime/coroutine.h"
+#include "runtime/gate.h"
+#include "runtime/on_shard.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::ingest {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class IngestorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(2, "shard").value();
+    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
+    start();
+  }
+
+  void TearDown() override {
+    stop();
+    pool_->stop();
+    shards_->stop();
+  }
+
+  void start() {
+    journal::JournalOptions journal;
+    journal.directory = "/data/journal";
+    journal.recovery.quarantine = "/data/quarantine";
+    journal.recovery.writer.file_bytes = 1 << 20;
+    journal.recovery.writer.first_file_bytes = 1 << 20;
+    log_ = journal::JournalLog::open(disk_, std::move(journal), clock_, *pool_).value();
+    broker_ = broker::Broker::open(*log_, 1 << 20, clock_).value();
+    catalog_ = std::make_unique<catalog::MemoryCatalog>(catalog_store_);
+    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
+    store_ = objects::LocalStore::open(disk_, "/data/tables", "/data/tmp").value();
+    tables_ = tables::Tables::open({.log = *log_,
+                                    .catalog = *catalog_,
+                                    .store = *store_,
+                                    .shard = shards_->shard(0),
+                                    .clock = clock_},
+                                   {.hot_bytes = hot_bytes_, .quarantine = "/data/quarantine"})
+                  .value();
+    ingestor_ = std::make_unique<Ingestor>(*broker_, *tables_, *pool_, clock_);
+    broker_->observe(ingestor_.get());
+    tables_->start_replay();
+  }
+
+  void stop() {
+    tables_.reset();
+    ingestor_.reset();
+    broker_.reset();
+    store_.reset();
+    log_.reset();
+    catalog_.reset();
+  }
+
+  template <typename T>
+  T run(runtime::Task<T> task) {
+    return runtime::block_on(shards_->shard(0), std::move(task));
+  }
+
+  Result<WriteOutcome> lines(std::string_view body, std::optional<std::string> batch_id = {}) {
+    return run(ingestor_->write_lines(body, {.database = "main", .batch_id = std::move(batch_id)}));
+  }
+
+  /// Values of a column of doubles, as SQL would see them now.
+  std::vector<double> values(const std::string& measurement, const std::string& column) {
+    const auto snapshot = tables_->snapshot({"main", measurement}, runtime::Deadline::never());
+    std::vector<double> found;
+    if (!snapshot.ok()) {
+      return found;
+    }
+    const auto place = snapshot->schema->schema.find(column);
+    for (const tables::HotRows& hot : snapshot->hot) {
+      const auto view = hot.chunk->column(place.value());
+      for (size_t row = 0; row < hot.rows; ++row) {
+        if (!view.is_null(row)) {
+          found.push_back(reinterpret_cast<const double*>(view.values)[row]);
+        }
+      }
+    }
+    return found;
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  size_t hot_bytes_ = size_t{64} << 20;
+  std::shared_ptr<catalog::MemoryStore> catalog_store_ = std::make_shared<catalog::MemoryStore>();
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> pool_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<catalog::MemoryCatalog> catalog_;
+  std::unique_ptr<objects::LocalStore> store_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::unique_ptr<tables::Tables> tables_;
+  std::unique_ptr<Ingestor> ingestor_;
+};
+
+TEST_F(IngestorTest, AnAcknowledgedRowIsThere) {
+  const auto outcome = lines("cpu v=1.5\ncpu v=2.5\n");
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->rows, 2U);
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.5, 2.5));
+}
+
+TEST_F(IngestorTest, AReplayGivesTheSameRowsAgain) {
+  ASSERT_TRUE(lines("cpu v=1.5\ncpu v=2 7\nmem v=9\n").ok());
+  clock_.advance(std::chrono::hours(1));  // rows without a time keep that of their arrival
+  const auto before = tables_->find({"main", "cpu"})->snapshot().hot[0].chunk->max_time();
+  stop();
+  disk_.kill();
+  start();
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.5, 2.0));
+  EXPECT_THAT(values("mem", "v"), ElementsAre(9.0));
+  EXPECT_EQ(tables_->find({"main", "cpu"})->snapshot().hot[0].chunk->max_time(), before);
+}
+
+TEST_F(IngestorTest, BadLinesAreReportedAndGoodOnesKept) {
+  ASSERT_TRUE(lines("cpu v=1\n").ok());
+  const auto outcome = lines("cpu v=\"text\"\ncpu v=2\nnonsense\n");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->rows, 1U);
+  ASSERT_EQ(outcome->error_count, 2U);
+  EXPECT_EQ(outcome->errors[0].line, 1U);
+  EXPECT_EQ(outcome->errors[1].line, 3U);
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.0, 2.0));
+}
+
+TEST_F(IngestorTest, ABatchIdIsStoredOnceAlsoOverSeveralTables) {
+  EXPECT_FALSE(lines("cpu v=1\nmem v=2\n", "id")->is_duplicate);
+  EXPECT_TRUE(lines("cpu v=1\nmem v=2\n", "id")->is_duplicate);
+  stop();
+  disk_.kill();
+  start();
+  EXPECT_TRUE(lines("cpu v=1\nmem v=2\n", "id")->is_duplicate);
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.0));
+  EXPECT_THAT(values("mem", "v"), ElementsAre(2.0));
+  EXPECT_EQ(lines("cpu v=1\n", std::string(kMostBatchIdBytes + 1, 'x')).error().code,
+            Code::kInvalid);
+}
+
+TEST_F(IngestorTest, AKafkaTopicIsNoTable) {
+  ASSERT_TRUE(run(broker_->create({.name = "main.cpu"})).ok());
+  const auto outcome = lines("cpu v=1\n");
+  EXPECT_EQ(outcome.error().code, Code::kConflict);
+  EXPECT_THAT(outcome.error().message, HasSubstr("main.cpu is a Kafka topic"));
+}
+
+TEST_F(IngestorTest, ADeletedTopicTakesItsTableAlong) {
+  ASSERT_TRUE(lines("cpu v=1\n").ok());
+  ASSERT_TRUE(run(broker_->remove("main.cpu")).ok());
+  EXPECT_TRUE(values("cpu", "v").empty());
+  ASSERT_TRUE(lines("cpu other=7\n").ok());
+  EXPECT_THAT(values("cpu", "other"), ElementsAre(7.0));
+  EXPECT_FALSE(tables_->find({"main", "cpu"})->schema()->schema.find("v").has_value());
+  stop();
+  disk_.kill();
+  start();
+  EXPECT_THAT(values("cpu", "other"), ElementsAre(7.0));
+}
+
+TEST_F(IngestorTest, AFullDiskWritesNothingAndHeals) {
+  ASSERT_TRUE(lines("cpu v=1\n").ok());
+  disk_.set_faults({.capacity_bytes = 1});
+  Code last = Code::kInternal;
+  for (int i = 0; i < 3000 && last != Code::kOverloaded; ++i) {
+    const auto outcome = lines(fmt::format("cpu pad=\"{}\"\n", std::string(1000, 'x')));
+    last = outcome.ok() ? Code::kInternal : outcome.error().code;
+  }
+  EXPECT_EQ(last, Code::kOverloaded);
+  disk_.set_faults({});
+  ASSERT_TRUE(lines("cpu v=2\n").ok());
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.0, 2.0));
+}
+
+runtime::Task<void> write(Ingestor& ingestor, std::string body, Code& code) {
+  const auto outcome = co_await ingestor.write_lines(body, {.database = "main"});
+  const bool is_taken = outcome.ok() && outcome->error_count == 0;
+  code = is_taken ? Code::kInternal : Code::kInvalid;
+}
+
+runtime::Task<void> close(runtime::Gate& gate) {
+  co_await gate.close();
+}
+
+TEST_F(IngestorTest, OfTwoTypesForOneNewColumnOneWins) {
+  for (int i = 0; i < 50; ++i) {
+    runtime::Gate gate;
+    Code number = Code::kTimeout;
+    Code text = Code::kTimeout;
+    ASSERT_TRUE(gate.spawn(shards_->shard(0), "number",
+                           write(*ingestor_, fmt::format("cpu c{}=1\n", i), number)));
+    ASSERT_TRUE(gate.spawn(shards_->shard(1), "text",
+                           write(*ingestor_, fmt::format("cpu c{}=\"x\"\n", i), text)));
+    run(close(gate));
+    EXPECT_NE(number == Code::kInternal, text == Code::kInternal) << i;
+    const auto schema = tables_->find({"main", "cpu"})->schema();
+    const auto place = schema->schema.find(fmt::format("c{}", i));
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(schema->schema.columns()[*place].type == columnar::ColumnType::kF64,
+              number == Code::kInternal);
+  }
+}
+
+class SmallMemory : public IngestorTest {
+ protected:
+  SmallMemory() { hot_bytes_ = 4096; }
+};
+
+TEST_F(SmallMemory, WithoutRoomForRowsNothingIsWritten) {
+  std::string body;
+  for (int i = 0; i < 2000; ++i) {
+    body += "cpu v=1\n";
+  }
+  EXPECT_EQ(lines(body).error().code, Code::kOverloaded);
+  const auto topic = broker_->find("main.cpu");
+  ASSERT_NE(topic, nullptr);
+  EXPECT_EQ(topic->partition(PartitionId{0})->range().end, Offset{0});
+}
+
+}  // namespace
+}  // namespace millrace::ingest
