@@ -44,11 +44,12 @@ constexpr int kQueryNice = 10;
 constexpr size_t kQueuedQueries = 64;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
 
-/// Writes the broker's part of the catalog and applies retention: soon after the start, after each
-/// rotation, and at least every `interval`.
-runtime::Task<void> retention_loop(broker::Broker& broker, journal::JournalLog& log,
-                                   catalog::Catalog& catalog, runtime::BlockingPool& pool,
-                                   std::chrono::milliseconds interval, runtime::CancelToken stop) {
+/// Writes the broker's part of the catalog, moves the tables' hold and applies retention: soon
+/// after the start, after each rotation, and at least every `interval`.
+runtime::Task<void> retention_loop(broker::Broker& broker, tables::Tables& tables,
+                                   journal::JournalLog& log, catalog::Catalog& catalog,
+                                   runtime::BlockingPool& pool, std::chrono::milliseconds interval,
+                                   runtime::CancelToken stop) {
   uint64_t rotations = 0;
   auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
   while (true) {
@@ -60,6 +61,7 @@ runtime::Task<void> retention_loop(broker::Broker& broker, journal::JournalLog& 
       co_await broker.write_catalog(catalog, pool);
     }
     rotations = now;
+    tables.update_hold();
     co_await broker.apply_retention();
     due = runtime::Deadline::after(interval);
   }
@@ -208,8 +210,8 @@ void Application::Parts::start_background() {
   background = std::make_unique<runtime::Gate>();
   static_cast<void>(
       background->spawn(shards->shard(0), "retention",
-                        retention_loop(*broker, *log, *catalog, *blocking, options.retention_check,
-                                       stop_background.token())));
+                        retention_loop(*broker, *tables, *log, *catalog, *blocking,
+                                       options.retention_check, stop_background.token())));
   static_cast<void>(
       background->spawn(shards->shard(0), "tables",
                         tables_loop(*tables, options.flush_age, stop_background.token())));

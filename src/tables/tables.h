@@ -71,6 +71,9 @@ class Tables final : public SnapshotSource {
 
   /// Now and then, by the server.
   void look_after();
+  /// Holds the journal from its first file with rows that are in no file yet; the newest without
+  /// such. A flush moves it; so must somebody after each rotation, or idle tables pin the journal.
+  void update_hold();
 
   /// Returns once all rows applied so far are in files and in the catalog.
   runtime::Task<Status> flush(TablePtr table);
@@ -92,7 +95,6 @@ class Tables final : public SnapshotSource {
   Status drop_forgotten(const catalog::Contents& contents);
   Status judge_leftovers(const catalog::Contents& contents);
   Status judge_leftover(const std::string& path);
-  void update_hold();
   void replay_all();
   bool is_stopping() const;
   bool make_room(const TablePtr& table);

@@ -11,7 +11,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-READY = re.compile(r"^millrace (\S+) ready in (\d+) ms: kafka (\S+):(\d+), http (\S+), data (.+)$")
+READY = re.compile(r"^millrace (\S+) ready in (\d+) ms: kafka (\S+):(\d+), http (\S+):(\d+), data (.+)$")
 SANITIZER = re.compile(r"WARNING: ThreadSanitizer|ERROR: \w+Sanitizer|: runtime error: ")
 START_S = 20
 STOP_S = 20
@@ -89,7 +89,7 @@ class Process:
             self._lines.put(None)
 
     def await_ready(self, seconds=START_S):
-        """Its line, host and port of Kafka, milliseconds, and HOST:PORT of HTTP."""
+        """Its line, milliseconds, then host and port of Kafka and of HTTP."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -99,10 +99,10 @@ class Process:
             raise NotReady(f"ended with status {status} before it was ready; its log:\n{self.text()}")
         if line.startswith("{"):
             ready = json.loads(line)
-            return line, *ready["kafka"].rsplit(":", 1), ready["ms"], ready["http"]
+            return line, ready["ms"], *ready["kafka"].rsplit(":", 1), *ready["http"].rsplit(":", 1)
         match = READY.match(line)
         assert match, f"not a ready line: {line!r}"
-        return line, match[3], match[4], match[2], match[5]
+        return line, match[2], *match.group(3, 4, 5, 6)
 
     def is_running(self):
         return self.popen.poll() is None
@@ -134,7 +134,8 @@ class Server:
         self.arguments = list(map(str, arguments))
         self.settings = settings
         self.processes = []
-        self.host = self.port = self.ready_ms = self.ready_line = self.http = None
+        self.host = self.port = self.ready_ms = self.ready_line = None
+        self.http_host = self.http_port = None
 
     @property
     def process(self):
@@ -148,19 +149,24 @@ class Server:
     def address(self):
         return f"{self.host}:{self.port}"
 
+    @property
+    def http_address(self):
+        return f"{self.http_host}:{self.http_port}"
+
     def launch(self, *more, preexec=None):
         """Starts a process and does not wait for anything."""
         assert not self.processes or not self.process.is_running(), "the one before still runs"
         arguments = ["--data", str(self.data), *self.arguments, *map(str, more)]
-        for flag in ("--kafka", "--http"):
-            if flag not in arguments:
-                arguments += [flag, "127.0.0.1:0"]
+        for listener in ("--kafka", "--http"):
+            if listener not in arguments:
+                arguments += [listener, "127.0.0.1:0"]
         self.processes.append(Process(arguments, self.settings, preexec))
         return self.process
 
     def await_ready(self, seconds=START_S):
-        self.ready_line, self.host, port, ready_ms, self.http = self.process.await_ready(seconds)
-        self.port, self.ready_ms = int(port), int(ready_ms)
+        self.ready_line, ready_ms, *addresses = self.process.await_ready(seconds)
+        self.host, port, self.http_host, http_port = addresses
+        self.port, self.http_port, self.ready_ms = int(port), int(http_port), int(ready_ms)
         return self
 
     def start(self, *more, preexec=None):

@@ -1,5 +1,6 @@
 """The server as a process: how it starts, what it refuses, how it stops, what it keeps."""
 
+import http.client
 import json
 import os
 import random
@@ -345,6 +346,19 @@ def test_files_are_rotated_freed_and_recycled(new_server):
     with Connection(server.port) as connection:
         assert connection.list_offset("short", wire.EARLIEST)[2] >= start
         assert connection.list_offset("short", wire.LATEST)[2] == sent
+
+
+def test_an_idle_table_does_not_keep_the_journal(new_server):
+    server = new_server(*SMALL, "--journal-retention-check-ms", "100ms", "--tables-flush-age-ms", "50ms").start()
+    client = http.client.HTTPConnection(server.http_host, server.http_port, timeout=30)
+    client.request("POST", "/write?db=main", b"idle n=1")
+    assert client.getresponse().status == 204
+    wait_for("its row in a file", lambda: list(server.data.glob("tables/main/idle~*/0*.parquet")))
+    with Connection(server.port) as connection:
+        connection.create_topic("short", configs={"retention.bytes": str(1 << 20)})
+        for _ in range(200):  # ten files, and no flush any more
+            assert connection.produce("short", batch_of(b"x" * 50_000)).error == wire.NONE
+        wait_for("the first files to be freed", lambda: min(journal.files(server.data)) > 5)
 
 
 def test_a_spent_disk_budget_is_an_error_that_heals_by_itself(new_server):

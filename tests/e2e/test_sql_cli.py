@@ -18,7 +18,7 @@ LINES = "cpu,host=東京 usage=1.5,n=12345i 1000\ncpu,host=b usage=22.25,n=7i 20
 
 
 def post(server, path, body):
-    connection = http.client.HTTPConnection(server.http, timeout=20)
+    connection = http.client.HTTPConnection(server.http_address, timeout=20)
     connection.request("POST", path, body.encode())
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -45,7 +45,7 @@ def cli(filled):
         return result
 
     call.run = lambda *arguments, **options: run(
-        *arguments, **options, MILLRACE_HTTP=filled.http, MILLRACE_KAFKA=filled.address
+        *arguments, **options, MILLRACE_HTTP=filled.http_address, MILLRACE_KAFKA=filled.address
     )
     return call
 
@@ -122,7 +122,7 @@ def test_a_terminal_gets_lines_that_fit_and_a_pipe_gets_all(cli, filled):
     statement = "SELECT repeat('x', 300) AS long, 1234567 AS n, '京' AS wide"
     assert "x" * 300 in cli("sql", statement).stdout
     for columns in (40, 79):
-        lines = on_a_terminal(columns, "sql", statement, MILLRACE_HTTP=filled.http).splitlines()
+        lines = on_a_terminal(columns, "sql", statement, MILLRACE_HTTP=filled.http_address).splitlines()
         cells = [cell.strip() for cell in lines[2].split("|")]
         assert cells == ["x" * (len(cells[0]) - 1) + "…", "1234567", "京"]
         assert len(lines[1]) == columns  # the ruler: as wide as the terminal, not wider
@@ -154,8 +154,8 @@ def test_tables_are_listed_described_and_flushed(cli):
 
 def test_no_tables_says_what_makes_one(new_server):
     server = new_server().start()
-    assert "no tables" in run("table", "list", "--http", server.http).stdout
-    assert json.loads(run("table", "list", "--json", "--http", server.http).stdout) == {"tables": []}
+    assert "no tables" in run("table", "list", "--http", server.http_address).stdout
+    assert json.loads(run("table", "list", "--json", "--http", server.http_address).stdout) == {"tables": []}
 
 
 @pytest.mark.parametrize("verb", ["describe", "flush"])
