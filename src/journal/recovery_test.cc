@@ -183,6 +183,29 @@ TEST_F(RotatedLog, OldestFilesMayBeGone) {
   EXPECT_EQ(log_.index->range(kA).end, Offset{static_cast<int64_t>(sent_) * 2});
 }
 
+// A power cut may bring back a file that was freed, after the topics that it names had ended.
+TEST_F(RotatedLog, PartitionsThatEndedStayGoneThoughAFileNamesThem) {
+  ASSERT_TRUE(log_.disk.remove(log_.path(1)).ok());
+  ASSERT_TRUE(log_.start().ok());
+  record::CommitRequest end;
+  const auto& id = kA.topic.bytes;
+  end.system.push_back({record::SystemKind::kTopic, true,
+                        std::string(reinterpret_cast<const char*>(id.data()), id.size()), ""});
+  ASSERT_TRUE(log_.commit(std::move(end)).ok());
+  log_.kill();
+  ASSERT_TRUE(log_.start().ok());
+  log_.writer->free_below(FileNumber{3});
+  const TopicPartition other = partition_of(2, 0);
+  while (log_.writer->file() <
+         FileNumber{5}) {  // with a checkpoint, from which the next start goes
+    ASSERT_TRUE(log_.append(other, std::string(60'000, 'o')).ok());
+  }
+  log_.kill();
+  const auto started = log_.start();
+  ASSERT_TRUE(started.ok()) << started.error().message;
+  EXPECT_FALSE(log_.texts(other).empty());
+}
+
 TEST_F(RotatedLog, ForeignDirectoryIsRefused) {
   TestLog other;
   ASSERT_TRUE(other.start().ok());

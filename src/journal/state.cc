@@ -45,8 +45,9 @@ Offset State::assign(TopicPartition partition, uint32_t records) {
 }
 
 void State::set_start(TopicPartition partition, Offset start) {
-  PartitionState& state = partitions_[partition];
-  state.start = std::max(state.start, start);
+  if (const auto found = partitions_.find(partition); found != partitions_.end()) {
+    found->second.start = std::max(found->second.start, start);
+  }
 }
 
 Offset State::start(TopicPartition partition) const {
