@@ -11,6 +11,10 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <set>
+#include <thread>
+
 namespace millrace::broker {
 namespace {
 
@@ -242,6 +246,55 @@ TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
   stop();
   start();
   EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 1U);
+}
+
+/// Looks at the broker's part as a real one does before it writes it.
+class JudgingCatalog final : public catalog::Catalog {
+ public:
+  const catalog::Contents& contents() const override { return contents_; }
+
+  Status begin(const DirectoryId& /*directory*/) override { return {}; }
+
+  Status commit_broker(const catalog::BrokerPart& part) override {
+    std::set<TopicId> ids;
+    for (const catalog::TopicRow& topic : part.topics) {
+      twice += ids.insert(topic.id).second ? 0 : 1;
+    }
+    ++commits;
+    return {};
+  }
+
+  Status commit_flush(const catalog::FlushCommit& /*flush*/) override { return {}; }
+
+  Status drop_table(const TopicId& /*topic*/, const JournalPlace& /*place*/) override { return {}; }
+
+  Status close() override { return {}; }
+
+  std::atomic<int> commits{0};
+  std::atomic<int> twice{0};
+
+ private:
+  catalog::Contents contents_;
+};
+
+TEST_F(BrokerTest, CatalogHasATopicOnceWhileItIsDeleted) {
+  for (int i = 0; i < 300; ++i) {  // so that a look at all of them takes its time
+    ASSERT_TRUE(create("other" + std::to_string(i)).ok());
+  }
+  JudgingCatalog catalog;
+  std::atomic<bool> is_over{false};
+  auto writing = std::thread([&] {
+    while (!is_over) {
+      run(broker_->write_catalog(catalog, *readers_));
+    }
+  });
+  for (int i = 0; i < 200 || catalog.commits < 50; ++i) {
+    ASSERT_TRUE(create("zz").ok());
+    ASSERT_TRUE(run(broker_->remove("zz")).ok());
+  }
+  is_over = true;
+  writing.join();
+  EXPECT_EQ(catalog.twice, 0);
 }
 
 TEST(TailCache, KeepsTheNewestWithinItsBytes) {

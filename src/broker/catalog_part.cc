@@ -20,16 +20,23 @@ catalog::TopicRow row_of(const TopicRecord& record) {
 catalog::BrokerPart Broker::catalog_part() const {
   // The place first: what is read after it is at least as new.
   catalog::BrokerPart part{.place = log_.place()};
-  for (const TopicPtr& topic : topics()) {
-    part.topics.push_back(row_of(topic->record));
+  std::vector<TopicPtr> topics;
+  {
+    // At once: a topic that is deleted meanwhile is a topic or a tombstone, not both.
+    MutexLock lock(mutex_);
+    for (const auto& [name, topic] : by_name_) {
+      part.topics.push_back(row_of(topic->record));
+      topics.push_back(topic);
+    }
+    for (const auto& [id, record] : tombstones_) {
+      part.topics.push_back(row_of(record));
+    }
+  }
+  for (const TopicPtr& topic : topics) {
     for (const auto& partition : topic->partitions) {
       const record::PartitionRange range = partition->range();
       part.partitions.push_back({partition->id(), range.start, range.end});
     }
-  }
-  MutexLock lock(mutex_);
-  for (const auto& [id, record] : tombstones_) {
-    part.topics.push_back(row_of(record));
   }
   return part;
 }
