@@ -61,7 +61,7 @@ CAMPAIGNS = [
         command="{python} tests/crash/powercut.py --bin build/release/bin/millrace --rounds {n} --seed {seed} --json {json}",
         schedules=200,
         short=20,
-        plants=("journal", "directory"),
+        plants=("journal", "catalog", "parquet", "directory"),
     ),
 ]
 

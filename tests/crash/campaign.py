@@ -12,12 +12,19 @@ import tempfile
 import time
 import traceback
 
-from e2e import wire
+from e2e import journal, wire
 from e2e.server import NotReady, Server, wait_for
 
+from .client import Client
+from .http_load import AgainLoad, HttpLoad
 from .load import Broken, ChurnLoad, KafkaLoad
+from .table_files import Catalog
 
-FLAGS = ("--journal-file-bytes", "1MiB", "--journal-retention-check-ms", "100ms")
+FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
+         "--tables-flush-age-ms", "200ms", "--tables-flush-rows", "500")  # fmt: skip
+LEAN_FILES = 8  # of the journal that may stay when everything in it may go
+TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
+                  "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
 REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
 REWRITTEN = re.compile(r"runs walked, (\d+) written again")
 
@@ -28,7 +35,7 @@ class Campaign:
     NAME = ""  # of the program
     REQUIRED = ()  # counters of which none may be 0
     QUEUED = 400  # records of one connection without an answer
-    LOADS = (KafkaLoad, ChurnLoad)
+    LOADS = (HttpLoad, AgainLoad, KafkaLoad, ChurnLoad)  # in this order they are read back
 
     def __init__(self, data, seed):
         self.rng = random.Random(seed)
@@ -37,6 +44,9 @@ class Campaign:
         self.loads = [kind(self) for kind in self.LOADS]
         self.lives = self.looks = 0
         self.start_s = 0.1
+        self.is_lean = False  # nothing is kept for long: rows are soon in files alone
+        self.metrics = {}  # of this life, when they were looked at last
+        self.broker_run = None  # that the broker's part of the catalog rests on
 
     # --- what a campaign is --------------------------------------------------------------------
 
@@ -63,12 +73,29 @@ class Campaign:
         return bool(self.server.processes) and self.server.process.is_running()
 
     def start(self):
+        self.look_at_catalog()
         begun = time.monotonic()
         self.server.start()
         self.start_s = time.monotonic() - begun
 
+    def look_at_catalog(self):
+        """As it was left. A commit of the broker shows in its place; each flush is one as well."""
+        if (self.server.data / "catalog.db").exists():
+            run = Catalog(self.server.data).runs.get("broker")
+            self.counters["catalog_commits"] += run != self.broker_run
+            self.broker_run = run
+
+    def observe(self):
+        """What the server counts: as much of it as is known should it end at once."""
+        with Client(self.server.http_port) as client:
+            self.metrics = client.metrics()
+
     def account(self):
-        """What the log of the process that ended tells."""
+        """What the process that ended told of itself."""
+        flushes = int(self.metrics.get("millrace_table_flushes_total", 0))
+        self.counters["flushes"] += flushes
+        self.counters["catalog_commits"] += flushes
+        self.metrics = {}
         log = self.server.process.text()
         self.counters["torn_tails"] += log.count("torn tail cut")
         self.counters["runs_written_again"] += sum(map(int, REWRITTEN.findall(log)))
@@ -100,6 +127,7 @@ class Campaign:
             thread.start()
         wait_for("an acknowledgement on each connection", lambda: all(t.has_begun() for t in threads), 30)
         time.sleep(self.rng.uniform(*seconds))  # a random moment is the point
+        self.observe()
         if end:
             end()
         for thread in threads:
@@ -110,6 +138,24 @@ class Campaign:
     def verify(self):
         for load in self.loads:
             load.verify()
+        if self.is_lean:
+            wait_for("files of the journal to be freed", lambda: len(journal.files(self.server.data)) <= LEAN_FILES)
+            self.counters["lean_rounds"] += 1
+        self.observe()
+
+    def stop_and_look(self, after_stop=lambda: None):
+        """A clean stop with all rows in files; those are read without the server. It runs before and does not afterwards."""
+        for load in self.loads:
+            load.flush()
+        for load in self.loads:
+            load.check()
+        self.observe()
+        self.stop()
+        after_stop()
+        catalog = Catalog(self.server.data)
+        self.counters["files_read"] += catalog.check_names()
+        for load in self.loads:
+            load.verify_files(catalog)
 
     def tidy(self, keep):
         for load in self.loads:

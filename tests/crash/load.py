@@ -12,10 +12,12 @@ import time
 import confluent_kafka as ck
 from e2e import wire
 
-from . import checker
+from . import checker, logs
 
-WRITERS = 3
+WRITERS = 2
 ERROR_S = 0.005  # between two records once the server answers with errors
+BURST = 16  # records between two breaths, so that other kinds of traffic get their share
+BREATH_S = 0.001
 CHURN_S = 0.01  # between two topics: most runs of the journal shall hold records
 ROLLING = "rolling"
 ROLLING_BYTES = 1 << 20
@@ -49,8 +51,17 @@ class Load:
         raise NotImplementedError
 
     def verify(self):
-        """Reads back; raises Broken."""
+        """Reads back, and may send again what has an unknown outcome; raises Broken."""
         raise NotImplementedError
+
+    def flush(self):
+        """Everything into files."""
+
+    def check(self):
+        """Reads back what verify_files() will compare with; raises Broken."""
+
+    def verify_files(self, catalog):
+        """The server has ended after flush() and check(): looks into its files; raises Broken."""
 
     def tidy(self, keep):
         """Deletes what is older than so many rounds; the server runs."""
@@ -97,6 +108,8 @@ class Writer(threading.Thread):
                 del self.sent[record_id]
                 self.producer.poll(0.005)
             self.producer.poll(0)
+            if sequence % BURST == 0:
+                self.stopping.wait(BREATH_S)
 
     def has_begun(self):
         return bool(self.acknowledged)
@@ -129,13 +142,16 @@ class KafkaLoad(Load):
         self.expired_at = {}  # id → mark of the freeing
 
     def prepare(self, number):
-        names = {f"r{number}-many": 3, f"r{number}": 1}
+        names = {} if self.campaign.is_lean else {f"r{number}-many": 3, f"r{number}": 1}
+        if self.campaign.is_lean:
+            self.tidy(keep=0)  # what never expires keeps every file after it
         with wire.Connection(self.server.port) as connection:
             if ROLLING not in self.topics:
                 self.create(connection, ROLLING, 2, {"retention.bytes": str(ROLLING_BYTES)})
             for name, partitions in names.items():
                 self.create(connection, name, partitions)
-        self.by_round.append(names)
+        if names:
+            self.by_round.append(names)
 
     def create(self, connection, name, partitions, configs=None):
         error, message = connection.create_topic(name, partitions, configs)
@@ -174,70 +190,28 @@ class KafkaLoad(Load):
             if writer.errors and not is_server_gone:
                 raise Broken(f"{writer.name}: errors from a server that runs: {dict(writer.errors)}")
 
-    def read(self):
-        """Every partition of all topics: (topic, partition) → Log."""
-        for _ in range(10):
-            logs = self.try_read()
-            if logs is not None:
-                return logs
-        raise Broken(f"the start of {ROLLING} moved ten times while it was read")
-
-    def try_read(self):
-        logs = {}
-        with wire.Connection(self.server.port) as connection:
-            for name, partition in ((name, n) for name, partitions in self.topics.items() for n in range(partitions)):
-                (error, _, start), (_, _, end) = (
-                    connection.list_offset(name, when, partition) for when in (wire.EARLIEST, wire.LATEST)
-                )
-                if error != wire.NONE:
-                    raise Broken(f"{name}/{partition}: error {error} when asked for its offsets")
-                logs[name, partition] = checker.Log(start, end, [], may_expire=name == ROLLING)
-        consumer = ck.Consumer({
-            "bootstrap.servers": self.server.address, "group.id": "none", "enable.auto.commit": False,
-            "auto.offset.reset": "error", "fetch.wait.max.ms": 10, "log_level": 0,
-        })  # fmt: skip
-        try:
-            wanted = sum(log.end - log.start for log in logs.values())
-            consumer.assign([ck.TopicPartition(*place, log.start) for place, log in logs.items() if log.end > log.start])
-            deadline = time.monotonic() + 60
-            while wanted:
-                if time.monotonic() > deadline:
-                    raise Broken(f"{wanted} records that the offsets promise did not come within 60 s")
-                for message in consumer.consume(min(wanted, 5000), timeout=1):
-                    if message.error():
-                        if message.topic() == ROLLING and message.error().code() == ck.KafkaError._AUTO_OFFSET_RESET:
-                            return None
-                        raise Broken(f"{message.topic()}: {message.error()}")
-                    log = logs[message.topic(), message.partition()]
-                    if message.offset() < log.end:
-                        log.records.append((message.offset(), message.value()))
-                        wanted -= 1
-        finally:
-            consumer.close()
-        return logs
-
     def verify(self):
         self.campaign.check_topics(self.topics, self.deleted)
-        logs = self.read()
-        verdict = checker.check(self.sent, self.acknowledged, logs)
+        read = logs.read(self.server, self.topics, {ROLLING}, lambda message: (message.offset(), message.value()))
+        verdict = checker.check(self.sent, self.acknowledged, read)
         if verdict.violations:
             raise Broken("\n".join(verdict.violations))
-        for name, log in logs.items():
+        for name, log in read.items():
             kept = sum(len(value) for _, value in log.records)
             if log.may_expire and log.start > 0 and kept < ROLLING_BYTES // 8:  # it may be stored compressed
                 raise Broken(f"{name}: only {kept} bytes are left, retention.bytes is {ROLLING_BYTES}")
         found = verdict.counters["unacknowledged_found"]
         self.counters["unacknowledged_found"] = max(found, self.counters["unacknowledged_found"])
-        self.counters["expired"] += self.forget_expired(logs)
-        self.counters["records_read"] += sum(len(log.records) for log in logs.values())
+        self.counters["expired"] += self.forget_expired(read)
+        self.counters["records_read"] += sum(len(log.records) for log in read.values())
 
-    def forget_expired(self, logs):
+    def forget_expired(self, read):
         """Once they cannot come back. Should one do so, it is a foreigner."""
         mark = self.campaign.freeing_mark()
         gone = [
             record_id
             for record_id, offset in self.acknowledged.items()
-            if (log := logs[self.sent[record_id].place]).may_expire and offset < log.start
+            if (log := read[self.sent[record_id].place]).may_expire and offset < log.start
         ]
         settled = [i for i in gone if self.expired_at.setdefault(i, mark) < mark]
         for record_id in settled:

@@ -4,12 +4,11 @@
 usage: tests/crash/powercut.py --rounds N [--seed S] [--json FILE] [--bin PATH] [--plant NAME] [--keep]
 
 The data directory is on a file system of our own (tests/fault/power_fs.cc), whose disk forgets at a
-cut what was not synced: any subset of sectors, any subset of directory changes. A round writes over
-several connections that never retry; the power goes at a random moment, in the middle of an operation
-(of the load, or of the start that follows), or after syncs that failed; the server is killed once it
-is gone. Then the disk comes up, the server starts, and everything is read back: every acknowledged
-record must be at its offset, none twice, none cut, none out of its connection's order, offsets
-without gaps; topics whose creation or deletion was acknowledged are there or gone.
+cut what was not synced: any subset of sectors, any subset of directory changes. A round writes by
+Kafka, over connections that never retry, and by HTTP, with batch ids again until an answer comes; the
+power goes at a random moment, in the middle of an operation (of the load, or of the start that
+follows), or after syncs that failed; the server is killed once it is gone. Then the disk comes up,
+the server starts, and everything is read back, as tests/crash/kill9.py says.
 
 A plant is a disk that ignores syncs: of the files in `journal`, `catalog` or `parquet`, or of any
 `directory`. A campaign on it must fail.
@@ -45,7 +44,7 @@ class Powercut(campaign.Campaign):
     REQUIRED = ("acknowledged", "unknown", "cuts", "cuts_in_operation", "cuts_after_failed_sync", "cuts_after_stop",
                 "cuts_after_kill", "kills_during_start", "sectors_lost", "sectors_kept", "changes_lost", "changes_kept",
                 "rotations", "files_freed", "recycled", "torn_tails", "runs_written_again", "expired",
-                "topics_created", "topics_deleted", "clean_stops")  # fmt: skip
+                "topics_created", "topics_deleted", "clean_stops", *campaign.TABLE_COUNTERS)  # fmt: skip
 
     def __init__(self, directory, seed, plant=None):
         self.mount = pathlib.Path(directory) / "disk"
@@ -123,7 +122,13 @@ class Powercut(campaign.Campaign):
         """True if it was not ready yet."""
         self.disk.cut_after(self.rng.randrange(1, 12))
         process = self.server.launch()
-        wait_for("the cut, or the end of the start", lambda: self.disk.is_off() or process.out, 30)
+        wait_for(
+            "the cut, or the end of the start",
+            lambda: self.disk.is_off() or process.out or not process.is_running(),
+            30,
+        )
+        if not process.is_running() and not self.disk.is_off():
+            raise Broken(f"ended by itself during start:\n{process.text()}")
         self.disk.cut()
         was_early = not process.out
         self.server.kill()  # its log is not asked for torn tails: they will be cut again
@@ -139,6 +144,7 @@ class Powercut(campaign.Campaign):
             if self.rng.random() < 0.3:
                 self.cut_during_start()
             self.start()
+        self.is_lean = number % 2 == 0
         self.prepare(number)
         second = (self.cut_now, self.cut_in_operation, self.cut_in_operation, self.cut_after_failed_sync)
         for end in (self.cut_in_operation, second[number % len(second)]):
@@ -165,12 +171,14 @@ class Powercut(campaign.Campaign):
 
     def after_stop(self):
         self.write((0, 0.2), large=LARGE)
-        self.stop()
+        self.stop_and_look(after_stop=self.power_after_stop)
+        self.start()
+        self.verify()
+
+    def power_after_stop(self):
         self.count()
         self.counters["cuts_after_stop"] += 1
         self.power()
-        self.start()
-        self.verify()
 
     def finish(self, is_whole):
         while is_whole and not self.counters["kills_during_start"]:
@@ -181,6 +189,7 @@ class Powercut(campaign.Campaign):
         self.power()
         self.start()
         self.verify()
+        self.stop_and_look(after_stop=self.power)
 
 
 def run(rounds, seed, plant=None):

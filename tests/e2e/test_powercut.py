@@ -24,7 +24,7 @@ def test_20_rounds_of_power_cuts():
     assert campaign.missing(powercut.Powercut, counters) == []
 
 
-@pytest.mark.parametrize("plant", ["journal", "directory"])
+@pytest.mark.parametrize("plant", powercut.PLANTS)
 def test_a_disk_that_ignores_syncs_is_noticed(plant):
     command = [sys.executable, ROOT / "tests/crash/powercut.py", "--rounds", "8", "--seed", str(SEED), "--plant", plant]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -34,7 +34,7 @@ def test_the_model_test_runs_50000_schedules_and_its_plants():
     assert {n for n in names if "_model.plant" in n} == {f"{c}.plant.{p}" for c in plants for p in plants[c]}
 
 
-@pytest.mark.parametrize("name, plants", [("kill9", ()), ("powercut", ("journal", "directory"))])
+@pytest.mark.parametrize("name, plants", [("kill9", ()), ("powercut", ("journal", "catalog", "parquet", "directory"))])
 def test_whole_processes_are_crashed_in_200_rounds_and_plants_in_20(name, plants):
     found = {part.name: part for part in soak.parts(soak.CAMPAIGNS, 1) if part.name.split(".")[0] == name}
     assert (found[name].schedules, found[name].must) == (200, 0)
