@@ -13,6 +13,8 @@ using runtime::Deadline;
 
 constexpr size_t kLeastRows = 128;    // of a chunk
 constexpr size_t kMostRows = 65'536;  // a table grows towards these
+/// Asked for ahead of rows: a long string among many rows must not stand for them all.
+constexpr size_t kMostBytesAhead = size_t{4} << 20;
 
 /// A chunk whose memory is counted for as long as anybody holds it.
 struct CountedChunk {
@@ -82,7 +84,9 @@ void Table::append(Offset offset, const ColumnBatch& batch) {
 }
 
 Table::ChunkPtr Table::make_chunk(const ColumnBatch& batch, Offset first) {
-  const size_t rows = std::clamp<size_t>(hot_locked().rows, kLeastRows, kMostRows);
+  const size_t bytes_a_row = batch.size_bytes() / std::max<size_t>(batch.rows, 1) + 1;
+  const size_t rows = std::min(std::clamp<size_t>(hot_locked().rows, kLeastRows, kMostRows),
+                               kMostBytesAhead / bytes_a_row);
   auto counted = std::make_shared<CountedChunk>(schema_, rows, batch, first, budget_);
   HotChunk* chunk = &counted->chunk;
   return {std::move(counted), chunk};

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <numeric>
 #include <thread>
 
 namespace millrace::tables {
@@ -141,6 +142,48 @@ TEST_F(TableTest, WaitingForRowsEndsAtTheDeadline) {
   std::thread writer([&] { apply(0); });
   EXPECT_TRUE(table_.wait_applied(Offset{1}, runtime::Deadline::never()));
   writer.join();
+}
+
+/// Rows of (time, text).
+columnar::ColumnBatch wordy(size_t rows, const std::string& text) {
+  std::vector<int64_t> at(rows);
+  std::iota(at.begin(), at.end(), 0);
+  return batch_of({times(at), texts("text", std::vector<std::string>(rows, text))}, rows);
+}
+
+class WordyTable : public testing::Test {
+ protected:
+  WordyTable() { table_.adopt(admitted(nullptr, wordy(1, "x"))); }
+
+  void apply(const columnar::ColumnBatch& batch) {
+    table_.apply(next_, batch, {});
+    next_ = next_ + 1;
+  }
+
+  MemoryBudget budget_{"hot rows", size_t{1} << 30};
+  Table table_{{"main", "t"}, {}, Offset{0}, budget_, system_clock()};
+  Offset next_{0};
+};
+
+TEST_F(WordyTable, MemoryGrowsWithItsRows) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  for (int i = 0; i < 60; ++i) {
+    apply(wordy(1000, "short"));
+  }
+  const size_t before = budget_.used();
+  EXPECT_LT(before, 60'000 * 60U);
+  // One long string behind many short ones: room for 60,000 like it would be 57 GiB.
+  apply(wordy(1, std::string(kMiB, 'x')));
+  EXPECT_LT(budget_.used() - before, 6 * kMiB);
+  apply(wordy(10, std::string(kMiB, 'y')));
+  EXPECT_LT(budget_.used() - before, 18 * kMiB);
+  EXPECT_EQ(table_.hot().rows, 60'011U);
+  EXPECT_EQ(table_.hot().bytes, budget_.used());
+}
+
+TEST_F(WordyTable, AFewLongRowsDoNotAskForManyMore) {
+  apply(wordy(1, std::string(100'000, 'x')));
+  EXPECT_LT(budget_.used(), 5U << 20);
 }
 
 runtime::Task<void> write(Table& table, std::atomic<int64_t>& next, int64_t end) {

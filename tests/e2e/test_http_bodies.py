@@ -1,0 +1,295 @@
+"""Bodies as they travel: compressed, damaged, too large, sent again."""
+
+import gzip
+import json
+import zlib
+
+import msgpack
+import pytest
+
+from .web import QUERY, WRITE, Client, Raw, packed, request
+
+LIMIT = 32 << 20
+
+
+@pytest.fixture
+def client(shared):
+    with Client(shared) as one:
+        yield one
+
+
+@pytest.fixture
+def table(request):
+    return "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
+
+
+def post(client, body, target=WRITE, **headers):
+    return client.call("POST", target, body, **headers)
+
+
+# --- encodings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x"])
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_gzip_bodies_are_read_and_others_refused(client, table, encoding, rows):
+    body = gzip.compress(packed(table, {"n": list(range(rows)), "v": [f"text {i}" for i in range(rows)]}), 1)
+    answer = post(client, body, content_encoding=encoding)
+    if encoding == "x":
+        assert (answer.status, "Content-Encoding x" in answer.error) == (400, True)
+        assert client.table(table) is None
+    else:
+        assert answer.status == 204, answer.text
+        assert client.rows(f"SELECT count(*), max(n), count(DISTINCT v) FROM {table}") == [(rows, rows - 1, rows)]
+
+
+def test_identity_and_no_encoding_are_the_same(client, table):
+    for encoding in ("identity", ""):
+        assert post(client, packed(table, {"v": [1]}), content_encoding=encoding).status == 204
+    assert client.rows(f"SELECT count(*) FROM {table}") == [(2,)]
+
+
+def test_gzip_of_several_members_is_one_body(client, table):
+    body = packed(table, {"v": [1, 2, 3]})
+    assert post(client, gzip.compress(body[:7]) + gzip.compress(body[7:]), content_encoding="gzip").status == 204
+    assert client.rows(f"SELECT v FROM {table} ORDER BY v") == [(1,), (2,), (3,)]
+
+
+def test_damaged_gzip_is_refused_and_leaves_nothing(client, table):
+    good = gzip.compress(packed(table, {"v": list(range(1000))}), 9, mtime=0)
+    bad = {
+        "empty": b"", "not gzip": b"plain", "cut": good[:-1], "cut in the data": good[: len(good) // 2], "header": good[:10],
+        "checksum": good[:-8] + bytes([good[-8] ^ 1]) + good[-7:], "length": good[:-1] + b"\x07", "trailing": good + b"xyz",
+        "flipped": good[:40] + bytes([good[40] ^ 0x10]) + good[41:], "raw deflate": zlib.compress(b"x"),
+    }  # fmt: skip
+    for name, body in bad.items():
+        answer = post(client, body, content_encoding="gzip")
+        assert (answer.status, answer.json["error"]["code"]) == (400, "invalid"), (name, answer.text)
+    assert client.table(table) is None
+    assert post(client, good, content_encoding="gzip").status == 204
+
+
+@pytest.mark.parametrize("target", [WRITE, QUERY, "/write", "/api/v2/write"])
+def test_a_bomb_is_refused(client, target):
+    bomb = gzip.compress(b"\0" * (LIMIT + 1), 9)
+    assert len(bomb) < 40_000
+    answer = post(client, bomb, target, content_encoding="gzip")
+    assert answer.status == 413 and str(LIMIT) in answer.error, answer.text
+
+
+def test_a_bomb_of_bombs_is_refused_without_being_blown_up(client, shared):
+    bomb = gzip.compress(b"\0" * (64 << 20), 9)
+    before = client.metrics()["process_resident_memory_bytes"]
+    for _ in range(3):
+        assert post(client, bomb * 400, content_encoding="gzip").status == 413  # 25 GiB
+    assert client.metrics()["process_resident_memory_bytes"] - before < 256 << 20
+
+
+# --- sizes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [WRITE, QUERY, "/write", "/api/v2/write"])
+def test_a_body_above_the_limit_is_refused_before_it_is_sent(shared, target):
+    with Raw(shared) as raw:
+        raw.send(request(target=target, Content_Length=LIMIT + 1))
+        answer = raw.answer()
+        assert answer.status == 413 and answer.error, answer.text
+        assert raw.is_closed()
+
+
+def test_a_body_of_just_the_limit_is_taken_and_one_byte_more_is_not(client, table):
+    def body(size):
+        text = "x" * 1_000_000
+        rows = [text] * (size // 1_000_010)
+        rest = size - len(packed(table, {"v": [*rows, "y" * 70_000]}))
+        return packed(table, {"v": [*rows, "y" * (70_000 + rest)]})
+
+    assert len(body(LIMIT)) == LIMIT
+    assert post(client, body(LIMIT)).status == 204
+    assert client.rows(f"SELECT sum(length(v)) < {LIMIT} AND sum(length(v)) > {LIMIT - 1000} FROM {table}") == [(True,)]
+    assert post(client, body(LIMIT + 1)).status == 413
+    assert post(client, gzip.compress(body(LIMIT + 1), 1), content_encoding="gzip").status == 413
+    assert client.rows(f"SELECT count(*) FROM {table}") == [(34,)]
+
+
+def test_a_chunked_body_above_the_limit_is_refused(shared, client, table):
+    with Raw(shared, timeout=60) as raw:
+        raw.send(request(target=WRITE, Content_Length=None, Transfer_Encoding="chunked"))
+        chunk = b"100000\r\n" + b"\0" * (1 << 20) + b"\r\n"
+        for _ in range(32):
+            raw.send(chunk)
+        raw.send(b"1\r\n")
+        answer = raw.answer()
+        assert (answer.status, raw.is_closed()) == (413, True)
+
+
+def test_a_query_that_is_deeply_nested_json_costs_nothing(client):
+    before = client.metrics()["process_resident_memory_bytes"]
+    for body in (b"[" * (8 << 20), b'{"sql":' * (2 << 20), b'{"sql":' + b"[" * (8 << 20)):
+        answer = post(client, body, QUERY)
+        assert answer.status == 400 and "sql" in answer.error, answer.text
+    assert client.metrics()["process_resident_memory_bytes"] - before < 128 << 20
+
+
+# --- batch ids -------------------------------------------------------------------------------------
+
+
+def counters(client):
+    return {name: client.metrics()[f"millrace_ingest_{name}_total"] for name in ("rows", "requests", "duplicates", "refused")}
+
+
+def test_the_same_id_again_answers_and_stores_once(client, table):
+    before = counters(client)
+    for _ in range(3):
+        client.write(table, {"v": [1, 2]}, x_millrace_batch_id="once")
+    assert client.rows(f"SELECT v FROM {table} ORDER BY v") == [(1,), (2,)]
+    moved = {name: value - before[name] for name, value in counters(client).items()}
+    assert moved == {"rows": 2, "requests": 3, "duplicates": 2, "refused": 0}
+    client.write(table, {"v": [3]}, x_millrace_batch_id="another")
+    client.write(table, {"v": [4]})
+    client.write(table, {"v": [4]})
+    assert client.rows(f"SELECT v FROM {table} ORDER BY v") == [(1,), (2,), (3,), (4,), (4,)]
+
+
+def test_the_same_id_in_another_database_is_another_write(client, table):
+    for database in ("one", "two", "one", "two"):
+        client.write(table, {"v": [database]}, x_millrace_batch_id="same", x_millrace_database=database)
+    for database in ("one", "two"):
+        assert client.rows(f"SELECT v FROM {database}.{table}") == [(database,)]
+
+
+def test_ids_and_databases_are_not_joined_to_one_text(client, table):
+    client.write(table, {"v": [1]}, x_millrace_batch_id="b-c", x_millrace_database="a")
+    client.write(table, {"v": [1]}, x_millrace_batch_id="c", x_millrace_database="a-b")
+    assert client.rows(f'SELECT count(*) FROM "a-b".{table}') == [(1,)]
+
+
+@pytest.mark.parametrize("target, body", [(WRITE, packed("long_id", {"v": [1]})), ("/write", b"long_id v=1"), ("/api/v2/write", b"long_id v=1")])
+def test_an_id_has_1_to_128_bytes(client, target, body):
+    for batch_id in ("", "x" * 129):
+        answer = post(client, body, target, x_millrace_batch_id=batch_id)
+        assert answer.status == 400 and "x-millrace-batch-id" in answer.error, answer.text
+    assert client.table("long_id") is None
+
+
+def test_an_id_of_128_bytes_is_known_again(client, table):
+    for _ in range(2):
+        client.write(table, {"v": [1]}, x_millrace_batch_id="x" * 128)
+    client.write(table, {"v": [1]}, x_millrace_batch_id="x" * 127)
+    assert client.rows(f"SELECT count(*) FROM {table}") == [(2,)]
+
+
+def test_a_refused_write_does_not_use_up_its_id(client, table):
+    client.write(table, {"v": [1]})
+    assert client.post_columns(table, {"v": ["text"]}, x_millrace_batch_id="retried").status == 400
+    client.write(table, {"v": [2]}, x_millrace_batch_id="retried")
+    assert client.rows(f"SELECT v FROM {table} ORDER BY v") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_retry_after_a_restart_is_still_once(new_server, how):
+    server = new_server("--journal-file-bytes", "1MiB").start()
+    with Client(server) as client:
+        for i in range(20):
+            client.write("t", {"v": [i], "pad": ["x" * 100_000]}, x_millrace_batch_id=f"id {i}")
+        client.flush("t")
+        client.write("t", {"v": [20], "new_column": [1.5]}, x_millrace_batch_id="id 20")
+    for _ in range(2):
+        getattr(server, how)()
+        server.start()
+        with Client(server) as client:
+            for i in range(20):
+                client.write("t", {"v": [i], "pad": ["x" * 100_000]}, x_millrace_batch_id=f"id {i}")
+            client.write("t", {"v": [20], "new_column": [1.5]}, x_millrace_batch_id="id 20")
+            assert client.rows("SELECT v FROM t ORDER BY v") == [(i,) for i in range(21)]
+            assert counters(client)["duplicates"] == 21
+
+
+def test_the_same_id_at_the_same_moment_is_stored_once(shared, table):
+    body = packed(table, {"v": [1]})
+    for i in range(30):
+        raws = [Raw(shared) for _ in range(4)]
+        for raw in raws:
+            raw.send(request(body, WRITE, x_millrace_batch_id=f"race {i}"))
+        assert [raw.answer().status for raw in raws] == [204] * 4
+        for raw in raws:
+            raw.close()
+    with Client(shared) as client:
+        assert client.rows(f"SELECT count(*) FROM {table}") == [(30,)]
+
+
+def test_two_requests_that_add_a_column_with_different_types_at_the_same_moment(shared):
+    """One wins before either is acknowledged; the other is refused or fits."""
+    kinds = [["text"], [True], [1], [1.5]]
+    for i in range(30):
+        raws = [Raw(shared) for _ in kinds]
+        for raw, values in zip(raws, kinds, strict=True):
+            raw.send(request(packed(f"race_{i}", {"v": values}), WRITE))
+        statuses = [raw.answer().status for raw in raws]
+        for raw in raws:
+            raw.close()
+        taken = [values[0] for status, values in zip(statuses, kinds, strict=True) if status == 204]
+        assert set(statuses) <= {204, 400} and taken
+        with Client(shared) as client:
+            got = [v for (v,) in client.rows(f"SELECT v FROM race_{i}")]
+            assert sorted(map(float if len(taken) == 2 else str, got)) == sorted(map(float if len(taken) == 2 else str, taken))
+
+
+# --- errors have their form ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target, keys", [(WRITE, {"error"}), ("/write", {"error"}), ("/api/v2/write", {"code", "message"})])
+@pytest.mark.parametrize("body, headers, status", [
+    (b"\xc1", {}, 400), (b"x", {"content_encoding": "br"}, 400), (b"x", {"content_encoding": "gzip"}, 400),
+    (gzip.compress(b"\0" * (LIMIT + 1)), {"content_encoding": "gzip"}, 413),
+], ids=["bad", "encoding", "damaged", "large"])  # fmt: skip
+def test_each_family_has_its_form_of_errors(client, target, keys, body, headers, status):
+    answer = post(client, body, target, **headers)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+    document = answer.json
+    assert document.keys() == keys
+    if target == WRITE:
+        assert document["error"].keys() == {"code", "message", "detail"}
+    elif "code" in keys:
+        assert document["code"] == {400: "invalid", 413: "request too large"}[status]
+    assert answer.error
+
+
+def test_a_table_and_a_kafka_topic_keep_out_of_each_others_way(shared, client):
+    from . import wire
+    from .wire import Connection, batch_of
+
+    client.write("mine", {"v": [1]})
+    with Connection(shared.port) as kafka:
+        produced = kafka.produce("main.mine", batch_of(b"intruder"), version=8)
+        assert (produced.error != wire.NONE, produced.base_offset) == (True, -1)
+        kafka.create_topic("main.theirs")
+        assert kafka.produce("main.theirs", batch_of(b"x")).error == wire.NONE
+        fetched = [msgpack.unpackb(value, strict_map_key=False) if value[:1] == b"\x82" else value
+                   for _, value in kafka.fetch_all("main.mine")]  # fmt: skip
+        assert len(fetched) == 1
+    answer = client.post_columns("theirs", {"v": [1]})
+    assert (answer.status, answer.json["error"]["code"]) == (409, "conflict"), answer.text
+    client.write("mine", {"v": [2]})
+    assert client.rows("SELECT v FROM mine ORDER BY v") == [(1,), (2,)]
+
+
+def test_a_table_deleted_by_kafka_is_gone_and_its_name_is_free(new_server):
+    from . import wire
+    from .wire import Connection
+
+    server = new_server().start()
+    with Client(server) as client, Connection(server.port) as kafka:
+        client.write("t", {"v": ["old"]})
+        client.flush("t")
+        client.write("t", {"v": ["old"]})
+        assert kafka.delete_topic("main.t") == wire.NONE
+        assert client.query("SELECT * FROM t").status == 400
+        assert client.table("t") is None
+        client.write("t", {"v": [1.5]})
+        assert client.rows("SELECT v FROM t") == [(1.5,)]
+    server.kill()
+    server.start()
+    with Client(server) as client:
+        assert client.rows("SELECT v FROM t") == [(1.5,)]
+        assert json.dumps(client.get("/api/v1/tables").json).count('"measurement": "t"') == 1
