@@ -63,6 +63,13 @@ CAMPAIGNS = [
         short=20,
         plants=("journal", "catalog", "parquet", "directory"),
     ),
+    Campaign(
+        name="read_your_writes",
+        command="{python} tests/crash/read_your_writes.py --rounds {n} --seed {seed} --json {json}"
+        " --bin build/release/bin/millrace",
+        schedules=10_000,
+        short=1_000,
+    ),
 ]
 
 
