@@ -3,7 +3,14 @@
 #include "base/log.h"
 #include "runtime/coroutine.h"
 
+#include <array>
+
 namespace millrace::tables {
+namespace {
+
+constexpr size_t kReserveBytes = size_t{256} << 10;
+
+}  // namespace
 
 Tables::Tables(TablesParts parts, TablesOptions options)
     : parts_(parts), options_(std::move(options)), budget_("hot rows", options_.hot_bytes) {}
@@ -148,10 +155,38 @@ Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& 
   MutexLock lock(files_mutex_);
   std::string& location = empty_files_[{table.partition().topic, schema.version}];
   if (location.empty()) {
-    MILLRACE_TRY(const std::string name, write_empty_file(table, schema, parts_.store));
-    location = parts_.store.location_of(name);
+    auto name = write_empty_file(table, schema, parts_.store);
+    if (!name.ok() && reserve_) {
+      reserve_.reset();
+      is_reserve_whole_ = false;
+      name = write_empty_file(table, schema, parts_.store);
+    }
+    keep_reserve();
+    if (!name.ok()) {
+      return std::move(name).error();
+    }
+    location = parts_.store.location_of(*name);
   }
   return location;
+}
+
+/// Space for files that queries begin with: reads go on when the disk is full. As much as there is;
+/// the file has no name in the store, and goes with the writer.
+void Tables::keep_reserve() {
+  if (is_reserve_whole_) {
+    return;
+  }
+  reserve_.reset();
+  auto writer = parts_.store.create("reserve");
+  if (!writer.ok()) {
+    return;
+  }
+  constexpr std::array<std::byte, 4096> kBlock{};
+  is_reserve_whole_ = true;
+  for (size_t at = 0; at < kReserveBytes && is_reserve_whole_; at += kBlock.size()) {
+    is_reserve_whole_ = (*writer)->write(kBlock).ok();
+  }
+  reserve_ = *std::move(writer);
 }
 
 size_t Tables::replaying() const {

@@ -100,6 +100,7 @@ class Tables final : public SnapshotSource {
   bool make_room(const TablePtr& table);
   Status replay(const TablePtr& table);
   Result<std::string> empty_file(const Table& table, const SchemaVersion& schema);
+  void keep_reserve() MILLRACE_REQUIRES(files_mutex_);
 
   TablesParts parts_;
   const TablesOptions options_;
@@ -113,6 +114,8 @@ class Tables final : public SnapshotSource {
   std::map<TableName, TablePtr> by_name_ MILLRACE_GUARDED_BY(mutex_);
   std::map<TopicId, TablePtr> by_topic_ MILLRACE_GUARDED_BY(mutex_);
   Mutex files_mutex_;  // held while an empty file is made
+  std::unique_ptr<objects::ObjectWriter> reserve_ MILLRACE_GUARDED_BY(files_mutex_);
+  bool is_reserve_whole_ MILLRACE_GUARDED_BY(files_mutex_) = false;
   std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_
       MILLRACE_GUARDED_BY(files_mutex_);
 };
