@@ -85,6 +85,7 @@ Found find_route(const HttpRequest& request) {
       return found;
     }
     found.allowed += (found.allowed.empty() ? "" : ", ") + std::string(name_of(route.method));
+    found.allowed += route.method == HttpMethod::kGet ? ", HEAD" : "";
   }
   return found;
 }

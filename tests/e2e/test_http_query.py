@@ -222,7 +222,7 @@ def test_a_wrong_method_is_405_with_the_right_ones(client, target, method):
         assert answer.status != 405
         return
     assert answer.status == 405, answer.text
-    assert [name.strip() for name in answer.headers["Allow"].split(",")][0] == ROUTES[target]
+    assert answer.headers["Allow"] == {"GET": "GET, HEAD", "POST": "POST"}[ROUTES[target]]
     assert f"{target} takes {ROUTES[target]}" in answer.error and f"not {method}" in answer.error
 
 

@@ -12,8 +12,8 @@
 namespace millrace::http {
 namespace {
 
-/// Takes {"sql": "text"} and ends at the first thing that is something else: a document of arrays in
-/// arrays would take a hundred times its size in memory.
+/// Takes {"sql": "text"} and ends at the first thing that is something else: a document of arrays
+/// in arrays would take a hundred times its size in memory.
 class SqlReader final : public nlohmann::json_sax<nlohmann::json> {
  public:
   Result<std::string> read(std::string_view text) {
@@ -28,13 +28,21 @@ class SqlReader final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool null() override { return false; }
+
   bool boolean(bool) override { return false; }
+
   bool number_integer(number_integer_t) override { return false; }
+
   bool number_unsigned(number_unsigned_t) override { return false; }
+
   bool number_float(number_float_t, const string_t&) override { return false; }
+
   bool binary(binary_t&) override { return false; }
+
   bool start_array(size_t) override { return false; }
+
   bool end_array() override { return false; }
+
   bool end_object() override { return true; }
 
   bool start_object(size_t) override { return !std::exchange(is_within_, true); }

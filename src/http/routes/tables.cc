@@ -42,7 +42,9 @@ json summary_of(const tables::Table& table) {
 }
 
 net::HttpResponse document(const json& content) {
-  return net::HttpResponse::json(200, content.dump());
+  // A path of the data directory need not be UTF-8.
+  return net::HttpResponse::json(
+      200, content.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 tables::TablePtr find(const Call& call) {
