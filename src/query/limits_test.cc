@@ -20,9 +20,7 @@
 namespace millrace::query {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
-using testing::StartsWith;
 using namespace std::chrono_literals;
 
 using Limits = EngineTest;

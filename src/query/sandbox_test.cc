@@ -12,7 +12,6 @@ namespace millrace::query {
 namespace {
 
 using testing::AnyOf;
-using testing::HasSubstr;
 using testing::StartsWith;
 
 class Sandbox : public EngineTest {
@@ -285,9 +284,8 @@ TEST_F(Sandbox, WhatIsHarmlessRuns) {
            "FROM json_each('{\"a\":1}')",
            "WITH a AS (SELECT 1 x), b AS (SELECT x FROM a) SELECT * FROM A, b",
            "WITH RECURSIVE r AS (SELECT 1 x UNION ALL SELECT x + 1 FROM r WHERE x < 5) FROM r",
-           "WITH RECURSIVE r(k, x) USING KEY (k) AS (SELECT 1, 1 UNION SELECT k, x + 1 FROM r "
-           "WHERE "
-           "x < 3) FROM r",
+           "WITH RECURSIVE r(k) USING KEY (k) AS (SELECT 1 UNION SELECT k FROM r WHERE false) FROM "
+           "r",
            "SELECT * FROM t a JOIN t b USING (n)",
            "SELECT (SELECT max(n) FROM t)",
            "SELECT n, row_number() OVER (ORDER BY n) FROM t QUALIFY true",

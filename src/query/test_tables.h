@@ -126,11 +126,10 @@ class TestTable {
 
  private:
   columnar::ColumnBatch admit(const columnar::ColumnBatch& batch) {
-    auto change = columnar::admit(schema_->schema, batch);
-    MILLRACE_CHECK(change.ok(), change.ok() ? "" : change.error().message.c_str());
-    if (change->schema) {
+    const columnar::SchemaChange change = columnar::admit(schema_->schema, batch).value();
+    if (change.schema) {
       schema_ = std::make_shared<const tables::SchemaVersion>(
-          tables::SchemaVersion{schema_->version + 1, *change->schema});
+          tables::SchemaVersion{schema_->version + 1, *change.schema});
       empty_file_ =
           write(nullptr, fmt::format("{}-empty-{}", topic_.to_string(), schema_->version));
     }

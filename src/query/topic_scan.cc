@@ -87,14 +87,14 @@ Status bind_topic(duckdb_bind_info info, Bound& bound) {
   const auto partition = number_of(info, "partition");
   const Offset from{number_of(info, "from_offset").value_or(0)};
   const Offset to{number_of(info, "to_offset").value_or(std::numeric_limits<int64_t>::max())};
-  bool is_found = !partition;
+  bool is_found = false;
   for (const auto& one : extent.partitions) {
     if (!partition || one.id.partition.value == *partition) {
       is_found = true;
       add_pieces(bound, one, from, to);
     }
   }
-  if (!is_found) {
+  if (partition && !is_found) {
     return make_error(Code::kInvalid, "topic '{}' has no partition {}: it has {}", bound.topic,
                       *partition, extent.partitions.size());
   }
@@ -153,44 +153,55 @@ Status open_batch(Place& place) {
   return {};
 }
 
+/// The next record of the open batch that is in the piece, into place.record; false after the last.
+Result<bool> next_in_batch(Place& place) {
+  while (place.reader && place.reader->next(place.record)) {
+    if (place.record.offset >= place.piece.end) {
+      place.piece.begin = place.piece.end;
+      return false;
+    }
+    if (place.record.offset >= place.piece.begin) {
+      place.piece.begin = place.record.offset + 1;
+      return true;
+    }
+  }
+  if (place.reader) {
+    MILLRACE_TRY_STATUS(place.reader->status());
+  }
+  return false;
+}
+
+/// Behind the open batch, if there is one, to the next one, read if need be. The piece is empty
+/// afterwards when none of it is left.
+Status open_next_batch(const TopicSource& source, Place& place) {
+  place.reader.reset();
+  if (place.batch < place.batches.size()) {
+    const auto& batch = place.batches[place.batch++];
+    place.piece.begin = std::max(place.piece.begin, batch.base_offset + batch.records);
+  }
+  if (place.piece.begin >= place.piece.end) {
+    return {};
+  }
+  if (place.batch == place.batches.size()) {
+    MILLRACE_TRY(place.batches, source.read(place.piece.partition, place.piece.begin, kReadBytes));
+    place.batch = 0;
+  }
+  if (place.batches.empty() || place.batches[place.batch].base_offset >= place.piece.end) {
+    place.piece.begin = place.piece.end;  // retention took the rest of it
+    return {};
+  }
+  return open_batch(place);
+}
+
 /// The next record of the place's piece into place.record; false after the last one.
 Result<bool> next_in_piece(const TopicSource& source, Place& place) {
   while (place.piece.begin < place.piece.end) {
-    if (place.reader) {
-      while (place.reader->next(place.record)) {
-        if (place.record.offset >= place.piece.end) {
-          place.piece.begin = place.piece.end;
-          return false;
-        }
-        if (place.record.offset >= place.piece.begin) {
-          place.piece.begin = place.record.offset + 1;
-          return true;
-        }
-      }
-      MILLRACE_TRY_STATUS(place.reader->status());
-      place.reader.reset();
+    MILLRACE_TRY(const bool found, next_in_batch(place));
+    if (found) {
+      return true;
     }
-    if (place.batch < place.batches.size()) {
-      const auto& batch = place.batches[place.batch];
-      place.piece.begin = std::max(place.piece.begin, batch.base_offset + batch.records);
-      ++place.batch;
-    }
-    if (place.batch == place.batches.size()) {
-      if (place.piece.begin >= place.piece.end) {
-        return false;
-      }
-      MILLRACE_TRY(place.batches,
-                   source.read(place.piece.partition, place.piece.begin, kReadBytes));
-      place.batch = 0;
-      if (place.batches.empty()) {
-        place.piece.begin = place.piece.end;  // retention took the rest
-        return false;
-      }
-    }
-    if (place.batches[place.batch].base_offset < place.piece.end) {
-      MILLRACE_TRY_STATUS(open_batch(place));
-    } else {
-      place.piece.begin = place.piece.end;
+    if (place.piece.begin < place.piece.end) {
+      MILLRACE_TRY_STATUS(open_next_batch(source, place));
     }
   }
   return false;

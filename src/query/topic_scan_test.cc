@@ -64,7 +64,7 @@ class TopicScan : public EngineTest {
     start({});
   }
 
-  ~TopicScan() override {
+  void TearDown() override {
     engine_.reset();
     broker_.reset();
     log_.reset();
