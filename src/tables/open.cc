@@ -159,7 +159,7 @@ void Tables::replay_all() {
           make_error(done.error().code, "table {} cannot be rebuilt from offset {} on: {}",
                      table->name().to_string(), table->applied(), done.error().message);
       log::error("tables", "{}", error.message);
-      table->set_damage(std::move(error));
+      table->fail_replay(std::move(error));
     }
   }
 }

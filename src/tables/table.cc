@@ -211,10 +211,26 @@ void Table::set_files(std::vector<TableFile> files) {
 }
 
 void Table::finish_replay() {
-  std::vector<std::shared_ptr<runtime::Signal>> waiting;
   {
     MutexLock lock(mutex_);
     is_replayed_ = true;
+  }
+  wake_replay_waiters();
+}
+
+void Table::fail_replay(Error damage) {
+  {
+    MutexLock lock(mutex_);
+    has_replay_failed_ = true;
+    damage_ = std::move(damage);
+  }
+  wake_replay_waiters();
+}
+
+void Table::wake_replay_waiters() {
+  std::vector<std::shared_ptr<runtime::Signal>> waiting;
+  {
+    MutexLock lock(mutex_);
     waiting.swap(replay_waiters_);
   }
   for (const auto& signal : waiting) {
@@ -231,12 +247,13 @@ runtime::Task<bool> Table::until_replayed(Deadline deadline) {
   auto signal = std::make_shared<runtime::Signal>();
   {
     MutexLock lock(mutex_);
-    if (is_replayed_) {
-      co_return true;
+    if (is_replayed_ || has_replay_failed_) {
+      co_return is_replayed_;
     }
     replay_waiters_.push_back(signal);  // shared: the replay may end after the deadline
   }
-  co_return co_await signal->wait(deadline);
+  co_await signal->wait(deadline);
+  co_return is_replayed();
 }
 
 void Table::retire() {

@@ -109,8 +109,10 @@ class Table {
 
   /// Rows of the log are all applied: writes may come.
   void finish_replay();
+  /// They never will be, before the next start: as set_damage().
+  void fail_replay(Error damage);
   bool is_replayed() const;
-  /// false when `deadline` passed first.
+  /// false when `deadline` passed or the replay failed first.
   runtime::Task<bool> until_replayed(runtime::Deadline deadline);
 
   /// The table is gone: its rows are forgotten, and no flush goes on or begins after this. Blocks
@@ -139,6 +141,7 @@ class Table {
   ChunkPtr make_chunk(const columnar::ColumnBatch& batch, Offset first) MILLRACE_REQUIRES(mutex_);
   HotSize hot_locked() const MILLRACE_REQUIRES(mutex_);
   std::vector<runtime::Signal*> take_ready() MILLRACE_REQUIRES(mutex_);
+  void wake_replay_waiters();
 
   const TableName name_;
   const TopicPartition partition_;
@@ -161,6 +164,7 @@ class Table {
   std::vector<TableFile> files_ MILLRACE_GUARDED_BY(mutex_);
   std::optional<size_t> flushing_ MILLRACE_GUARDED_BY(mutex_);  // chunks of the unit under way
   bool is_replayed_ MILLRACE_GUARDED_BY(mutex_) = false;
+  bool has_replay_failed_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool is_retired_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<runtime::Signal>> replay_waiters_ MILLRACE_GUARDED_BY(mutex_);
   std::optional<Error> damage_ MILLRACE_GUARDED_BY(mutex_);

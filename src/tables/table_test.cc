@@ -151,6 +151,20 @@ columnar::ColumnBatch wordy(size_t rows, const std::string& text) {
   return batch_of({times(at), texts("text", std::vector<std::string>(rows, text))}, rows);
 }
 
+TEST_F(TableTest, NobodyWaitsForAReplayThatFailed) {
+  auto shards = runtime::ShardSet::start(1, "table").value();
+  const auto ask = [&] {
+    return runtime::block_on(shards->shard(0), table_.until_replayed(runtime::Deadline::never()));
+  };
+  bool is_ready = true;
+  std::thread waiting([&] { is_ready = ask(); });
+  table_.fail_replay(make_error(Code::kCorrupt, "no"));
+  waiting.join();
+  EXPECT_FALSE(is_ready);
+  EXPECT_FALSE(ask());
+  EXPECT_EQ(table_.damage()->message, "no");
+}
+
 class WordyTable : public testing::Test {
  protected:
   WordyTable() { table_.adopt(admitted(nullptr, wordy(1, "x"))); }

@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import time
 
 import pytest
 
@@ -345,6 +346,35 @@ def test_foreign_files_under_tables_are_put_aside(filled):
         assert path.name in text
     assert good.exists()
     assert filled.server.terminate() == 0
+    filled.goes_on()
+
+
+# --- damage in the journal -------------------------------------------------------------------------
+
+
+def test_a_damaged_row_of_the_journal_is_an_error_of_its_table_alone(filled):
+    filled.write(3, "other")
+    assert filled.server.terminate() == 0
+    oldest = journal.runs(filled.data, min(journal.files(filled.data)))
+    victim = next(run for run in oldest if run.length > 50_000)
+    at = victim.position + victim.length - 1000
+    good = victim.path.read_bytes()
+    journal.overwrite(victim.path, at, b"\xff")
+    filled.server.start()
+    assert filled.found("other") == filled.rows["other"]
+    filled.write(2, "other")
+    with Client(filled.server) as client:
+        wait_for("the table to be found damaged", lambda: client.table("t")["damage"])
+        answer = client.query("SELECT count(*) FROM t")
+        assert answer.status == 500 and answer.json["error"]["code"] == "corrupt", answer.text
+        assert "main.t cannot be rebuilt from offset 0 on" in answer.error
+        begun = time.monotonic()
+        for write in (client.post_columns("t", {"n": [1]}), client.lines("t n=1i")):
+            assert write.status == 500 and "cannot be rebuilt" in write.error, write.text
+        assert time.monotonic() - begun < 5, "what cannot come is not waited for"
+        assert client.get("/ready").json["tables_being_rebuilt"] == 1
+    assert filled.server.terminate() == 0
+    journal.overwrite(victim.path, at, good[at : at + 1])
     filled.goes_on()
 
 
