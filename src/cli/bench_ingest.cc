@@ -14,7 +14,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <memory>
 
 namespace millrace::cli {
@@ -123,6 +122,7 @@ Status bench_ingest(IngestArguments arguments) {
                put_load(arguments, first_ms, [&] { after = read_metrics(api); }));
   MILLRACE_TRY(const auto found, look_at_all(api, arguments));
   std::vector<IngestLanded> landed;
+  landed.reserve(found.size());
   for (size_t i = 0; i < found.size(); ++i) {
     landed.push_back({.rows = found[i].rows - there[i].rows,
                       .usage_64ths = found[i].usage_64ths - there[i].usage_64ths});
@@ -140,14 +140,14 @@ Status bench_ingest(IngestArguments arguments) {
 }
 
 void add_options(CLI::App& verb, IngestArguments& arguments) {
-  static const std::map<std::string, IngestFormat> kFormats = {{"msgpack", IngestFormat::kMsgpack},
-                                                               {"line", IngestFormat::kLine}};
   add_http_flag(verb, arguments.server);
   verb.add_option_function<std::string>(
           "-f,--format",
-          [&arguments](const std::string& name) { arguments.format = kFormats.at(name); },
+          [&arguments](const std::string& name) {
+            arguments.format = name == "line" ? IngestFormat::kLine : IngestFormat::kMsgpack;
+          },
           "msgpack (columns) or line (line protocol)")
-      ->check(CLI::IsMember(kFormats))
+      ->check(CLI::IsMember({"msgpack", "line"}))
       ->default_str("msgpack");
   verb.add_option("-d,--database", arguments.database,
                   "where the rows go and stay; without it a new one, bench-MS")

@@ -49,7 +49,7 @@ TEST(Pairs, SplitAtTheFirstEqualsSign) {
 }
 
 TEST(TableNames, AreOneWordOrTwo) {
-  const auto name_of = [](std::vector<std::string> words) {
+  const auto name_of = [](const std::vector<std::string>& words) {
     const auto name = parse_table(words);
     return name.ok() ? name->database + "|" + name->measurement : name.error().message;
   };

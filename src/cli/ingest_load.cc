@@ -49,17 +49,16 @@ struct Worker {
   IngestOutcome outcome;
 };
 
-/// "later": not written, and this long to wait.
 struct Answer {
-  bool is_acked = false;
-  std::optional<std::chrono::seconds> later;
+  bool is_acked = false;  // or "later": not written
+  std::chrono::seconds later{0};
 };
 
 Result<Answer> send(net::HttpClient& client, const std::string& message) {
   MILLRACE_TRY_STATUS(client.send_raw(message));
   MILLRACE_TRY(const auto answer, client.read_response());
   if (answer.status >= 200 && answer.status <= 299) {
-    return Answer{.is_acked = true, .later = {}};
+    return Answer{.is_acked = true};
   }
   if (answer.status == 503 || answer.status == 504) {
     if (const auto after = answer.header("Retry-After")) {
@@ -133,7 +132,7 @@ class Connection {
         return {};
       }
       ++worker_.outcome.retries;
-      const auto again = now + *answer->later;
+      const auto again = now + answer->later;
       if (again >= load_.end || load_.is_over) {
         return {};  // it was not written, and is not any more
       }
@@ -210,6 +209,7 @@ std::vector<IngestBody> make_bodies(const IngestArguments& arguments, const net:
   const auto measurements = static_cast<size_t>(arguments.measurements);
   const size_t each = (kBodies + measurements - 1) / measurements;
   std::vector<IngestBody> bodies;
+  bodies.reserve(each * measurements);
   for (size_t i = 0; i < each * measurements; ++i) {
     bodies.push_back(make_ingest_body(shape, i % measurements, i));
   }
@@ -279,6 +279,7 @@ Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_m
   load.end = load.measured_from + ticks(arguments.seconds);
   std::vector<Worker> workers(load.connections());
   std::vector<std::thread> threads;
+  threads.reserve(workers.size());
   Running running(workers.size());
   for (size_t i = 0; i < workers.size(); ++i) {
     threads.emplace_back([&, i] {

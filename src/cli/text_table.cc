@@ -91,6 +91,7 @@ std::vector<size_t> TextTable::fitted_widths(size_t width) const {
     return natural;
   }
   std::vector<size_t> least;
+  least.reserve(columns_.size());
   for (size_t i = 0; i < columns_.size(); ++i) {
     least.push_back(columns_[i].may_cut ? std::min(natural[i], kLeastCut) : natural[i]);
   }

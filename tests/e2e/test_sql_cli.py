@@ -1,6 +1,8 @@
 """SQL, tables and the ingest benchmark of the command line, against a real server."""
 
 import http.client
+import http.server
+import itertools
 import json
 import os
 import pty
@@ -237,3 +239,102 @@ def test_bench_reports_the_memory_before_the_load(cli, filled):
     assert produced["server_rss_before_mb"] > 1 and consumed["server_rss_before_mb"] > 1
     silent = run("bench", "produce", "-n", 100, "--json", "--http", "127.0.0.1:1", MILLRACE_KAFKA=filled.address)
     assert silent.returncode == 0 and "server_rss_before_mb" not in json.loads(silent.stdout)
+
+
+class Impostor:
+    """Answers as a server would: writes by `answers` in turn, SQL by what it took, less `lost` rows."""
+
+    def __init__(self, answers, lost=0):
+        self.counts = {status: 0 for status in answers}
+        turns = itertools.cycle(answers)
+        lock = threading.Lock()
+        state = {"rows": 0, "usage": 0.0}
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.answer(200, "millrace_topics 0\n" if self.path == "/metrics" else "{}")
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                if self.path == "/api/v1/query":
+                    row = [state["rows"] - lost, state["usage"], 0]
+                    return self.answer(200, json.dumps({"columns": [], "rows": [row]}))
+                with lock:
+                    status = next(turns)
+                    owner.counts[status] += 1
+                    if status == 204:
+                        lines = body.splitlines()
+                        state["rows"] += len(lines)
+                        state["usage"] += sum(float(line.split("usage=")[1].split(",")[0]) for line in lines)
+                if status is None:
+                    self.close_connection = True  # without an answer
+                    return None
+                return self.answer(status, "" if status == 204 else json.dumps({"error": "no such luck"}))
+
+            def answer(self, status, text):
+                self.send_response(status)
+                if status == 503:
+                    self.send_header("Retry-After", "0")
+                if status != 204:
+                    self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(10)
+
+    def bench(self):
+        address = "127.0.0.1:%d" % self.server.server_address[1]
+        return run("bench", "ingest", "-s", 0.5, "-w", 0, "-c", 1, "-b", 3, "-f", "line", "--json", "--http", address)
+
+
+def test_bench_ingest_sends_again_what_was_put_off_and_counts_it():
+    with Impostor([204, 503]) as impostor:
+        result = impostor.bench()
+    report = json.loads(result.stdout)
+    assert result.returncode == 0, result.stderr
+    assert report["retries"] == impostor.counts[503] > 0
+    assert report["total_rows_acknowledged"] == 3 * impostor.counts[204] > 0
+    assert report["is_exact"] and report["errors"] == 0 and report["total_rows_unknown"] == 0
+
+
+def test_bench_ingest_counts_requests_without_an_answer_as_unknown():
+    with Impostor([204, 204, None, 204]) as impostor:
+        result = impostor.bench()
+    report = json.loads(result.stdout)
+    assert result.returncode == 0, result.stderr
+    assert report["errors"] == impostor.counts[None] > 0
+    assert report["total_rows_unknown"] == 3 * impostor.counts[None]
+
+
+def test_bench_ingest_fails_when_an_acknowledged_row_is_missing():
+    with Impostor([204], lost=1) as impostor:
+        result = impostor.bench()
+    report = json.loads(result.stdout)
+    assert (result.returncode, report["is_exact"]) == (1, False)
+    assert report["total_rows_landed"] == report["total_rows_acknowledged"] - 1
+    assert "rows acknowledged" in result.stderr and "landed" in result.stderr
+
+
+@pytest.mark.parametrize("answers, part", [([400], "no such luck"), ([204, 500], "no such luck"), ([None], "answer")])
+def test_bench_ingest_ends_when_writes_are_refused_or_never_answered(answers, part):
+    with Impostor(answers) as impostor:
+        result = impostor.bench()
+    assert result.returncode in (1, 3) and result.stdout == ""
+    assert part in result.stderr
