@@ -177,6 +177,10 @@ TEST_F(TablesTest, ARestartRebuildsExactlyWhatIsNotInFiles) {
   start();
   EXPECT_EQ(rows("cpu"), std::pair(uint64_t{10}, uint64_t{7}));
   EXPECT_EQ(rows("mem"), std::pair(uint64_t{0}, uint64_t{3}));
+  for (const TablePtr& table : tables_->all()) {
+    EXPECT_TRUE(
+        runtime::block_on(shards_->shard(0), table->until_replayed(runtime::Deadline::never())));
+  }
   EXPECT_EQ(tables_->replaying(), 0U);
 }
 
