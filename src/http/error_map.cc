@@ -89,8 +89,12 @@ net::HttpResponse answer_of(const Error& error, ErrorForm form) {
   if (helps_later) {
     detail = {{"retry_after_s", 1}};
   }
-  auto response = net::HttpResponse::json(
-      status, body_of(status, name_of(error.code), error.message, form, detail));
+  // Influx's forms have no code of ours, and whether rows may be there must be told all the same.
+  const bool must_name = form != ErrorForm::kMillrace && error.code == Code::kOutcomeUnknown;
+  const std::string message =
+      must_name ? fmt::format("{}: {}", name_of(error.code), error.message) : error.message;
+  auto response =
+      net::HttpResponse::json(status, body_of(status, name_of(error.code), message, form, detail));
   if (helps_later) {
     response.with("Retry-After", kRetryAfterSeconds);
   }

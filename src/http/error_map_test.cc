@@ -35,6 +35,13 @@ TEST(HttpErrorMap, EachFamilyHasItsForm) {
             R"({"code":"unavailable","message":"no"})");
 }
 
+TEST(HttpErrorMap, AnUnknownOutcomeIsNamedInEveryForm) {
+  const Error error = make_error(Code::kOutcomeUnknown, "no sync");
+  for (const char* path : {"/write", "/api/v2/write", "/api/v1/query"}) {
+    EXPECT_NE(answer_of(error, form_of(path)).body.find("outcome_unknown"), std::string::npos);
+  }
+}
+
 TEST(HttpErrorMap, WhatHelpsLaterSaysWhen) {
   const auto response = answer_of(make_error(Code::kOverloaded, "full"), ErrorForm::kMillrace);
   ASSERT_EQ(response.status, 503);

@@ -10,17 +10,16 @@
 namespace millrace::ingest {
 namespace {
 
-using columnar::ColumnBatch;
 using tables::SchemaPtr;
 using tables::TableName;
 using tables::TablePtr;
 
 constexpr int kMostAttempts = 3;  // of line protocol against a schema that changes meanwhile
 
-record::BatchId hash_of_id(const WriteOptions& options) {
-  std::string text = options.database;
+record::BatchId hash_of(const std::string& database, const std::string& id) {
+  std::string text = database;
   text += '\0';
-  text += *options.batch_id;
+  text += id;
   return {bytes::hash128(bytes::as_bytes(text))};
 }
 
@@ -213,6 +212,7 @@ runtime::Task<Result<record::CommitOutcome>> Ingestor::append_with_change(
   }
   std::ranges::sort(in_order, {}, [](const Part* part) { return part->table->partition().topic; });
   std::vector<runtime::Turn::Holder> turns;
+  turns.reserve(in_order.size());
   for (const Part* part : in_order) {
     turns.push_back(co_await part->table->schema_turn().take());
   }
@@ -261,7 +261,7 @@ runtime::Task<Result<record::CommitOutcome>> Ingestor::append(
   }
   broker::AppendExtras extras{.system = std::move(frames)};
   if (options.batch_id) {
-    extras.batch_id = hash_of_id(options);
+    extras.batch_id = hash_of(options.database, *options.batch_id);
   }
   co_return co_await broker::Partition::append(broker_.log(), std::move(batches),
                                                std::move(extras));

@@ -23,8 +23,8 @@ constexpr std::string_view kMsgpack = "msgpack/1";
 constexpr std::string_view kLine = "line/1";
 
 struct Headers {
-  std::optional<std::string_view> decoder;
-  std::optional<int64_t> arrival_us;
+  std::string_view decoder;
+  int64_t arrival_us = 0;
   columnar::Precision precision = columnar::Precision::kNs;
 };
 
@@ -34,16 +34,15 @@ std::string_view text_of(const record::Header& header) {
 
 Result<Headers> headers_of(const record::Record& record) {
   Headers headers;
+  bool has_arrival = false;
   for (const record::Header& header : record.headers) {
     const std::string_view text = text_of(header);
     if (header.key == kDecoder) {
       headers.decoder = text;
     } else if (header.key == kArrivalUs) {
-      int64_t us = 0;
-      const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), us);
-      if (failed == std::errc{} && end == text.data() + text.size()) {
-        headers.arrival_us = us;
-      }
+      const char* const behind = text.data() + text.size();
+      const auto [end, failed] = std::from_chars(text.data(), behind, headers.arrival_us);
+      has_arrival = failed == std::errc{} && end == behind;
     } else if (header.key == kPrecision) {
       const auto precision = columnar::parse_precision(text);
       if (!precision) {
@@ -52,7 +51,7 @@ Result<Headers> headers_of(const record::Record& record) {
       headers.precision = *precision;
     }
   }
-  if (!headers.decoder || !headers.arrival_us) {
+  if (headers.decoder.empty() || !has_arrival) {
     return make_error(Code::kCorrupt, "a record without {} and {}", kDecoder, kArrivalUs);
   }
   return headers;
@@ -74,7 +73,7 @@ Result<columnar::ColumnBatch> decode_payload(const record::Record& record) {
   if (!record.value) {
     return make_error(Code::kCorrupt, "an entry without a payload");
   }
-  const columnar::ArrivalTime arrival{std::chrono::microseconds(*headers.arrival_us)};
+  const columnar::ArrivalTime arrival{std::chrono::microseconds(headers.arrival_us)};
   if (headers.decoder == kMsgpack) {
     MILLRACE_TRY(auto decoded, columnar::decode_msgpack(*record.value, arrival));
     return std::move(decoded.batch);
@@ -83,7 +82,7 @@ Result<columnar::ColumnBatch> decode_payload(const record::Record& record) {
     return decode_lines(bytes::as_text(*record.value), headers, arrival);
   }
   return make_error(Code::kUnsupported, "an entry of decoder {}, which this version does not have",
-                    *headers.decoder);
+                    headers.decoder);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ from .load import Broken, ChurnLoad, KafkaLoad
 from .table_files import Catalog
 
 FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
-         "--tables-flush-age-ms", "200ms", "--tables-flush-rows", "500")  # fmt: skip
+         "--tables-flush-age-ms", "200ms", "--tables-flush-rows", "500",
+         "--query-threads", "1")  # fmt: skip  # many small files are read much sooner by one thread
 LEAN_FILES = 8  # of the journal that may stay when everything in it may go
 TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip

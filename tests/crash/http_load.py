@@ -13,7 +13,7 @@ from .table_files import check_files
 from .table_readers import check_tables
 
 WRITERS = 3
-SHARED_ROUNDS = 10  # after so many rounds the shared tables are others
+SHARED_ROUNDS = 4  # after so many rounds the shared tables are others, before they are of very many files
 AGAIN = [("main", f"again{i}") for i in range(3)]
 
 
