@@ -147,6 +147,11 @@ HotSize Table::hot() const {
   return hot_locked();
 }
 
+Table::Whole Table::whole() const {
+  MutexLock lock(mutex_);
+  return {hot_locked(), files_};
+}
+
 Snapshot Table::snapshot() const {
   MutexLock lock(mutex_);
   Snapshot snapshot{.name = name_, .topic = partition_.topic, .schema = schema_};

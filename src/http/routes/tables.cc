@@ -20,8 +20,7 @@ json columns_of(const tables::SchemaVersion& schema) {
 }
 
 json summary_of(const tables::Table& table) {
-  const tables::HotSize hot = table.hot();
-  const auto files = table.files();
+  const auto [hot, files] = table.whole();
   uint64_t rows = 0;
   uint64_t bytes = 0;
   for (const tables::TableFile& file : files) {
