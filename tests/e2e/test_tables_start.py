@@ -7,7 +7,7 @@ import time
 import pytest
 
 from . import journal, wire
-from .server import wait_for
+from .server import binary, wait_for
 from .web import Client, Refused
 from .wire import Connection
 
@@ -383,6 +383,8 @@ def test_a_damaged_row_of_the_journal_is_an_error_of_its_table_alone(filled):
 
 @pytest.mark.parametrize("files", [8, 24, 40, 64])
 def test_few_open_files_are_an_error_or_enough(filled, files):
+    if files < 64 and b"__ubsan_" in binary().read_bytes():
+        pytest.skip("UBSan looks at memory through a pipe, and takes a pipe it cannot have for a bad pointer")
     filled.write(2, "other").flush().flush("other")
     assert filled.server.terminate() == 0
     process = filled.server.launch(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
