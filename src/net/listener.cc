@@ -13,8 +13,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -33,6 +35,19 @@ using Waitable = asio::posix::basic_stream_descriptor<asio::io_context::executor
 
 constexpr auto kBackoff = std::chrono::milliseconds(100);
 constexpr auto kLogEvery = std::chrono::seconds(1);
+/// Descriptors that connections leave to files: what a process with none left cannot do besides
+/// accepting (a journal file, a table's file, DuckDB's start) is worse than a refusal.
+constexpr rlim_t kLeftToFiles = 64;
+
+/// A descriptor is the lowest free number, so those below are all taken.
+bool is_among_last(int descriptor) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return false;
+  }
+  const rlim_t kept = std::min(kLeftToFiles, limit.rlim_cur / 4);
+  return static_cast<rlim_t>(descriptor) >= limit.rlim_cur - kept;
+}
 
 }  // namespace
 
@@ -133,6 +148,11 @@ bool Listener::Impl::accept_all() {
 void Listener::Impl::hand_out(Descriptor connection) {
   if (open.load() >= options.max_connections) {
     log_refusal(fmt::format("{} are open", options.max_connections), ++refused_at_limit);
+    return;
+  }
+  if (is_among_last(connection.get())) {
+    log_refusal("the process has few file descriptors left, which files need; raise ulimit -n",
+                ++out_of_descriptors);
     return;
   }
   ++open;

@@ -42,7 +42,7 @@ class Listener {
   struct Counters {
     uint64_t accepted = 0;
     uint64_t refused_at_limit = 0;    // closed at once: max_connections were open
-    uint64_t out_of_descriptors = 0;  // closed at once: the process had no descriptor left
+    uint64_t out_of_descriptors = 0;  // closed at once: the last descriptors are for files
     size_t open = 0;
   };
 

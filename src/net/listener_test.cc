@@ -140,6 +140,35 @@ TEST_F(ListenerTest, OutOfDescriptorsItRefusesAndRecovers) {
   stop(*listener);
 }
 
+TEST_F(ListenerTest, ConnectionsLeaveTheLastDescriptorsToFiles) {
+  auto listener = listen({"127.0.0.1", 0}).value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const Descriptor lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(lowest.get()) + 60;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (uint64_t tried = 1; tried < 60 && listener->counters().out_of_descriptors == 0; ++tried) {
+    clients.push_back(std::make_unique<HttpClient>(listener->address()));
+    static_cast<void>(clients.back()->send_raw("x"));
+    EXPECT_TRUE(eventually([&] {
+      const auto counters = listener->counters();
+      return counters.accepted + counters.out_of_descriptors == tried;
+    }));
+  }
+  EXPECT_EQ(listener->counters().out_of_descriptors, 1U);
+  EXPECT_GT(listener->counters().accepted, 10U);
+  std::vector<Descriptor> files;
+  for (int i = 0; i < 10; ++i) {
+    files.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    EXPECT_GE(files.back().get(), 0) << i;
+  }
+  files.clear();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  stop(*listener);
+}
+
 TEST_F(ListenerTest, ConnectionsThatComeWhileItStopsAreAllEnded) {
   for (int round = 0; round < 20; ++round) {
     auto listener = listen({"127.0.0.1", 0}).value();
