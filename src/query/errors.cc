@@ -44,6 +44,9 @@ Error error_of(std::string_view message, std::string_view tables_directory) {
   if (is_about_file(message, tables_directory)) {
     code = Code::kCorrupt;
   }
+  if (message.find("Too many open files") != std::string_view::npos) {
+    code = Code::kOverloaded;  // says nothing about the file
+  }
   if (invalidates_database(message)) {
     code = Code::kInternal;
   }

@@ -182,6 +182,8 @@ TEST(Errors, MessagesHaveTheirCodes) {
   EXPECT_EQ(code("IO Error: disk"), Code::kIo);
   EXPECT_EQ(code("IO Error: Cannot open file \"/data/tables/x\""), Code::kCorrupt);
   EXPECT_EQ(code("Invalid Input Error: /data/tables/x too small"), Code::kCorrupt);
+  EXPECT_EQ(code("IO Error: Cannot open file \"/data/tables/x\": Too many open files"),
+            Code::kOverloaded);
   EXPECT_EQ(code("Conversion Error: '/data/tables' is no integer"), Code::kInvalid);
   EXPECT_EQ(code("FATAL Error: x"), Code::kInternal);
   EXPECT_EQ(code("INTERNAL Error: x"), Code::kInternal);

@@ -85,11 +85,13 @@ class Table {
   Offset applied() const;
 
   HotSize hot() const;
+
   /// Memory and files of one moment: every row in one of them.
   struct Whole {
     HotSize hot;
     std::vector<TableFile> files;
   };
+
   Whole whole() const;
 
   /// Files and hot rows of this moment; without `empty_file`.
