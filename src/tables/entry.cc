@@ -40,9 +40,9 @@ Result<Headers> headers_of(const record::Record& record) {
     if (header.key == kDecoder) {
       headers.decoder = text;
     } else if (header.key == kArrivalUs) {
-      const char* const behind = text.data() + text.size();
-      const auto [end, failed] = std::from_chars(text.data(), behind, headers.arrival_us);
-      has_arrival = failed == std::errc{} && end == behind;
+      const auto [end, failed] =
+          std::from_chars(text.data(), text.data() + text.size(), headers.arrival_us);
+      has_arrival = failed == std::errc{} && end == text.data() + text.size();
     } else if (header.key == kPrecision) {
       const auto precision = columnar::parse_precision(text);
       if (!precision) {
