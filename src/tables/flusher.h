@@ -85,8 +85,6 @@ class Flusher {
 
   const FlushCounters& counters() const { return counters_; }
 
-  size_t queued() const { return jobs_.queued(); }
-
  private:
   struct Job {
     TablePtr table;
