@@ -143,6 +143,10 @@ Result<TopicRecord> TopicRecord::from_frame(const record::SystemFrame& frame) {
   bytes::Reader in(bytes::as_bytes(frame.value));
   TopicRecord topic;
   const uint8_t version = in.u8();
+  if (in.ok() && version > kVersion) {
+    return make_error(Code::kUnsupported, "topic frame of version {}, this program knows {}",
+                      version, kVersion);
+  }
   topic.is_deleted = in.u8() == 1;
   topic.partitions = in.le<int32_t>();
   topic.created_ms = in.le<int64_t>();

@@ -47,7 +47,8 @@ struct TopicRecord {
 
   record::SystemFrame to_frame() const;
   record::SystemFrame to_removal() const;
-  /// kCorrupt: not a topic record, or a setting that this version does not know.
+  /// kCorrupt: not a topic record, or a setting that this version does not know. kUnsupported: of a
+  /// newer version, which is named.
   static Result<TopicRecord> from_frame(const record::SystemFrame& frame);
 };
 

@@ -85,6 +85,16 @@ Result<columnar::ColumnBatch> decode_payload(const record::Record& record) {
                     headers.decoder);
 }
 
+Result<columnar::ColumnBatch> rows_of(const record::StoredBatch& stored) {
+  MILLRACE_TRY(const auto batch, record::parse_batch(stored.payload));
+  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, 0));
+  record::Record record;
+  if (stored.records != 1 || !reader.next(record)) {
+    return make_error(Code::kCorrupt, "an entry of {} records, must be 1", stored.records);
+  }
+  return decode_payload(record);
+}
+
 }  // namespace
 
 Result<EncodedEntry> encode_entry(const Entry& entry) {
@@ -112,17 +122,11 @@ Result<EncodedEntry> encode_entry(const Entry& entry) {
 }
 
 Result<columnar::ColumnBatch> decode_entry(const record::StoredBatch& stored) {
-  MILLRACE_TRY(const auto batch, record::parse_batch(stored.payload));
-  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, 0));
-  record::Record record;
-  if (stored.records != 1 || !reader.next(record)) {
-    return make_error(Code::kCorrupt, "an entry of {} records, must be 1", stored.records);
+  auto rows = rows_of(stored);
+  if (!rows.ok() && rows.error().code != Code::kUnsupported) {
+    return make_error(Code::kCorrupt, "{}", rows.error().message);  // it was accepted once
   }
-  auto decoded = decode_payload(record);
-  if (!decoded.ok() && decoded.error().code == Code::kInvalid) {
-    return make_error(Code::kCorrupt, "{}", decoded.error().message);
-  }
-  return decoded;
+  return rows;
 }
 
 }  // namespace millrace::tables

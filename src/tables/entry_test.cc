@@ -78,6 +78,11 @@ TEST(Entry, RefusesWhatIsNone) {
   EXPECT_EQ(decode_entry({.records = 1, .payload = std::move(newer).build().value()}).error().code,
             Code::kUnsupported);
 
+  record::RecordBatchBuilder packed({.codec = bytes::Codec::kZstd});
+  packed.add(TimestampMs(), std::nullopt, bytes::as_bytes("x"), headers);
+  EXPECT_EQ(decode_entry({.records = 1, .payload = std::move(packed).build().value()}).error().code,
+            Code::kCorrupt);
+
   const auto bad = encode_entry({.kind = PayloadKind::kLineProtocol,
                                  .arrival = kArrival,
                                  .payload = bytes::as_bytes("m v=1\nnonsense\n")});
@@ -119,6 +124,8 @@ TEST(SchemaFrame, EachTruncationIsRefused) {
   frame.value = whole + "x";
   EXPECT_EQ(schema_fact_from(frame).error().code, Code::kCorrupt);
   frame.value = whole;
+  frame.value[0] = 0;
+  EXPECT_EQ(schema_fact_from(frame).error().code, Code::kCorrupt);
   frame.value[0] = 2;
   EXPECT_EQ(schema_fact_from(frame).error().code, Code::kUnsupported);
 }

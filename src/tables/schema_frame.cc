@@ -89,7 +89,8 @@ Result<SchemaFact> schema_fact_from(const record::SystemFrame& frame) {
     return malformed();
   }
   std::memcpy(fact.topic.bytes.data(), frame.key.data(), frame.key.size());
-  if (const uint8_t version = in.u8(); in.ok() && version > kVersion) {
+  const uint8_t version = in.u8();
+  if (in.ok() && version > kVersion) {
     return make_error(Code::kUnsupported, "schema frame of version {}, this program knows {}",
                       version, kVersion);
   }
@@ -105,7 +106,8 @@ Result<SchemaFact> schema_fact_from(const record::SystemFrame& frame) {
       return malformed();
     }
   }
-  if (!in.ok() || in.remaining() != 0 || schema->version == 0 || columns.empty()) {
+  if (!in.ok() || in.remaining() != 0 || version != kVersion || schema->version == 0 ||
+      columns.empty()) {
     return malformed();
   }
   auto made = columnar::Schema::make(std::move(columns));
