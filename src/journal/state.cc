@@ -108,6 +108,8 @@ void State::remember_batch_id(const record::BatchId& id, const BatchAnswer& answ
   if (batch_ids_.insert_or_assign(id, answer).second) {
     batch_id_order_.push_back(id);
   }
+  newest_batch_id_ms_ =
+      std::max(newest_batch_id_ms_.value_or(answer.committed_ms), answer.committed_ms);
 }
 
 SystemFrame State::batch_id_frame(const record::BatchId& id, const BatchAnswer& answer) {
@@ -163,7 +165,9 @@ Status State::replay(const SystemFrame& frame) {
     answer.records = value.le<uint32_t>();
     answer.committed_ms = value.le<int64_t>();
     record::BatchId id;
-    if (!value.ok() || value.remaining() != 0 || frame.key.size() != id.hash.size()) {
+    constexpr int64_t kYear9999Ms = 253'402'300'799'999;
+    if (!value.ok() || value.remaining() != 0 || frame.key.size() != id.hash.size() ||
+        answer.committed_ms < -kYear9999Ms || answer.committed_ms > kYear9999Ms) {
       return make_error(Code::kCorrupt, "malformed batch_id frame");
     }
     std::memcpy(id.hash.data(), frame.key.data(), id.hash.size());

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -23,7 +24,7 @@ struct BatchAnswer {
   TopicPartition partition;
   Offset base_offset;
   uint32_t records = 0;
-  int64_t committed_ms = 0;
+  int64_t committed_ms = 0;  // by the journal's time for ids, see Writer
 };
 
 /// Used by one thread: the writer's.
@@ -66,6 +67,10 @@ class State {
   /// kMaxBatchIds are younger than that.
   bool can_remember_batch_id(int64_t now_ms);
   void remember_batch_id(const record::BatchId& id, const BatchAnswer& answer);
+
+  /// When the youngest id was committed; nullopt when none ever was.
+  std::optional<int64_t> newest_batch_id_ms() const { return newest_batch_id_ms_; }
+
   static record::SystemFrame batch_id_frame(const record::BatchId& id, const BatchAnswer& answer);
 
   /// Everything, as puts.
@@ -88,6 +93,7 @@ class State {
   std::map<SystemKey, std::string> system_;
   std::map<record::BatchId, BatchAnswer> batch_ids_;
   std::deque<record::BatchId> batch_id_order_;  // oldest first
+  std::optional<int64_t> newest_batch_id_ms_;
 };
 
 }  // namespace millrace::journal

@@ -19,7 +19,17 @@ Writer::Writer(Files& files, Index& index, State state, Tail tail, WriterOptions
       state_(std::move(state)),
       tail_(std::move(tail)),
       options_(options),
-      clock_(clock) {}
+      clock_(clock),
+      ids_began_ms_(
+          state_.newest_batch_id_ms().value_or(clock.wall_ms().time_since_epoch().count())),
+      opened_(clock.steady()) {}
+
+/// By which batch ids grow old: goes on from the youngest one, only while the journal is open, so
+/// that a wall clock that jumps neither ends them early nor keeps them for ever.
+int64_t Writer::id_time_ms() const {
+  const auto open = std::chrono::floor<std::chrono::milliseconds>(clock_.steady() - opened_);
+  return ids_began_ms_ + open.count();
+}
 
 void Writer::Run::add(const FrameHeader& frame, bytes::Buffer payload) {
   payload_bytes += payload.size();
@@ -100,7 +110,7 @@ size_t Writer::write(std::span<Pending* const> queue) {
     return count;
   }
   Run run;
-  const int64_t now_ms = clock_.wall_ms().time_since_epoch().count();
+  const int64_t now_ms = id_time_ms();
   for (Pending* pending : chosen) {
     admit(*pending, run, now_ms);
   }

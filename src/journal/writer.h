@@ -109,6 +109,7 @@ class Writer {
     }
   };
 
+  int64_t id_time_ms() const;
   static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
   size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
@@ -125,6 +126,8 @@ class Writer {
   Tail tail_;
   const WriterOptions options_;
   const Clock& clock_;
+  const int64_t ids_began_ms_;
+  const std::chrono::steady_clock::time_point opened_;
   std::string poison_cause_;  // written once, before is_poisoned_
   std::atomic<bool> is_poisoned_{false};
   WriterCounters counters_;

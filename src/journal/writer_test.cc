@@ -281,6 +281,34 @@ TEST(JournalWriter, BatchIdGetsItsFirstAnswerAcrossRestarts) {
   EXPECT_FALSE(send(2)->is_duplicate);  // forgotten: its 15 minutes are over
 }
 
+TEST(JournalWriter, BatchIdsLiveTheirTimeWhateverTheWallClockDoes) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const auto is_known = [&](uint8_t id) {
+    record::CommitRequest request;
+    request.batches.push_back(batch_of(kA, "x", 1));
+    request.batch_id = record::BatchId{};
+    request.batch_id->hash[0] = id;
+    return log.commit(std::move(request))->is_duplicate;
+  };
+  constexpr std::chrono::hours kYear{365 * 24};
+  EXPECT_FALSE(is_known(1));
+  log.clock.jump(kYear);
+  EXPECT_FALSE(is_known(2));
+  EXPECT_TRUE(is_known(1));  // not old, though a year passed on the wall
+  log.kill();
+  log.clock.jump(kYear);
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_FALSE(is_known(3));
+  EXPECT_TRUE(is_known(1) && is_known(2));
+  log.clock.jump(-3 * kYear);
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  log.clock.advance(State::kBatchIdLife + std::chrono::seconds(1));
+  EXPECT_FALSE(is_known(4));
+  EXPECT_FALSE(is_known(2));  // old, though the wall says it was committed in years to come
+}
+
 TEST(JournalWriter, OneBatchIdStandsForAllBatchesThatCameWithIt) {
   TestLog log;
   ASSERT_TRUE(log.start().ok());
