@@ -9,7 +9,7 @@ PYTHON = $(MILLRACE_DEPS)/venv-$(shell sha256sum < tests/requirements.txt | cut 
 FUZZ_SECONDS ?= 20
 step := @tools/step.sh
 
-.PHONY: help setup build demo test check soak bench clean
+.PHONY: help setup build demo test check fuzz soak bench clean
 
 help: ## this list
 	@echo "Millrace: make TARGET [JOBS=$(JOBS)]"
@@ -24,8 +24,9 @@ build/%/build.ninja: CMakePresets.json | setup
 	$(step) 'configure $*' cmake --preset $* -DMILLRACE_DEPS=$(MILLRACE_DEPS)
 	@touch $@
 
-.PHONY: tree-dev tree-release tree-asan tree-tsan
-tree-dev tree-release tree-asan tree-tsan: tree-%: setup build/%/build.ninja
+trees := tree-dev tree-release tree-asan tree-tsan tree-coverage
+.PHONY: $(trees)
+$(trees): tree-%: setup build/%/build.ninja
 	$(step) 'build $*' cmake --build --preset $* --parallel $(JOBS)
 
 build: setup build/release/build.ninja ## the release binary, build/release/bin/millrace
@@ -54,6 +55,11 @@ check: ## format, layers, documents, clang-tidy, then the sanitizer trees and a 
 	$(step) 'fuzz $(FUZZ_SECONDS) s each' tools/fuzz.sh $(FUZZ_SECONDS)
 	@$(MAKE) --no-print-directory tree-tsan
 	$(step) 'tests under TSan' ctest --preset tsan --parallel $(JOBS)
+
+fuzz: tree-asan ## each fuzz target for FUZZ_SECONDS, then the lines it reaches of its decoder
+	$(step) 'fuzz $(FUZZ_SECONDS) s each' tools/fuzz.sh $(FUZZ_SECONDS)
+	@$(MAKE) --no-print-directory tree-coverage
+	@$(PYTHON) tools/fuzz_coverage.py
 
 soak: setup ## the long forms of the tests; writes build/soak/report.json
 	@$(PYTHON) tools/soak.py $(SOAK)

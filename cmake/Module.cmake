@@ -3,8 +3,8 @@
 #   src/CMakeLists.txt, which lists the folders by level: an upward edge fails here.
 #   TESTS become one GoogleTest binary x_test (label unit). NO_TSAN: the module, or one below it,
 #   links a library that is not built with ThreadSanitizer; the thread tree leaves it out.
-# millrace_fuzz(NAME SOURCE DEPS ..): a libFuzzer target in the address tree; ctest runs its corpus
-#   (tests/fuzz/corpus/NAME) under the label fuzz. In other trees it is not built.
+# millrace_fuzz(NAME SOURCE DEPS ..): a libFuzzer target in the address and coverage trees; ctest runs
+#   its corpus (tests/fuzz/corpus/NAME) under the label fuzz. In other trees it is not built.
 
 add_library(millrace_warnings INTERFACE)
 target_compile_options(millrace_warnings INTERFACE -Wall -Wextra -Wshadow -Wconversion
@@ -20,6 +20,9 @@ if(MILLRACE_SANITIZE STREQUAL "address")
 elseif(MILLRACE_SANITIZE STREQUAL "thread")
   target_compile_options(millrace_options INTERFACE -fsanitize=thread)
   target_link_options(millrace_options INTERFACE -fsanitize=thread)
+elseif(MILLRACE_SANITIZE STREQUAL "coverage")
+  target_compile_options(millrace_options INTERFACE -fprofile-instr-generate -fcoverage-mapping -fsanitize=fuzzer-no-link)
+  target_link_options(millrace_options INTERFACE -fprofile-instr-generate)
 endif()
 
 # One small precompiled header for everything below runtime, one with Asio's awaitable from runtime up.
@@ -75,10 +78,12 @@ function(millrace_module)
   endif()
 endfunction()
 
+add_custom_target(fuzz_targets)
 function(millrace_fuzz name source)
-  if(NOT MILLRACE_SANITIZE STREQUAL "address")
+  if(NOT MILLRACE_SANITIZE MATCHES "^(address|coverage)$")
     return()
   endif()
+  add_dependencies(fuzz_targets fuzz_${name})
   add_executable(fuzz_${name} ${source})
   target_link_libraries(fuzz_${name} PRIVATE ${ARGN} millrace_options)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
