@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/edit_distance.h"
 #include "base/ids.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
@@ -34,6 +35,14 @@ TEST(Result, FullDiskIsRetriable) {
   EXPECT_EQ(error.code, Code::kOverloaded);
   EXPECT_EQ(error.retry, Retry::kBackoff);
   EXPECT_EQ(errno_error("read", "/x", EIO).retry, Retry::kNo);
+}
+
+TEST(EditDistance, CountsChangedAddedAndLeftOutBytes) {
+  EXPECT_EQ(edit_distance("", ""), 0U);
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(edit_distance("abc", ""), 3U);
+  EXPECT_EQ(edit_distance("weather", "wether"), 1U);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
 }
 
 TEST(Uuid, TextRoundTripsAndRefusesJunk) {

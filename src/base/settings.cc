@@ -1,6 +1,7 @@
 #include "base/settings.h"
 
 #include "base/check.h"
+#include "base/edit_distance.h"
 
 #include <unistd.h>
 
@@ -79,30 +80,12 @@ std::string with_unit(SettingKind kind, int64_t value) {
   return fmt::format("{} bytes", value);
 }
 
-/// Levenshtein's distance, for "did you mean".
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) {
-    row[j] = j;
-  }
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 template <typename Name>
 Error unknown(const SettingSchema& schema, const std::string& given, const std::string& source,
               Name&& name) {
   const auto nearest =
       std::min_element(schema.begin(), schema.end(), [&](const auto& a, const auto& b) {
-        return distance(name(a), given) < distance(name(b), given);
+        return edit_distance(name(a), given) < edit_distance(name(b), given);
       });
   return make_error(Code::kInvalid, "{}: there is no setting {}; did you mean {}?", source, given,
                     name(*nearest));

@@ -1,5 +1,7 @@
 #include "query/names.h"
 
+#include "base/edit_distance.h"
+
 #include <algorithm>
 #include <array>
 
@@ -13,30 +15,12 @@ using tables::TableName;
 constexpr std::array<std::string_view, 5> kReserved = {"information_schema", "memory", "pg_catalog",
                                                        "system", "temp"};
 
-/// How many letters to change, add or leave out (Levenshtein).
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) {
-    row[j] = j;
-  }
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 /// " Did you mean "main"."cpu"?", or how many there are.
 std::string hint(const TableName& wanted, const std::vector<TableInfo>& tables) {
   const TableInfo* nearest = nullptr;
   size_t least = wanted.measurement.size() / 2 + 1;
   for (const TableInfo& table : tables) {
-    const size_t away = distance(fold(table.name.measurement), fold(wanted.measurement)) +
+    const size_t away = edit_distance(fold(table.name.measurement), fold(wanted.measurement)) +
                         (fold(table.name.database) == fold(wanted.database) ? 0 : 1);
     if (away <= least && (nearest == nullptr || away < least)) {
       nearest = &table;
