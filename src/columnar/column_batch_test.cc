@@ -1,6 +1,7 @@
 #include "columnar/column_batch.h"
 
 #include "columnar/column_builder.h"
+#include "columnar/test_columns.h"
 #include "columnar/utf8.h"
 
 #include <gtest/gtest.h>
@@ -21,26 +22,6 @@ Column built(const std::vector<Value>& values) {
     EXPECT_TRUE(builder.append(value)) << builder.refusal_of(value);
   }
   return std::move(builder).finish("c", false);
-}
-
-std::string shown(const Column& column, size_t rows) {
-  std::string text(name_of(column.type));
-  for (size_t row = 0; row < rows; ++row) {
-    if (column.is_null(row)) {
-      text += " null";
-    } else if (column.type == ColumnType::kBool) {
-      text += column.values_as<uint8_t>()[row] != 0 ? " true" : " false";
-    } else if (column.type == ColumnType::kF64) {
-      text += fmt::format(" {}", column.values_as<double>()[row]);
-    } else if (column.type == ColumnType::kU64) {
-      text += fmt::format(" {}", column.values_as<uint64_t>()[row]);
-    } else if (column.type == ColumnType::kString) {
-      text += fmt::format(" '{}'", column.text(row));
-    } else {
-      text += fmt::format(" {}", column.values_as<int64_t>()[row]);
-    }
-  }
-  return text;
 }
 
 std::string shown(const std::vector<Value>& values) {

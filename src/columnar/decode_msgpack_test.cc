@@ -1,6 +1,7 @@
 #include "columnar/decode_msgpack.h"
 
 #include "columnar/msgpack_reader.h"
+#include "columnar/test_columns.h"
 
 #include <gtest/gtest.h>
 
@@ -88,26 +89,6 @@ Result<MeasurementBatch> decode(std::string_view body) {
   // A copy of its own, so that the address sanitizer sees a read past its end.
   const std::vector<std::byte> copy(bytes::as_bytes(body).begin(), bytes::as_bytes(body).end());
   return decode_msgpack(copy, kArrival);
-}
-
-std::string shown(const Column& column, size_t rows) {
-  std::string text(name_of(column.type));
-  for (size_t row = 0; row < rows; ++row) {
-    if (column.is_null(row)) {
-      text += " null";
-    } else if (column.type == ColumnType::kBool) {
-      text += column.values_as<uint8_t>()[row] != 0 ? " true" : " false";
-    } else if (column.type == ColumnType::kF64) {
-      text += fmt::format(" {}", column.values_as<double>()[row]);
-    } else if (column.type == ColumnType::kU64) {
-      text += fmt::format(" {}", column.values_as<uint64_t>()[row]);
-    } else if (column.type == ColumnType::kString) {
-      text += fmt::format(" '{}'", column.text(row));
-    } else {
-      text += fmt::format(" {}", column.values_as<int64_t>()[row]);
-    }
-  }
-  return text;
 }
 
 /// The first column, or the refusal.

@@ -1,6 +1,7 @@
 // Kafka request frames (without their length) of every API and version: no crash, no read out of
 // bounds, and what was understood is written and read back alike. The same bytes are also read as a
 // response, as our own client would.
+#include "kafka/protocol/encoded.h"
 #include "kafka/protocol/frame.h"
 #include "kafka/protocol/messages.h"
 
@@ -13,23 +14,13 @@ using namespace millrace::kafka;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-std::vector<std::byte> joined(const std::vector<bytes::Buffer>& pieces) {
-  std::vector<std::byte> all;
-  for (const bytes::Buffer& piece : pieces) {
-    all.insert(all.end(), piece.span().begin(), piece.span().end());
-  }
-  return all;
-}
-
 template <typename Message>
 void there_and_back(std::span<const std::byte> body, int16_t version) {
   Message first;
   if (!decode_message(body, version, first).ok()) {
     return;
   }
-  Encoder out;
-  encode(out, version, first);
-  const std::vector<std::byte> bytes = joined(std::move(out).finish());
+  const std::vector<std::byte> bytes = encoded(version, first);
   Message second;
   if (!decode_message(bytes, version, second).ok() || !(first == second)) {
     std::abort();

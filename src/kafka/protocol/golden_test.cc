@@ -1,5 +1,6 @@
 // The bytes of every API and version: golden.txt was written by another program from the same
 // contents as below; captured.txt holds what real clients sent.
+#include "kafka/protocol/encoded.h"
 #include "kafka/protocol/frame.h"
 #include "kafka/protocol/messages.h"
 #include "record/record_reader.h"
@@ -237,21 +238,6 @@ FindCoordinatorResponse make(FindCoordinatorResponse*) {
   out.port = -1;
   out.coordinators = {{"group", -1, "", -1, ErrorCode::kCoordinatorNotAvailable, "none yet"}};
   return out;
-}
-
-Bytes joined(const std::vector<bytes::Buffer>& pieces) {
-  Bytes all;
-  for (const bytes::Buffer& piece : pieces) {
-    all.insert(all.end(), piece.span().begin(), piece.span().end());
-  }
-  return all;
-}
-
-template <typename Message>
-Bytes encoded(int16_t version, const Message& message) {
-  Encoder out;
-  encode(out, version, message);
-  return joined(std::move(out).finish());
 }
 
 /// "Produce request" and 9 -> "Produce request 9".

@@ -1,5 +1,6 @@
 // Every API in every version with random content: there and back, cut at every byte, and with
 // tagged fields that nobody knows.
+#include "kafka/protocol/encoded.h"
 #include "kafka/protocol/frame.h"
 #include "kafka/protocol/messages.h"
 #include "kafka/protocol/random_message.h"
@@ -10,21 +11,6 @@ namespace millrace::kafka {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-Bytes joined(const std::vector<bytes::Buffer>& pieces) {
-  Bytes all;
-  for (const bytes::Buffer& piece : pieces) {
-    all.insert(all.end(), piece.span().begin(), piece.span().end());
-  }
-  return all;
-}
-
-template <typename Message>
-Bytes encoded(int16_t version, const Message& message) {
-  Encoder out;
-  encode(out, version, message);
-  return joined(std::move(out).finish());
-}
 
 /// Calls test.operator()<Message>(version) for requests and responses of every API and version.
 template <typename Test>
