@@ -44,6 +44,7 @@ struct ModelCounters {
 /// One schedule: several lives of one catalog on one disk.
 class CatalogModel {
  public:
+  using Counters = ModelCounters;
   using Lie = std::function<bool(const std::string& path)>;
 
   CatalogModel(uint64_t seed, Lie lie);

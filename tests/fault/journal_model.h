@@ -47,6 +47,7 @@ struct ModelCounters {
 /// One schedule: several lives of one directory on one disk.
 class JournalModel {
  public:
+  using Counters = ModelCounters;
   using Lie = std::function<bool(const std::string& path)>;
 
   JournalModel(uint64_t seed, Lie lie);
