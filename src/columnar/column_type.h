@@ -3,10 +3,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 
 namespace millrace::columnar {
+
+/// What SQL's TIMESTAMP_NS can say: from 1677-09-22, the first whole day, to 2262-04-11 23:47:16;
+/// the greatest 64-bit number is its "infinity".
+inline constexpr int64_t kFirstNs = -9'223'286'400'000'000'000;
+inline constexpr int64_t kLastNs = std::numeric_limits<int64_t>::max() - 1;
+
+constexpr bool is_in_ns_range(int64_t time_ns) {
+  return time_ns >= kFirstNs && time_ns <= kLastNs;
+}
 
 enum class ColumnType : uint8_t {
   kNull,  // nothing but nulls so far
@@ -16,7 +26,7 @@ enum class ColumnType : uint8_t {
   kF64,
   kString,  // valid UTF-8
   kTimeUs,  // microseconds since 1970-01-01 UTC, before it negative
-  kTimeNs,  // nanoseconds: 1677-09-21 to 2262-04-11
+  kTimeNs,  // nanoseconds: kFirstNs to kLastNs
 };
 
 /// "null", "bool", "i64", "u64", "f64", "string", "time_us", "time_ns".

@@ -310,13 +310,16 @@ TEST(LineProtocol, TimesAreExactInEveryPrecision) {
   EXPECT_EQ(outcome("m f=1 -1", "h"), "m f=1 @-3600000000us");
   EXPECT_EQ(outcome("m f=1 0", "s"), "m f=1 @0us");
   EXPECT_EQ(outcome("m f=1 1700000000", "ns"), "m f=1 @1700000us");  // never by magnitude
-  EXPECT_EQ(outcome("m f=1 9223372036854775807", "ns"), "m f=1 @9223372036854775807ns");
-  EXPECT_EQ(outcome("m f=1 -9223372036854775808", "ns"), "m f=1 @-9223372036854775808ns");
+  EXPECT_EQ(outcome("m f=1 9223372036854775806", "ns"), "m f=1 @9223372036854775806ns");
+  EXPECT_EQ(outcome("m f=1 -9223286399999999999", "ns"), "m f=1 @-9223286399999999999ns");
   EXPECT_EQ(outcome("m f=1 9223372036", "s"), "m f=1 @9223372036000000us");
   EXPECT_EQ(outcome("m f=1 1\nm f=2 2000\nm f=3"),
             "m f=1 @1ns | m f=2 @2000ns | m f=3 @1700000000123456000ns");
   EXPECT_EQ(outcome("m f=1 1\nn f=2 2000"), "m f=1 @1ns | n f=2 @2us");
-  const std::string outside = " is outside 1677 to 2262 in the request's precision";
+  const std::string outside = " is outside 1677-09-22 to 2262-04-11";
+  EXPECT_EQ(outcome("m f=1 9223372036854775807"), "!1 timestamp \"9223372036854775807\"" + outside);
+  EXPECT_EQ(outcome("m f=1 -9223286400000000001"),
+            "!1 timestamp \"-9223286400000000001\"" + outside);
   EXPECT_EQ(outcome("m f=1 9223372037", "s"), "!1 timestamp \"9223372037\"" + outside);
   EXPECT_EQ(outcome("m f=1 -9223372037", "s"), "!1 timestamp \"-9223372037\"" + outside);
   EXPECT_EQ(outcome("m f=1 1700000000000", "s"), "!1 timestamp \"1700000000000\"" + outside);

@@ -10,15 +10,13 @@
 
 namespace millrace::columnar {
 
-inline constexpr int64_t kMostMicrosecondsInNs = std::numeric_limits<int64_t>::max() / 1000;
-
 inline ValueFacts facts_of_integers(int64_t least, int64_t most) {
   constexpr auto kExact = static_cast<int64_t>(kExactInDouble);
   return {.fits_f64 = least >= -kExact && most <= kExact, .has_negative = least < 0};
 }
 
 inline ValueFacts facts_of_times(int64_t least_us, int64_t most_us) {
-  return {.fits_ns = least_us >= -kMostMicrosecondsInNs && most_us <= kMostMicrosecondsInNs};
+  return {.fits_ns = least_us >= kFirstNs / 1000 && most_us <= kLastNs / 1000};
 }
 
 inline ValueFacts facts_of_unsigned(uint64_t most) {

@@ -116,8 +116,9 @@ std::optional<std::string_view> parse_timestamp(std::string_view text, Precision
   if (const auto problem = parse_integer(text, count)) {
     return problem;
   }
-  if (__builtin_mul_overflow(count, nanoseconds_in(precision), &time_ns)) {
-    return "is outside 1677 to 2262 in the request's precision";
+  if (__builtin_mul_overflow(count, nanoseconds_in(precision), &time_ns) ||
+      !is_in_ns_range(time_ns)) {
+    return "is outside 1677-09-22 to 2262-04-11";
   }
   return std::nullopt;
 }

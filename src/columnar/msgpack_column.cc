@@ -258,9 +258,11 @@ Result<Column> read_time_column(MsgpackReader& reader, size_t rows) {
     for (size_t i = 0; i < *unit.row_outside; ++i) {
       again.next();
     }
-    return make_error(Code::kInvalid,
-                      "{}outside 1677 to 2262, in a request with times in nanoseconds",
-                      place_of(kTimeName, *unit.row_outside, again.position()));
+    return make_error(
+        Code::kInvalid, "{}{}", place_of(kTimeName, *unit.row_outside, again.position()),
+        unit.type == ColumnType::kTimeNs
+            ? "outside 1677-09-22 to 2262-04-11, in a request with times in nanoseconds"
+            : "nanoseconds outside 1677-09-22 to 2262-04-11");
   }
   return time_column(std::move(buffer), rows, unit.type);
 }

@@ -28,7 +28,9 @@ int64_t to_microseconds(int64_t value) {
 TimeUnit unify_to_nanoseconds(std::span<int64_t> values) {
   for (size_t row = 0; row < values.size(); ++row) {
     int64_t& value = values[row];
-    if (!is_nanoseconds(value) && __builtin_mul_overflow(to_microseconds(value), 1000, &value)) {
+    const bool is_outside =
+        !is_nanoseconds(value) && __builtin_mul_overflow(to_microseconds(value), 1000, &value);
+    if (is_outside || !is_in_ns_range(value)) {
       return {.type = ColumnType::kTimeNs, .row_outside = row};
     }
   }
@@ -45,6 +47,11 @@ TimeUnit unify_by_magnitude(std::span<int64_t> values) {
   });
   if (is_all_microseconds) {
     return {};
+  }
+  const auto outside = std::ranges::find_if(
+      values, [](int64_t value) { return is_nanoseconds(value) && !is_in_ns_range(value); });
+  if (outside != values.end()) {
+    return {.row_outside = static_cast<size_t>(outside - values.begin())};
   }
   const bool needs_nanoseconds = std::ranges::any_of(
       values, [](int64_t value) { return is_nanoseconds(value) && value % 1000 != 0; });

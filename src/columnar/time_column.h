@@ -16,7 +16,8 @@ using ArrivalTime = std::chrono::sys_time<std::chrono::microseconds>;
 
 struct TimeUnit {
   ColumnType type = ColumnType::kTimeUs;
-  /// Set: the column needs nanoseconds, and this row is outside 1677 to 2262. Values are undefined.
+  /// Set: this row is nanoseconds outside their range, or the column needs nanoseconds and the row
+  /// is outside. Values are undefined.
   std::optional<size_t> row_outside;
 };
 
