@@ -26,6 +26,7 @@
 #include "runtime/shard.h"
 #include "server/budgets.h"
 #include "server/metrics.h"
+#include "server/open_files.h"
 #include "tables/tables.h"
 #include "tables/trust.h"
 
@@ -156,9 +157,12 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                  report.torn->file, report.torn->position, report.torn->run, report.torn->bytes,
                  report.torn->quarantined_as);
   }
-  log::info("journal", "{} {}: {} runs walked, {} written again",
-            report.is_new ? "new directory" : "recovered directory", report.directory.to_string(),
-            report.runs_walked, report.runs_rewritten);
+  if (report.is_new) {
+    log::info("journal", "new directory {}", report.directory.to_string());
+  } else {
+    log::info("journal", "directory {}: {} runs since its checkpoint, the last {} synced again",
+              report.directory.to_string(), report.runs_walked, report.runs_rewritten);
+  }
   MILLRACE_TRY(broker, broker::Broker::open(*log, budgets_for(options.memory_bytes).tail_cache,
                                             system_clock()));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
@@ -259,6 +263,7 @@ Result<std::unique_ptr<Application>> Application::start(const Options& options,
                                                         const std::atomic<bool>& stop) {
   std::unique_ptr<Application> application(new Application(std::make_unique<Parts>(options)));
   Parts& parts = *application->parts_;
+  MILLRACE_TRY_STATUS(raise_open_file_limit());
   MILLRACE_TRY_STATUS(parts.open_directory());
   MILLRACE_TRY_STATUS(parts.open_log(stop));
   MILLRACE_TRY_STATUS(parts.open_tables());

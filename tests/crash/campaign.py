@@ -27,7 +27,7 @@ LEAN_FILES = 8  # of the journal that may stay when everything in it may go
 TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
 REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
-REWRITTEN = re.compile(r"runs walked, (\d+) written again")
+REWRITTEN = re.compile(r"since its checkpoint, the last (\d+) synced again")
 
 
 class Campaign:
