@@ -9,7 +9,7 @@ PYTHON = $(MILLRACE_DEPS)/venv-$(shell sha256sum < tests/requirements.txt | cut 
 FUZZ_SECONDS ?= 20
 step := @tools/step.sh
 
-.PHONY: help setup build demo test check fuzz soak bench clean
+.PHONY: help setup build install demo test check fuzz soak bench clean
 
 help: ## this list
 	@echo "Millrace: make TARGET [JOBS=$(JOBS)]"
@@ -31,6 +31,10 @@ $(trees): tree-%: setup build/%/build.ninja
 
 build: setup build/release/build.ninja ## the release binary, build/release/bin/millrace
 	$(step) 'build release' cmake --build --preset release --parallel $(JOBS) --target millrace
+
+PREFIX ?= /usr/local
+install: build ## into PREFIX (/usr/local): bin/millrace, and lib/millrace with Arrow and DuckDB
+	@cmake --install build/release --prefix $(PREFIX)
 
 demo: build ## real input from socket to SQL in a minute; KEEP=1 leaves its server up
 	@$(PYTHON) tools/demo.py --data $(MILLRACE_DEPS)/flights

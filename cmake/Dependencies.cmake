@@ -43,6 +43,7 @@ if(NOT MILLRACE_SANITIZE STREQUAL "thread")
       add_library(arrow::${library} SHARED IMPORTED)
       set_target_properties(arrow::${library} PROPERTIES IMPORTED_LOCATION ${file}
         INTERFACE_INCLUDE_DIRECTORIES ${arrow_dir}/include)
+      install(FILES ${file} DESTINATION lib/millrace)  # where CMAKE_INSTALL_RPATH looks
     endforeach()
     set_property(TARGET arrow::parquet PROPERTY INTERFACE_LINK_LIBRARIES arrow::arrow)
   endif()
@@ -59,7 +60,7 @@ if(NOT MILLRACE_SANITIZE STREQUAL "thread")
     if(NOT EXISTS ${duckdb_library})
       message(FATAL_ERROR "no ${duckdb_library}: run tools/setup.sh")
     endif()
-    install(FILES ${duckdb_library} DESTINATION lib/millrace)  # where CMAKE_INSTALL_RPATH looks
+    install(FILES ${duckdb_library} DESTINATION lib/millrace)
   endif()
   add_library(duckdb::duckdb SHARED IMPORTED)
   set_target_properties(duckdb::duckdb PROPERTIES IMPORTED_LOCATION ${duckdb_library}
