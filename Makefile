@@ -36,7 +36,7 @@ PREFIX ?= /usr/local
 install: build ## into PREFIX (/usr/local): bin/millrace, and lib/millrace with Arrow and DuckDB
 	@cmake --install build/release --prefix $(PREFIX)
 
-demo: build ## real input from socket to SQL in a minute; KEEP=1 leaves its server up
+demo: build ## real input from socket to SQL, 10 s once built; KEEP=1 leaves its server up
 	@$(PYTHON) tools/demo.py --data $(MILLRACE_DEPS)/flights
 
 test: tree-dev ## unit, tool and end-to-end tests on the dev tree
