@@ -167,6 +167,24 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, W
   co_return outcome;
 }
 
+/// The batch id of a duplicate was given to rows of one of its tables: else nothing of this request
+/// was ever stored, and it must not be told that it was.
+Status Ingestor::check_first_use(const std::vector<Part>& parts,
+                                 const std::optional<TopicPartition>& first,
+                                 const WriteOptions& options) const {
+  const bool is_same = std::ranges::any_of(
+      parts, [&](const Part& part) { return first && part.table->partition() == *first; });
+  if (is_same) {
+    return {};
+  }
+  const broker::TopicPtr topic = first ? broker_.find(first->topic) : nullptr;
+  return make_error(
+      Code::kConflict,
+      "x-millrace-batch-id \"{}\" was used for a write to {}: nothing was written; an "
+      "id names one write of a database",
+      *options.batch_id, topic ? topic->name() : "a table that was deleted");
+}
+
 runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,
                                                      WriteOptions options) {
   WriteOutcome outcome;
@@ -188,6 +206,9 @@ runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,
     co_return std::move(committed).error();
   }
   outcome.is_duplicate = committed->is_duplicate;
+  if (committed->is_duplicate) {
+    MILLRACE_CO_TRY_STATUS(check_first_use(parts, committed->first_went_to, options));
+  }
   for (size_t i = 0; i < parts.size(); ++i) {
     Part& part = parts[i];
     if (outcome.is_duplicate) {  // the first one may still be on its way into memory

@@ -65,7 +65,8 @@ class Ingestor final : public broker::TopicObserver {
   /// {"m", "columns"} in MessagePack: whole and exactly, or not at all. `body` stays valid until
   /// the task has ended. Errors: kInvalid (names byte, column, row), kOverloaded (memory, disk, or
   /// batch ids: nothing was written), kTimeout (the table is still being rebuilt), kConflict (the
-  /// name is a Kafka topic's), and those of CommitLog::commit.
+  /// name is a Kafka topic's; the batch id was used for another table), and those of
+  /// CommitLog::commit.
   runtime::Task<Result<WriteOutcome>> write_msgpack(std::span<const std::byte> body,
                                                     WriteOptions options);
 
@@ -98,6 +99,8 @@ class Ingestor final : public broker::TopicObserver {
   runtime::Task<Result<WriteOutcome>> try_lines(std::string_view body, WriteOptions options,
                                                 columnar::ArrivalTime arrival);
   runtime::Task<Result<WriteOutcome>> commit(std::vector<Part> parts, WriteOptions options);
+  Status check_first_use(const std::vector<Part>& parts, const std::optional<TopicPartition>& first,
+                         const WriteOptions& options) const;
   runtime::Task<Result<record::CommitOutcome>> append_with_change(std::vector<Part>& parts,
                                                                   const WriteOptions& options);
   runtime::Task<Result<record::CommitOutcome>> append(std::vector<Part>& parts,

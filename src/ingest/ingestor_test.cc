@@ -147,6 +147,31 @@ TEST_F(IngestorTest, ABatchIdIsStoredOnceAlsoOverSeveralTables) {
             Code::kInvalid);
 }
 
+TEST_F(IngestorTest, ABatchIdIsForgottenWithItsTable) {
+  ASSERT_TRUE(lines("cpu v=1\n", "id").ok());
+  ASSERT_TRUE(run(broker_->remove("main.cpu")).ok());
+  EXPECT_FALSE(lines("cpu v=1\n", "id")->is_duplicate);
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.0));
+  ASSERT_TRUE(run(broker_->remove("main.cpu")).ok());
+  stop();
+  disk_.kill();
+  start();
+  EXPECT_FALSE(lines("cpu v=1\n", "id")->is_duplicate);
+  EXPECT_TRUE(lines("cpu v=1\n", "id")->is_duplicate);
+  EXPECT_THAT(values("cpu", "v"), ElementsAre(1.0));
+}
+
+TEST_F(IngestorTest, ABatchIdOfAnotherTableIsRefusedAndNamesIt) {
+  ASSERT_TRUE(lines("cpu v=1\n", "id").ok());
+  const auto refused = lines("mem v=1\n", "id");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_THAT(refused.error().message, HasSubstr("\"id\" was used for a write to main.cpu"));
+  EXPECT_TRUE(values("mem", "v").empty());
+  EXPECT_EQ(ingestor_->counters().refused, 1U);
+  EXPECT_EQ(ingestor_->counters().duplicates, 0U);
+}
+
 TEST_F(IngestorTest, AKafkaTopicIsNoTable) {
   ASSERT_TRUE(run(broker_->create({.name = "main.cpu"})).ok());
   const auto outcome = lines("cpu v=1\n");

@@ -13,6 +13,11 @@ using testing::HasSubstr;
 const TopicPartition kA = partition_of(1, 0);
 const TopicPartition kB = partition_of(1, 1);
 
+record::SystemFrame removal_of(record::SystemKind kind, TopicPartition partition) {
+  const auto& id = partition.topic.bytes;
+  return {kind, true, std::string(reinterpret_cast<const char*>(id.data()), id.size()), ""};
+}
+
 /// Position of the run that the next commit will start.
 uint64_t end_of_log(const TestLog& log) {
   uint64_t position = 0;
@@ -188,9 +193,7 @@ TEST_F(RotatedLog, PartitionsThatEndedStayGoneThoughAFileNamesThem) {
   ASSERT_TRUE(log_.disk.remove(log_.path(1)).ok());
   ASSERT_TRUE(log_.start().ok());
   record::CommitRequest end;
-  const auto& id = kA.topic.bytes;
-  end.system.push_back({record::SystemKind::kTopic, true,
-                        std::string(reinterpret_cast<const char*>(id.data()), id.size()), ""});
+  end.system.push_back(removal_of(record::SystemKind::kTopic, kA));
   ASSERT_TRUE(log_.commit(std::move(end)).ok());
   log_.kill();
   ASSERT_TRUE(log_.start().ok());
@@ -204,6 +207,39 @@ TEST_F(RotatedLog, PartitionsThatEndedStayGoneThoughAFileNamesThem) {
   const auto started = log_.start();
   ASSERT_TRUE(started.ok()) << started.error().message;
   EXPECT_FALSE(log_.texts(other).empty());
+}
+
+TEST(Recovery, ATablesEndForgetsItsBatchIdsAlsoAfterRestarts) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  const TopicPartition other = partition_of(2, 0);
+  const auto send = [&](TopicPartition partition, uint8_t id) {
+    record::CommitRequest request;
+    request.batches.push_back(batch_of(partition, "x"));
+    request.batch_id = record::BatchId{};
+    request.batch_id->hash[0] = id;
+    return log.commit(std::move(request));
+  };
+  ASSERT_FALSE(send(kA, 1)->is_duplicate);
+  ASSERT_FALSE(send(other, 2)->is_duplicate);
+  const auto same = send(other, 1);
+  EXPECT_TRUE(same->is_duplicate);
+  EXPECT_EQ(same->first_went_to, kA);
+  record::CommitRequest end;
+  end.system.push_back(removal_of(record::SystemKind::kSchema, kA));
+  ASSERT_TRUE(log.commit(std::move(end)).ok());
+  EXPECT_EQ(send(kA, 3).error().code, Code::kNotFound);  // was under way when the table ended
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(send(kA, 3).error().code, Code::kNotFound);
+  while (log.writer->file() < FileNumber{2}) {  // with a checkpoint: the next start goes from it
+    ASSERT_TRUE(log.append(other, std::string(60'000, 'x')).ok());
+  }
+  log.kill();
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_TRUE(send(other, 2)->is_duplicate);
+  EXPECT_FALSE(send(partition_of(3, 0), 1)->is_duplicate);
+  EXPECT_FALSE(send(partition_of(3, 0), 3)->is_duplicate);
 }
 
 TEST_F(RotatedLog, ForeignDirectoryIsRefused) {

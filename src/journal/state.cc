@@ -26,6 +26,16 @@ TopicPartition read_partition(bytes::Reader& in) {
   return partition;
 }
 
+/// nullopt for a key that is no topic id.
+std::optional<TopicId> topic_of(const std::string& key) {
+  TopicId topic;
+  if (key.size() != topic.bytes.size()) {
+    return std::nullopt;
+  }
+  std::memcpy(topic.bytes.data(), key.data(), key.size());
+  return topic;
+}
+
 std::string text_of(bytes::Writer& out) {
   return std::string(bytes::as_text(out.view()));
 }
@@ -55,19 +65,28 @@ Offset State::start(TopicPartition partition) const {
   return found == partitions_.end() ? Offset{0} : found->second.start;
 }
 
-void State::forget_topic(const std::string& key) {
-  TopicId topic;
-  if (key.size() == topic.bytes.size()) {
-    std::memcpy(topic.bytes.data(), key.data(), key.size());
-    std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+void State::forget_topic(const TopicId& topic) {
+  std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+  ended_.erase(topic);
+}
+
+void State::forget_batch_ids(const TopicId& topic) {
+  const auto is_of_topic = [&](const auto& entry) { return entry.second.partition.topic == topic; };
+  if (std::erase_if(batch_ids_, is_of_topic) > 0) {
+    std::erase_if(batch_id_order_, [&](const auto& id) { return !batch_ids_.contains(id); });
   }
 }
 
 void State::apply(const SystemFrame& frame) {
   if (frame.is_removal) {
     system_.erase({frame.kind, frame.key});
-    if (frame.kind == SystemKind::kTopic) {
-      forget_topic(frame.key);
+    const auto topic = topic_of(frame.key);
+    if (topic && frame.kind == SystemKind::kSchema) {
+      forget_batch_ids(*topic);
+      ended_.insert(*topic);
+    } else if (topic && frame.kind == SystemKind::kTopic) {
+      forget_batch_ids(*topic);
+      forget_topic(*topic);
     }
   } else {
     system_.insert_or_assign({frame.kind, frame.key}, frame.value);

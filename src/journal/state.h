@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -52,11 +53,16 @@ class State {
     }
   }
 
-  /// A put or a removal of a fact that belongs to another folder. The removal of a topic (its key
-  /// is the topic id) ends its partitions: no file names it any more.
+  /// A put or a removal of a fact that belongs to another folder. The removal of a schema (its key
+  /// is the topic id) ends a table: the batch ids that it got are forgotten. The removal of a topic
+  /// ends its partitions too: no file names it any more.
   void apply(const record::SystemFrame& frame);
 
   const std::map<SystemKey, std::string>& system() const { return system_; }
+
+  /// true from the end of its table to that of the topic: what comes late must not be written, nor
+  /// its batch id remembered.
+  bool has_ended(const TopicId& topic) const { return ended_.contains(topic); }
 
   /// Live facts of one kind, as puts.
   std::vector<record::SystemFrame> facts(record::SystemKind kind) const;
@@ -82,7 +88,8 @@ class State {
   Status replay_batch(TopicPartition partition, Offset base, uint32_t records);
 
  private:
-  void forget_topic(const std::string& key);
+  void forget_topic(const TopicId& topic);
+  void forget_batch_ids(const TopicId& topic);
 
   struct PartitionState {
     Offset next;
@@ -91,6 +98,7 @@ class State {
 
   std::unordered_map<TopicPartition, PartitionState> partitions_;
   std::map<SystemKey, std::string> system_;
+  std::set<TopicId> ended_;  // by frames since the start; no write that is under way is older
   std::map<record::BatchId, BatchAnswer> batch_ids_;
   std::deque<record::BatchId> batch_id_order_;  // oldest first
   std::optional<int64_t> newest_batch_id_ms_;

@@ -133,9 +133,16 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
     pending.result = *std::move(refused);
     return;
   }
+  for (const auto& batch : request.batches) {
+    if (state_.has_ended(batch.partition.topic)) {  // here: it may have ended within this run
+      pending.result = make_error(Code::kNotFound, "topic {} was deleted meanwhile",
+                                  batch.partition.topic.to_string());
+      return;
+    }
+  }
   if (request.batch_id) {
     if (const BatchAnswer* known = state_.find_batch_id(*request.batch_id)) {
-      pending.result = record::CommitOutcome{{known->base_offset}, true};
+      pending.result = record::CommitOutcome{{known->base_offset}, true, known->partition};
       return;
     }
     if (!state_.can_remember_batch_id(now_ms)) {

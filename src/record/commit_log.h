@@ -40,6 +40,7 @@ struct CommitOutcome {
   std::vector<Offset> base_offsets;  // one a batch, in order
   bool is_duplicate =
       false;  // the batch id was known: base_offsets has that of its first batch alone
+  std::optional<TopicPartition> first_went_to = {};  // of a duplicate: where that batch went
 };
 
 /// A batch as it lies in the log.
@@ -61,9 +62,10 @@ class CommitLog {
   virtual ~CommitLog() = default;
 
   /// Returns once everything in `request` is as durable as the log makes it.
-  /// Errors: kInvalid (no batch and no frame, too large), kOverloaded (disk or budget full: nothing
-  /// was written, try later), kReadOnly (the log was poisoned before: nothing was written),
-  /// kOutcomeUnknown (it was poisoned meanwhile).
+  /// Errors: kInvalid (no batch and no frame, too large), kNotFound (a batch of a topic whose table
+  /// ended meanwhile), kOverloaded (disk or budget full: nothing was written, try later), kReadOnly
+  /// (the log was poisoned before: nothing was written), kOutcomeUnknown (it was poisoned
+  /// meanwhile).
   /// Any shard; resumes on the caller's. Order per partition is the order of calls on one shard.
   virtual runtime::Task<Result<CommitOutcome>> commit(CommitRequest request) = 0;
 
