@@ -126,6 +126,7 @@ runtime::Task<Status> Broker::remove(std::string name) {
   }
   record.is_deleted = true;
   record::CommitRequest request;
+  request.makes_room = true;
   request.system.push_back(record.to_frame());
   if (observer_ != nullptr) {
     std::ranges::move(observer_->frames_of_removal(record.id), std::back_inserter(request.system));

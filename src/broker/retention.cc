@@ -90,6 +90,7 @@ runtime::Task<void> Broker::end_tombstones(const std::vector<FileSummary>& files
   }
   for (const TopicRecord& record : ended) {
     record::CommitRequest request;
+    request.makes_room = true;
     request.system.push_back(record.to_removal());
     if (const auto outcome = co_await log_.commit(std::move(request)); !outcome.ok()) {
       co_return;  // the next round tries again

@@ -126,8 +126,17 @@ std::vector<FileSummary> Index::summaries() const {
   return summaries;
 }
 
+bool Index::is_newest_beyond(uint64_t max_bytes) const {
+  MutexLock lock(mutex_);
+  return files_.size() > 1 && files_.back().index.partitions.empty() && bytes_locked() > max_bytes;
+}
+
 uint64_t Index::total_bytes() const {
   MutexLock lock(mutex_);
+  return bytes_locked();
+}
+
+uint64_t Index::bytes_locked() const {
   uint64_t bytes = 0;
   for (const Entry& entry : files_) {
     bytes += entry.file->size;

@@ -83,6 +83,9 @@ class Index {
 
   std::vector<FileSummary> summaries() const;
   uint64_t total_bytes() const;
+  /// The files take more than `max_bytes` and the newest, not the only one, has no batch: it was
+  /// begun to make room.
+  bool is_newest_beyond(uint64_t max_bytes) const;
   /// Sealed files whose index is not stored yet.
   std::vector<std::pair<std::shared_ptr<JournalFile>, bytes::Buffer>> encode_unstored();
 
@@ -102,6 +105,7 @@ class Index {
     bool is_stored = false;
   };
 
+  uint64_t bytes_locked() const MILLRACE_REQUIRES(mutex_);
   Place place_in(const Entry& entry, const PartitionSpan& span, const IndexEntry& at) const;
 
   mutable Mutex mutex_;

@@ -9,6 +9,12 @@ namespace millrace::journal {
 namespace {
 
 constexpr std::array<std::byte, kBlock> kZeros{};
+constexpr uint64_t kLeastCommit = 2 * kBlock;
+
+/// What a file of so many bytes keeps for commits that make room.
+uint64_t reserve_of(uint64_t file_bytes) {
+  return std::min(Writer::kReserveBytes, file_bytes / 16 / kBlock * kBlock);
+}
 
 }  // namespace
 
@@ -22,7 +28,9 @@ Writer::Writer(Files& files, Index& index, State state, Tail tail, WriterOptions
       clock_(clock),
       ids_began_ms_(
           state_.newest_batch_id_ms().value_or(clock.wall_ms().time_since_epoch().count())),
-      opened_(clock.steady()) {}
+      opened_(clock.steady()) {
+  is_full_ = !fits(kLeastCommit, false) && !is_within_budget(options_.file_bytes);
+}
 
 /// By which batch ids grow old: goes on from the youngest one, only while the journal is open, so
 /// that a wall clock that jumps neither ends them early nor keeps them for ever.
@@ -103,22 +111,17 @@ size_t Writer::write(std::span<Pending* const> queue) {
     }
     return count;
   }
-  if (auto room = make_room(bytes); !room.ok()) {
-    for (Pending* pending : chosen) {
-      pending->result = room.error();
-    }
-    return count;
-  }
+  const std::vector<Pending*> taken = give_room(chosen, bytes);
   Run run;
   const int64_t now_ms = id_time_ms();
-  for (Pending* pending : chosen) {
+  for (Pending* pending : taken) {
     admit(*pending, run, now_ms);
   }
   if (run.frames.empty()) {
     return count;
   }
   if (auto written = write_run(run, 0); !written.ok()) {
-    for (Pending* pending : chosen) {
+    for (Pending* pending : taken) {
       if (pending->result.ok()) {
         pending->result = written.error();
       }
@@ -178,32 +181,85 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
   pending.result = std::move(outcome);
 }
 
-Status Writer::make_room(uint64_t length) {
-  // One block stays free for the header-only run that proves the last one.
-  if (tail_.position + padded(length) + kBlock <= tail_.file->size) {
-    return {};
+/// Those of `chosen` that there is room for; the others have their errors. `bytes`: of a run of
+/// all.
+std::vector<Pending*> Writer::give_room(std::span<Pending* const> chosen, uint64_t bytes) {
+  std::vector<Pending*> taken(chosen.begin(), chosen.end());
+  const auto refuse = [&](const Error& error, bool all) {
+    std::erase_if(taken, [&](Pending* pending) {
+      if (!all && pending->request.makes_room) {
+        return false;
+      }
+      pending->result = error;
+      counters_.refused += error.code == Code::kOverloaded ? 1 : 0;
+      return true;
+    });
+  };
+  if (!std::ranges::all_of(taken, [](auto* each) { return each->request.makes_room; })) {
+    const auto room = make_room(bytes, false);
+    is_full_ = !room.ok() && room.error().code == Code::kOverloaded;
+    if (room.ok()) {
+      return taken;
+    }
+    refuse(room.error(), is_poisoned());
+    bytes = kRunHeaderBytes;
+    for (const Pending* pending : taken) {
+      bytes += footprint(pending->request);
+    }
   }
-  return rotate(length);
+  if (!taken.empty()) {
+    if (const auto room = make_room(bytes, true); !room.ok()) {
+      refuse(room.error(), true);
+    }
+  }
+  return taken;
 }
 
-Status Writer::rotate(uint64_t length) {
+/// One block stays free for the header-only run that proves the last one.
+bool Writer::fits(uint64_t length, bool makes_room) const {
+  const uint64_t end = tail_.position + padded(length) + kBlock;
+  return makes_room ? end <= tail_.file->size
+                    : end + reserve_of(tail_.file->size) <= tail_.file->size &&
+                          !index_.is_newest_beyond(options_.max_bytes);
+}
+
+Status Writer::make_room(uint64_t length, bool makes_room) {
+  return fits(length, makes_room) ? Status() : rotate(length, makes_room);
+}
+
+bool Writer::is_within_budget(uint64_t bytes) const {
+  return index_.total_bytes() + bytes <= options_.max_bytes;
+}
+
+Error Writer::full_error() const {
+  const uint64_t used = index_.total_bytes();
+  const bool is_budget = used + options_.file_bytes > options_.max_bytes;
+  return make_error(Code::kOverloaded,
+                    "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes){}; "
+                    "delete topics or lower their retention, flush tables, or {}",
+                    used, options_.max_bytes, is_budget ? "" : ", and its next file cannot be made",
+                    is_budget ? "raise journal.max_bytes" : "free disk space");
+}
+
+Status Writer::rotate(uint64_t length, bool makes_room) {
   uint64_t checkpoint = kBlock;
   for (const auto& frame : state_.checkpoint()) {
     checkpoint += kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
   }
   checkpoint += (checkpoint / options_.run_bytes + 1) * 2 * kBlock;
-  const uint64_t bytes = std::max(options_.file_bytes, padded(checkpoint + length + 2 * kBlock));
-  if (const uint64_t used = index_.total_bytes(); used + bytes > options_.max_bytes) {
-    return make_error(
-        Code::kOverloaded,
-        "the journal holds {} bytes and may hold {} (journal.max_bytes); nothing can be freed yet",
-        used, options_.max_bytes);
+  const uint64_t least = checkpoint + length + 2 * kBlock;
+  const uint64_t reserve = std::min(kReserveBytes, least / 15 + kBlock);
+  const uint64_t bytes = std::max(options_.file_bytes, padded(least + reserve));
+  // What makes room may pass the budget by one file, which nothing else is then written to.
+  if (!is_within_budget(bytes) && (!makes_room || index_.is_newest_beyond(options_.max_bytes))) {
+    return full_error();
   }
   const FileNumber number = next(tail_.greatest_number);
   auto taken = files_.take_spare(number, bytes);
   if (!taken.ok()) {
-    return taken.error().code == Code::kOverloaded ? Status(taken.error())
-                                                   : Status(poison(taken.error()));
+    return taken.error().code == Code::kOverloaded
+               ? Status(std::move(taken).error().within(full_error().message))
+               : Status(poison(taken.error()));
   }
   tail_.file = *taken;
   tail_.position = 0;
@@ -300,6 +356,9 @@ void Writer::free_below(FileNumber number) {
   for (auto& file : dropped.files) {
     files_.retire(std::move(file));
     ++counters_.files_freed;
+  }
+  if (is_full_ && !dropped.files.empty()) {
+    is_full_ = !is_within_budget(options_.file_bytes);
   }
 }
 

@@ -48,6 +48,7 @@ struct WriterCounters {
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> rotations{0};
   std::atomic<uint64_t> files_freed{0};
+  std::atomic<uint64_t> refused{0};  // commits, for want of room
 };
 
 /// One commit on its way.
@@ -59,6 +60,9 @@ struct Pending {
 /// Used by one thread; `index` and `files` by others too. All outlive the writer.
 class Writer {
  public:
+  /// At the end of each file, at most a sixteenth of it, for commits that make room.
+  static constexpr uint64_t kReserveBytes = uint64_t{64} << 10;
+
   Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
          const Clock& clock);
 
@@ -75,6 +79,12 @@ class Writer {
   void free_below(FileNumber number);
 
   bool is_poisoned() const { return is_poisoned_.load(); }
+
+  /// The last commit that does not make room was refused, or the next would be. Any thread.
+  bool is_full() const { return is_full_.load(); }
+
+  /// kOverloaded: what is full, used and allowed bytes, and what helps. Any thread.
+  Error full_error() const;
 
   /// What failed. Valid once is_poisoned().
   const std::string& poison_cause() const { return poison_cause_; }
@@ -113,8 +123,11 @@ class Writer {
   static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
   size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
-  Status make_room(uint64_t length);
-  Status rotate(uint64_t length);
+  std::vector<Pending*> give_room(std::span<Pending* const> chosen, uint64_t bytes);
+  bool fits(uint64_t length, bool makes_room) const;
+  Status make_room(uint64_t length, bool makes_room);
+  bool is_within_budget(uint64_t bytes) const;
+  Status rotate(uint64_t length, bool makes_room);
   Status write_checkpoint();
   void admit(Pending& pending, Run& run, int64_t now_ms);
   Status write_run(const Run& run, uint32_t flags);
@@ -130,6 +143,7 @@ class Writer {
   const std::chrono::steady_clock::time_point opened_;
   std::string poison_cause_;  // written once, before is_poisoned_
   std::atomic<bool> is_poisoned_{false};
+  std::atomic<bool> is_full_{false};
   WriterCounters counters_;
 };
 

@@ -168,6 +168,125 @@ TEST(JournalWriter, DiskBudgetRefusesUntilAFileIsFreed) {
   EXPECT_TRUE(log.append(kA, text).ok());
 }
 
+/// Room for two files, full up to what is kept for commits that make room.
+class FullJournal : public testing::Test {
+ protected:
+  static constexpr uint64_t kFile = uint64_t{256} << 10;
+  static constexpr uint64_t kBudget = 2 * kFile;
+
+  void SetUp() override {
+    log_.options.writer.max_bytes = kBudget;
+    ASSERT_TRUE(log_.start().ok());
+    while (log_.append(kA, "small").ok()) {
+    }
+  }
+
+  Result<record::CommitOutcome> end_of_topic(bool with_batch = false) {
+    record::CommitRequest request = request_of_end();
+    if (with_batch) {
+      request.batches.push_back(batch_of(kA, "x"));
+    }
+    return log_.commit(std::move(request));
+  }
+
+  static record::CommitRequest request_of_end() {
+    record::CommitRequest request;
+    request.makes_room = true;
+    request.system.push_back({record::SystemKind::kTopic, false, "k", "v"});
+    return request;
+  }
+
+  /// As a program that kept nothing for deletes left it.
+  void fill_to_the_brim() {
+    const uint64_t end = kFile - 3 * kBlock;
+    while (log_.writer->place().position < end) {
+      ASSERT_TRUE(end_of_topic(true).ok());
+    }
+  }
+
+  TestLog log_;
+};
+
+TEST_F(FullJournal, RefusesWhatIsWrittenAndTakesWhatMakesRoom) {
+  const auto refused = log_.append(kA, "small");
+  EXPECT_EQ(refused.error().code, Code::kOverloaded);
+  for (const char* part : {"may hold 524288 (journal.max_bytes)", "delete topics or lower their",
+                           "flush tables", "raise journal.max_bytes"}) {
+    EXPECT_THAT(refused.error().message, HasSubstr(part));
+  }
+  EXPECT_TRUE(log_.writer->is_full());
+  EXPECT_EQ(log_.writer->counters().refused, 2U);
+  record::CommitRequest made;  // of no use for making room, though it has no batch
+  made.system = request_of_end().system;
+  EXPECT_EQ(log_.commit(std::move(made)).error().code, Code::kOverloaded);
+  EXPECT_TRUE(end_of_topic().ok());
+  EXPECT_TRUE(end_of_topic().ok());
+  EXPECT_EQ(log_.index->total_bytes(), kBudget);
+  log_.writer->free_below(FileNumber{2});
+  EXPECT_FALSE(log_.writer->is_full());
+  EXPECT_TRUE(log_.append(kA, "small").ok());
+}
+
+TEST_F(FullJournal, OneRunOfBothTakesWhatMakesRoom) {
+  std::vector<Pending> pending(3);
+  pending[0].request.batches.push_back(batch_of(kA, "x"));
+  pending[1].request = request_of_end();
+  pending[2].request.batches.push_back(batch_of(kB, "x"));
+  Pending* queue[] = {&pending[0], &pending[1], &pending[2]};
+  EXPECT_EQ(log_.writer->write(queue), 3U);
+  EXPECT_EQ(pending[0].result.error().code, Code::kOverloaded);
+  EXPECT_TRUE(pending[1].result.ok());
+  EXPECT_EQ(pending[2].result.error().code, Code::kOverloaded);
+  EXPECT_EQ(log_.index->range(kB).end, Offset{0});
+}
+
+TEST_F(FullJournal, FilledToTheBrimItPassesItsBudgetByOneFileForDeletes) {
+  fill_to_the_brim();
+  for (int life = 0; life < 3; ++life) {
+    log_.kill();
+    ASSERT_TRUE(log_.start().ok());
+    EXPECT_TRUE(log_.writer->is_full());  // before anything was refused
+    EXPECT_EQ(log_.append(kA, "").error().code, Code::kOverloaded);
+    ASSERT_TRUE(end_of_topic().ok());
+    EXPECT_EQ(log_.index->total_bytes(), kBudget + kFile);
+  }
+  while (end_of_topic().ok()) {
+  }
+  EXPECT_EQ(log_.index->total_bytes(), kBudget + kFile);  // one file, and no other
+  log_.writer->free_below(FileNumber{3});
+  EXPECT_TRUE(log_.append(kA, "small").ok());
+}
+
+TEST_F(FullJournal, ALargerBudgetAfterARestartTakesWritesAgain) {
+  fill_to_the_brim();
+  ASSERT_TRUE(end_of_topic().ok());
+  log_.kill();
+  log_.options.writer.max_bytes = kBudget + 2 * kFile;
+  ASSERT_TRUE(log_.start().ok());
+  EXPECT_FALSE(log_.writer->is_full());
+  EXPECT_TRUE(log_.append(kA, "small").ok());
+}
+
+TEST(JournalWriter, AFullDiskKeepsRoomForDeletes) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  log.disk.set_faults({.capacity_bytes = 1});
+  Result<record::CommitOutcome> last = log.append(kA, "small");
+  while (last.ok()) {
+    last = log.append(kA, "small");
+  }
+  EXPECT_THAT(last.error().message, HasSubstr("its next file cannot be made"));
+  EXPECT_THAT(last.error().message, HasSubstr("No space left on device"));
+  record::CommitRequest request;
+  request.makes_room = true;
+  request.system.push_back({record::SystemKind::kTopic, false, "k", "v"});
+  EXPECT_TRUE(log.commit(std::move(request)).ok());
+  EXPECT_TRUE(log.writer->is_full());
+  log.disk.set_faults({});
+  EXPECT_TRUE(log.append(kA, "small").ok());
+  EXPECT_FALSE(log.writer->is_full());
+}
+
 TEST(JournalWriter, TheFileBeforeStaysUntilTheCheckpointIsProven) {
   TestLog log;
   ASSERT_TRUE(log.start().ok());

@@ -34,6 +34,7 @@ struct CommitRequest {
   std::vector<BatchToCommit> batches;
   std::vector<SystemFrame> system;
   std::optional<BatchId> batch_id;  // only with batches
+  bool makes_room = false;          // a delete or its like: may use the room kept for such
 };
 
 struct CommitOutcome {

@@ -63,6 +63,7 @@ std::map<std::string, uint64_t> ModelCounters::named() const {
           {"clean_stops", clean_stops},
           {"poisoned", poisoned},
           {"full_disks", full_disks},
+          {"made_room", made_room},
           {"rotations", rotations},
           {"recyclings", recyclings},
           {"files_freed", files_freed},
@@ -83,6 +84,7 @@ void ModelCounters::add(const ModelCounters& other) {
   clean_stops += other.clean_stops;
   poisoned += other.poisoned;
   full_disks += other.full_disks;
+  made_room += other.made_room;
   rotations += other.rotations;
   recyclings += other.recyclings;
   files_freed += other.files_freed;
@@ -95,6 +97,9 @@ JournalModel::JournalModel(uint64_t seed, Lie lie)
   options_.file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{192} << 10;
   options_.first_file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{128} << 10;
   options_.run_bytes = uint64_t{64} << 10;
+  if (below(3) == 0) {
+    options_.max_bytes = 5 * options_.file_bytes;
+  }
 }
 
 void JournalModel::violation(const std::string& what) {
@@ -218,6 +223,7 @@ JournalModel::Attempt JournalModel::make_attempt() {
   }
   if (batches == 0 || below(6) == 0) {
     attempt.system_key = "key" + std::to_string(below(4));
+    attempt.makes_room = batches == 0 && below(2) == 0;
   }
   if (batches == 1 && below(3) == 0) {
     attempt.batch_id = record::BatchId{};
@@ -239,6 +245,7 @@ Pending JournalModel::make_pending(const Attempt& attempt) const {
         {record::SystemKind::kTopic, false, *attempt.system_key, std::to_string(attempt.id)});
   }
   pending.request.batch_id = attempt.batch_id;
+  pending.request.makes_room = attempt.makes_room;
   return pending;
 }
 
@@ -277,6 +284,7 @@ void JournalModel::settle(const Attempt& attempt, const Result<record::CommitOut
     return;
   }
   ++counters_.commits_acked;
+  counters_.made_room += attempt.makes_room && writer_->is_full() ? 1 : 0;
   fates_[attempt.id] = Fate::kAcked;
   for (size_t i = 0; i < attempt.batches.size(); ++i) {
     const auto [partition, records] = attempt.batches[i];

@@ -34,6 +34,7 @@ struct ModelCounters {
   uint64_t clean_stops = 0;
   uint64_t poisoned = 0;
   uint64_t full_disks = 0;
+  uint64_t made_room = 0;  // commits taken for making room while others were refused
   uint64_t rotations = 0;
   uint64_t recyclings = 0;
   uint64_t files_freed = 0;
@@ -62,6 +63,7 @@ class JournalModel {
     uint64_t id = 0;  // unique; payloads and system values carry it
     std::vector<std::pair<TopicPartition, uint32_t>> batches;  // partition, records
     std::optional<std::string> system_key;
+    bool makes_room = false;
     std::optional<record::BatchId> batch_id;
   };
 
