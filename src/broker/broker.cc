@@ -148,6 +148,7 @@ runtime::Task<Status> Broker::remove(std::string name) {
   if (observer_ != nullptr) {
     co_await observer_->removed(record.id);
   }
+  log_.ask_for_round();
   co_return Status{};
 }
 

@@ -13,8 +13,10 @@
 #include "runtime/blocking_pool.h"
 #include "runtime/task.h"
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -43,6 +45,12 @@ class TopicObserver {
   virtual std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) = 0;
   /// The topic's end is durable.
   virtual runtime::Task<void> removed(TopicId topic) = 0;
+
+  /// Records of the topic below `end` are nowhere but in the journal.
+  virtual bool needs(const TopicId& topic, Offset end) const = 0;
+  /// The journal is short of room, and its oldest file is kept for nothing but what these topics
+  /// need: it should not be needed soon. Returns at once.
+  virtual void let_go(const std::vector<TopicId>& topics) = 0;
 };
 
 struct NewTopic {
@@ -52,9 +60,19 @@ struct NewTopic {
   bool is_table = false;  // the log of a table: its rows wait there until they are in files
 };
 
+/// A topic for which the oldest journal file that somebody wants is kept.
+struct Pin {
+  TopicPtr topic;
+  uint64_t bytes = 0;      // of its records in that file
+  bool is_needed = false;  // by the observer alone: the topic's own retention is over
+};
+
 /// Thread-safe. Outlives every request; the log outlives it.
 class Broker {
  public:
+  /// Of the journal's budget, from which on it is told what keeps the oldest file.
+  static constexpr double kShortOfRoom = 0.8;
+
   /// Takes the topics that recovery found. Errors: kCorrupt (a topic frame that makes no sense).
   static Result<std::unique_ptr<Broker>> open(journal::JournalLog& log, size_t tail_cache_bytes,
                                               const Clock& clock);
@@ -73,13 +91,18 @@ class Broker {
   /// Errors: kNotFound, and those of CommitLog::commit.
   runtime::Task<Status> remove(std::string name);
 
-  /// Frees journal files that no topic needs any more and ends tombstones. Called every few seconds
-  /// by the server.
+  /// Frees journal files that no topic needs any more and ends tombstones; when the journal is
+  /// short of room, asks the observer to let go, and logs what keeps the oldest file. Called by one
+  /// loop of the server, whenever the journal asks for a round.
   runtime::Task<void> apply_retention();
 
+  /// By name; empty while the journal is not short of room, or when no topic wants any file but the
+  /// newest.
+  std::vector<Pin> pins() const;
+
   /// Writes its part of the catalog and moves its hold on the journal: after each rotation and at a
-  /// clean stop. What fails is logged; the next call does it again.
-  runtime::Task<void> write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool);
+  /// clean stop. false: it failed and was logged; the next call does it again.
+  runtime::Task<bool> write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool);
 
   record::CommitLog& log() { return log_; }
 
@@ -90,8 +113,17 @@ class Broker {
 
   TopicPtr make_topic(TopicRecord record);
   catalog::BrokerPart catalog_part() const;
-  /// Files below the answer hold nothing that a topic still wants.
-  FileNumber first_wanted_file(const std::vector<journal::FileSummary>& files) const;
+
+  /// A file, and why it is wanted.
+  struct Wanted {
+    FileNumber file;
+    std::vector<Pin> pins;  // none: it is the newest
+  };
+
+  /// Files below it hold nothing that a topic still wants.
+  Wanted first_wanted(const std::vector<journal::FileSummary>& files) const;
+  bool is_short_of_room(uint64_t bytes) const;
+  void warn(const std::vector<Pin>& pins, uint64_t bytes);
   runtime::Task<void> end_tombstones(const std::vector<journal::FileSummary>& files);
 
   journal::JournalLog& log_;
@@ -104,6 +136,8 @@ class Broker {
   std::map<std::string, bool> changing_
       MILLRACE_GUARDED_BY(mutex_);  // names being created or deleted
   std::map<TopicId, TopicRecord> tombstones_ MILLRACE_GUARDED_BY(mutex_);
+  std::string warned_of_;  // used by apply_retention(), as the next
+  std::optional<std::chrono::steady_clock::time_point> warned_at_;
 };
 
 }  // namespace millrace::broker

@@ -40,6 +40,7 @@ class BrokerTest : public testing::Test {
     options.recovery.quarantine = "/data/quarantine";
     options.recovery.writer.file_bytes = 64 << 10;
     options.recovery.writer.first_file_bytes = 64 << 10;
+    options.recovery.writer.max_bytes = max_bytes_;
     log_ = journal::JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
     broker_ = Broker::open(*log_, 100'000, clock_).value();
   }
@@ -77,6 +78,7 @@ class BrokerTest : public testing::Test {
   }
 
   io::SimulatedDisk disk_{1};
+  uint64_t max_bytes_ = uint64_t{1} << 40;
   ManualClock clock_;
   std::unique_ptr<runtime::ShardSet> shards_;
   std::unique_ptr<runtime::BlockingPool> readers_;
@@ -246,6 +248,90 @@ TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
   stop();
   start();
   EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 1U);
+}
+
+/// A table that still needs its rows, or does not.
+class NeedyTable final : public TopicObserver {
+ public:
+  std::vector<record::SystemFrame> frames_of_removal(const TopicId& /*topic*/) override {
+    return {};
+  }
+
+  runtime::Task<void> removed(TopicId /*topic*/) override { co_return; }
+
+  bool needs(const TopicId& topic, Offset /*end*/) const override { return topic == needed; }
+
+  void let_go(const std::vector<TopicId>& topics) override { asked.push_back(topics); }
+
+  TopicId needed;
+  std::vector<std::vector<TopicId>> asked;
+};
+
+class ShortOfRoom : public BrokerTest {
+ protected:
+  ShortOfRoom() { max_bytes_ = uint64_t{10} * (64 << 10); }
+
+  /// Ten batches of 10,000 bytes make two files.
+  void fill(const TopicPtr& topic, size_t files) {
+    while (log_->files().size() < files) {
+      ASSERT_TRUE(append(topic, 0, 10'000).ok());
+    }
+  }
+
+  std::vector<std::string> pinning() const {
+    std::vector<std::string> names;
+    for (const Pin& pin : broker_->pins()) {
+      EXPECT_GT(pin.bytes, 0U);
+      names.push_back(pin.topic->name());
+    }
+    return names;
+  }
+
+  NeedyTable table_;
+};
+
+TEST_F(ShortOfRoom, ATableThatAlonePinsTheOldestFileIsAskedToLetGo) {
+  broker_->observe(&table_);
+  const auto table = run(broker_->create({.name = "main.t", .is_table = true})).value();
+  const auto other = create("other", 1, {{"retention.ms", "1000"}}).value();
+  table_.needed = table->record.id;
+  ASSERT_TRUE(append(table, 0, 10).ok());
+  clock_.advance(std::chrono::milliseconds(1));
+  fill(other, 8);
+  EXPECT_THAT(pinning(), testing::IsEmpty());  // 80 % are not passed
+  fill(other, 9);
+  EXPECT_THAT(pinning(), testing::ElementsAre("main.t", "other"));
+  run(broker_->apply_retention());
+  EXPECT_THAT(table_.asked, testing::IsEmpty());  // it would not help
+  clock_.advance(std::chrono::seconds(2));
+  EXPECT_THAT(pinning(), testing::ElementsAre("main.t"));
+  run(broker_->apply_retention());
+  EXPECT_THAT(table_.asked, testing::ElementsAre(testing::ElementsAre(table->record.id)));
+  EXPECT_EQ(log_->files().size(), 9U);
+  table_.needed = {};
+  EXPECT_THAT(pinning(), testing::IsEmpty());
+  run(broker_->apply_retention());
+  ASSERT_TRUE(append(other, 0, 10).ok());  // behind the chore in the writer's queue
+  EXPECT_THAT(pinning(), testing::IsEmpty());
+  EXPECT_EQ(table_.asked.size(), 1U);
+}
+
+TEST_F(ShortOfRoom, ATopicIsDeletedThoughTheJournalIsFull) {
+  const auto hoard = create("hoard").value();
+  while (append(hoard, 0, 10'000).ok() || append(hoard, 0, 10).ok()) {
+  }
+  EXPECT_EQ(create("other").error().code, Code::kOverloaded);
+  ASSERT_TRUE(log_->full());
+  stop();
+  start();
+  ASSERT_TRUE(run(broker_->remove("hoard")).ok());
+  // The removal has asked for a round: it does not wait.
+  run(log_->wait_for_round(0, runtime::Deadline::never(), {}));
+  run(broker_->apply_retention());
+  const auto other = create("other");
+  ASSERT_TRUE(other.ok()) << other.error().message;
+  EXPECT_TRUE(append(*other, 0, 10'000).ok());
+  EXPECT_FALSE(log_->full());
 }
 
 /// Looks at the broker's part as a real one does before it writes it.

@@ -41,9 +41,9 @@ catalog::BrokerPart Broker::catalog_part() const {
   return part;
 }
 
-runtime::Task<void> Broker::write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool) {
+runtime::Task<bool> Broker::write_catalog(catalog::Catalog& catalog, runtime::BlockingPool& pool) {
   if (log_.is_poisoned()) {
-    co_return;
+    co_return false;
   }
   const auto write = [&]() -> Status {
     const catalog::BrokerPart part = catalog_part();
@@ -54,7 +54,9 @@ runtime::Task<void> Broker::write_catalog(catalog::Catalog& catalog, runtime::Bl
   if (const auto written = co_await pool.run(write); !written.ok()) {
     log::warning("broker", "its part of the catalog was not written, tried again later: {}",
                  written.error().message);
+    co_return false;
   }
+  co_return true;
 }
 
 }  // namespace millrace::broker

@@ -4,6 +4,8 @@
 #include "runtime/coroutine.h"
 
 #include <algorithm>
+#include <iterator>
+#include <ranges>
 #include <unordered_map>
 
 namespace millrace::broker {
@@ -26,7 +28,7 @@ bool is_expired(const TopicSettings& settings, const PartitionSpan& span, uint64
 
 }  // namespace
 
-FileNumber Broker::first_wanted_file(const std::vector<FileSummary>& files) const {
+Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const {
   BytesLeft left;
   for (const FileSummary& file : files) {
     for (const auto& [partition, span] : file.partitions) {
@@ -35,42 +37,88 @@ FileNumber Broker::first_wanted_file(const std::vector<FileSummary>& files) cons
   }
   const int64_t now_ms = clock_.wall_ms().time_since_epoch().count();
   for (const FileSummary& file : files) {
+    std::map<std::string, Pin> pins;
     for (const auto& [partition, span] : file.partitions) {
       const TopicPtr topic = find(partition.topic);
-      if (topic && !is_expired(topic->record.settings, span, left[partition], now_ms)) {
-        return file.number;
+      if (!topic) {
+        continue;
       }
+      const bool is_kept = !is_expired(topic->record.settings, span, left[partition], now_ms);
+      if (is_kept || (observer_ != nullptr && observer_->needs(partition.topic, span.end))) {
+        const auto [at, is_new] = pins.try_emplace(topic->name(), Pin{topic, 0, true});
+        at->second.bytes += span.bytes;
+        at->second.is_needed = at->second.is_needed && !is_kept;
+      }
+    }
+    if (!pins.empty() && file.number < files.back().number) {
+      Wanted wanted{file.number, {}};
+      std::ranges::move(pins | std::views::values, std::back_inserter(wanted.pins));
+      return wanted;
     }
     for (const auto& [partition, span] : file.partitions) {
       left[partition] -= span.bytes;
     }
   }
-  return files.empty() ? FileNumber{0} : files.back().number;
+  return {files.empty() ? FileNumber{0} : files.back().number, {}};
+}
+
+bool Broker::is_short_of_room(uint64_t bytes) const {
+  return static_cast<double>(bytes) > static_cast<double>(log_.max_bytes()) * kShortOfRoom;
+}
+
+std::vector<Pin> Broker::pins() const {
+  return is_short_of_room(log_.total_bytes()) ? first_wanted(log_.files()).pins
+                                              : std::vector<Pin>();
 }
 
 runtime::Task<void> Broker::apply_retention() {
   const auto files = log_.files();
-  if (log_.is_poisoned()) {
+  if (log_.is_poisoned() || files.empty()) {
     co_return;
   }
-  if (const FileNumber wanted = first_wanted_file(files);
-      !files.empty() && wanted > files.front().number) {
-    log_.free_below(wanted);
+  const Wanted wanted = first_wanted(files);
+  FileNumber first = files.front().number;
+  if (wanted.file > first) {
+    first = log_.free_below(wanted.file);
   }
-  const uint64_t limit = log_.max_bytes() / 10 * 8;
-  if (const uint64_t used = log_.total_bytes(); used > limit && !files.empty()) {
-    std::string pinning;
-    for (const auto& [partition, span] : files.front().partitions) {
-      const TopicPtr topic = find(partition.topic);
-      if (topic && pinning.find(topic->name()) == std::string::npos) {
-        pinning += (pinning.empty() ? "" : ", ") + topic->name();
+  uint64_t kept = 0;
+  for (const FileSummary& file : files) {
+    kept += file.number < first ? 0 : file.bytes;
+  }
+  if (is_short_of_room(kept)) {
+    std::vector<TopicId> needed;
+    for (const Pin& pin : wanted.pins) {
+      if (pin.is_needed) {
+        needed.push_back(pin.topic->record.id);
       }
     }
-    log::warning("journal",
-                 "{} of {} bytes in use (journal.max_bytes); the oldest file is kept for: {}", used,
-                 log_.max_bytes(), pinning);
+    if (observer_ != nullptr && !needed.empty() && needed.size() == wanted.pins.size()) {
+      observer_->let_go(needed);
+    }
+    warn(wanted.pins, kept);
   }
   co_await end_tombstones(files);
+}
+
+/// Once a minute, and when other topics are in the way.
+void Broker::warn(const std::vector<Pin>& pins, uint64_t bytes) {
+  constexpr std::chrono::minutes kBetweenLines{1};
+  std::string names;
+  for (const Pin& pin : pins) {
+    names += (names.empty() ? "" : ", ") + pin.topic->name();
+  }
+  if (names.empty()) {
+    names = "what is being written";
+  }
+  const auto now = clock_.steady();
+  if (names == warned_of_ && warned_at_ && now - *warned_at_ < kBetweenLines) {
+    return;
+  }
+  warned_of_ = names;
+  warned_at_ = now;
+  log::warning("journal",
+               "{} of {} bytes in use (journal.max_bytes); the oldest file is kept for: {}", bytes,
+               log_.max_bytes(), names);
 }
 
 runtime::Task<void> Broker::end_tombstones(const std::vector<FileSummary>& files) {

@@ -292,6 +292,14 @@ std::vector<record::SystemFrame> Ingestor::frames_of_removal(const TopicId& topi
   return tables_.frames_of_removal(topic);
 }
 
+bool Ingestor::needs(const TopicId& topic, Offset end) const {
+  return tables_.has_unflushed(topic, end);
+}
+
+void Ingestor::let_go(const std::vector<TopicId>& topics) {
+  tables_.flush_for_journal(topics);
+}
+
 runtime::Task<void> Ingestor::removed(TopicId topic) {
   const auto drop = [this, topic] { return tables_.drop(topic); };
   if (const auto dropped = co_await pool_.run(drop); !dropped.ok()) {

@@ -78,6 +78,8 @@ class Ingestor final : public broker::TopicObserver {
 
   std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) override;
   runtime::Task<void> removed(TopicId topic) override;
+  bool needs(const TopicId& topic, Offset end) const override;
+  void let_go(const std::vector<TopicId>& topics) override;
 
  private:
   /// Rows of one table on their way.

@@ -9,14 +9,24 @@
 #include <algorithm>
 
 namespace millrace::journal {
+namespace {
 
-JournalLog::JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers)
-    : options_(std::move(options)), readers_(readers), files_(disk, options_.directory) {}
+constexpr std::chrono::milliseconds kBetweenAsks{100};  // for a round, by refused commits
+constexpr std::chrono::minutes kBetweenLines{1};        // of the log about them
+
+}  // namespace
+
+JournalLog::JournalLog(io::Disk& disk, JournalOptions options, const Clock& clock,
+                       runtime::BlockingPool& readers)
+    : options_(std::move(options)),
+      clock_(clock),
+      readers_(readers),
+      files_(disk, options_.directory) {}
 
 Result<std::unique_ptr<JournalLog>> JournalLog::open(io::Disk& disk, JournalOptions options,
                                                      const Clock& clock,
                                                      runtime::BlockingPool& readers) {
-  std::unique_ptr<JournalLog> log(new JournalLog(disk, std::move(options), readers));
+  std::unique_ptr<JournalLog> log(new JournalLog(disk, std::move(options), clock, readers));
   MILLRACE_TRY(auto opened, open_writer(log->files_, log->index_, log->options_.recovery, clock));
   log->writer_ = std::move(opened.writer);
   log->report_ = std::move(opened.report);
@@ -81,32 +91,53 @@ void JournalLog::publish_place() {
 }
 
 void JournalLog::hold(const std::string& name, FileNumber number) {
-  MutexLock lock(mutex_);
-  holds_[name] = number;
+  {
+    MutexLock lock(mutex_);
+    FileNumber& held = holds_[name];
+    const bool has_moved = held < number;
+    held = number;
+    if (!has_moved) {
+      return;
+    }
+  }
+  ask_for_round();
 }
 
-void JournalLog::free_below(FileNumber number) {
+FileNumber JournalLog::free_below(FileNumber number) {
   MutexLock lock(mutex_);
   for (const auto& [name, held] : holds_) {
     number = std::min(number, held);
   }
   free_below_ = std::max(free_below_, number);
   changed_.notify_one();
+  return number;
 }
 
-runtime::Task<uint64_t> JournalLog::wait_for_rotation(uint64_t seen, runtime::Deadline deadline,
-                                                      runtime::CancelToken cancel) {
+void JournalLog::ask_for_round() {
+  MutexLock lock(mutex_);
+  is_round_wanted_ = true;
+  if (round_) {
+    round_->set();
+  }
+}
+
+runtime::Task<uint64_t> JournalLog::wait_for_round(uint64_t seen, runtime::Deadline deadline,
+                                                   runtime::CancelToken cancel) {
   const auto signal = std::make_shared<runtime::Signal>();
+  bool is_wanted = false;
   {
     MutexLock lock(mutex_);
-    rotated_ = signal;
+    round_ = signal;
+    std::swap(is_wanted, is_round_wanted_);
   }
   // After it is registered: a rotation in between is either seen here or sets the signal.
-  if (counters().rotations > seen) {
+  if (is_wanted || counters().rotations > seen) {
     co_return counters().rotations.load();
   }
   const runtime::CancelCallback wake(cancel, [signal] { signal->set(); });
   co_await signal->wait(deadline);
+  MutexLock lock(mutex_);
+  is_round_wanted_ = false;  // this one is it: what comes from here on is for the next
   co_return counters().rotations.load();
 }
 
@@ -168,6 +199,7 @@ void JournalLog::write_all(const std::vector<Operation*>& queue) {
   }
   const bool was_poisoned = writer_->is_poisoned();
   const uint64_t rotations = writer_->counters().rotations;
+  const uint64_t refused = writer_->counters().refused;
   for (size_t at = 0; at < pending.size();) {
     const size_t count = writer_->write(std::span(pending).subspan(at));
     publish_place();
@@ -181,9 +213,25 @@ void JournalLog::write_all(const std::vector<Operation*>& queue) {
     MutexLock lock(mutex_);
     needs_maintenance_ = true;
     maintain_.notify_one();
-    if (rotated_) {
-      rotated_->set();
+    if (round_) {
+      round_->set();
     }
+  }
+  if (refused != writer_->counters().refused) {
+    after_refusals();
+  }
+}
+
+/// What could be freed since the last round has asked for one itself, but for what grew too old.
+void JournalLog::after_refusals() {
+  const auto now = clock_.steady();
+  if (!refusals_asked_ || now - *refusals_asked_ >= kBetweenAsks) {
+    refusals_asked_ = now;
+    ask_for_round();
+  }
+  if (writer_->is_full() && (!refusals_logged_ || now - *refusals_logged_ >= kBetweenLines)) {
+    refusals_logged_ = now;
+    log::error("journal", "writes are refused: {}", writer_->full_error().message);
   }
 }
 

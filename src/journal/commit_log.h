@@ -17,6 +17,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,9 +63,10 @@ class JournalLog final : public record::CommitLog {
   JournalPlace place() const;
 
   /// `name` needs every file from `number` on; a later call moves it. Without a call it needs none.
+  /// A move ahead asks for a round.
   void hold(const std::string& name, FileNumber number);
-  /// Frees files below `number`, but none that is held. Returns at once.
-  void free_below(FileNumber number);
+  /// Frees files below `number`, but none that is held. Returns at once: the first file that stays.
+  FileNumber free_below(FileNumber number);
 
   std::vector<FileSummary> files() const { return index_.summaries(); }
 
@@ -74,16 +76,27 @@ class JournalLog final : public record::CommitLog {
 
   bool is_poisoned() const { return writer_->is_poisoned(); }
 
+  /// Why writes are refused for want of room, with what helps; nullopt while they are not.
+  std::optional<Error> full() const {
+    return writer_->is_full() ? std::optional(writer_->full_error()) : std::nullopt;
+  }
+
   const WriterCounters& counters() const { return writer_->counters(); }
 
   uint64_t recycled() const { return files_.recycled(); }
 
   uint64_t zero_written() const { return files_.zero_written(); }
 
-  /// Waits until more than `seen` rotations were made, `deadline` passed or `cancel` came; returns
-  /// how many were made. What is freed at once becomes the file of the next rotation. One waiter.
-  runtime::Task<uint64_t> wait_for_rotation(uint64_t seen, runtime::Deadline deadline,
-                                            runtime::CancelToken cancel);
+  /// Somebody should look now what can be freed: something ended. Calls before the next round are
+  /// one.
+  void ask_for_round();
+
+  /// Waits until more than `seen` rotations were made, a round was asked for, `deadline` passed or
+  /// `cancel` came; returns how many rotations were made. A round is asked for also when a hold
+  /// moves and, ten times a second at most, when a commit is refused for want of room. What is
+  /// freed at once becomes the file of the next rotation. One waiter.
+  runtime::Task<uint64_t> wait_for_round(uint64_t seen, runtime::Deadline deadline,
+                                         runtime::CancelToken cancel);
 
   /// Refuses new commits (kCancelled), writes what is queued, proves the last run and joins the
   /// threads. Blocks; not from a shard. A second call does nothing.
@@ -95,14 +108,17 @@ class JournalLog final : public record::CommitLog {
     runtime::Signal done;
   };
 
-  JournalLog(io::Disk& disk, JournalOptions options, runtime::BlockingPool& readers);
+  JournalLog(io::Disk& disk, JournalOptions options, const Clock& clock,
+             runtime::BlockingPool& readers);
 
   void publish_place();
   void write_loop();
   void write_all(const std::vector<Operation*>& queue);
+  void after_refusals();
   void maintain_loop();
 
   const JournalOptions options_;
+  const Clock& clock_;
   runtime::BlockingPool& readers_;
   Files files_;
   Index index_;
@@ -118,7 +134,11 @@ class JournalLog final : public record::CommitLog {
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool needs_maintenance_ MILLRACE_GUARDED_BY(mutex_) = true;
-  std::shared_ptr<runtime::Signal> rotated_ MILLRACE_GUARDED_BY(mutex_);  // null: nobody waits
+  bool is_round_wanted_ MILLRACE_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<runtime::Signal> round_ MILLRACE_GUARDED_BY(mutex_);  // null: nobody waits
+  // Used by the writer thread: when refusals last asked for a round, and were last logged.
+  std::optional<std::chrono::steady_clock::time_point> refusals_asked_;
+  std::optional<std::chrono::steady_clock::time_point> refusals_logged_;
   std::thread writer_thread_;
   std::thread maintainer_;
 };

@@ -36,12 +36,13 @@ class CommitLogTest : public testing::Test {
     shards_->stop();
   }
 
-  void open() {
+  void open(uint64_t max_bytes = uint64_t{1} << 40) {
     JournalOptions options;
     options.directory = "/data/journal";
     options.recovery.quarantine = "/data/quarantine";
     options.recovery.writer.file_bytes = 1 << 20;
     options.recovery.writer.first_file_bytes = 1 << 20;
+    options.recovery.writer.max_bytes = max_bytes;
     options.prove_after = std::chrono::milliseconds(20);
     log_ = JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
   }
@@ -146,7 +147,7 @@ TEST_F(CommitLogTest, HoldsKeepFilesAndReleasedOnesAreFreed) {
 TEST_F(CommitLogTest, WaiterLearnsOfARotation) {
   const auto wait = [&](uint64_t seen, runtime::Deadline deadline,
                         const runtime::CancelToken& cancel) {
-    return runtime::block_on(shards_->shard(0), log_->wait_for_rotation(seen, deadline, cancel));
+    return runtime::block_on(shards_->shard(0), log_->wait_for_round(seen, deadline, cancel));
   };
   EXPECT_EQ(wait(0, runtime::Deadline::after(std::chrono::milliseconds(1)), {}), 0U);
   runtime::CancelSource cancelled;
@@ -162,6 +163,54 @@ TEST_F(CommitLogTest, WaiterLearnsOfARotation) {
   EXPECT_EQ(wait(0, runtime::Deadline::never(), {}), 1U);
   rotate.join();
   EXPECT_EQ(wait(0, runtime::Deadline::never(), {}), 1U);  // it was made before
+}
+
+TEST_F(CommitLogTest, WaiterLearnsOfWhatMayBeFreed) {
+  const auto wait = [&](runtime::Deadline deadline) {
+    runtime::block_on(shards_->shard(0), log_->wait_for_round(0, deadline, {}));
+  };
+  const auto is_asked = [&] {  // and a second round is not
+    wait(runtime::Deadline::never());
+    const auto soon = runtime::Deadline::after(std::chrono::milliseconds(5));
+    wait(soon);
+    return soon.has_passed();
+  };
+  log_->ask_for_round();
+  log_->ask_for_round();
+  EXPECT_TRUE(is_asked());
+  log_->hold("tables", FileNumber{2});
+  EXPECT_TRUE(is_asked());
+  log_->hold("tables", FileNumber{2});  // does not move
+  const auto soon = runtime::Deadline::after(std::chrono::milliseconds(5));
+  wait(soon);
+  EXPECT_TRUE(soon.has_passed());
+  std::thread asks([&] { log_->ask_for_round(); });
+  wait(runtime::Deadline::never());
+  asks.join();
+}
+
+TEST_F(CommitLogTest, RefusedCommitsAskForARoundNowAndThen) {
+  log_.reset();
+  disk_.kill();
+  open(uint64_t{1} << 20);
+  ASSERT_TRUE(commit(request_of(0, std::string(700'000, 'x'))).ok());
+  EXPECT_FALSE(log_->full());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(commit(request_of(0, std::string(700'000, 'x'))).error().code, Code::kOverloaded);
+  }
+  ASSERT_TRUE(log_->full());
+  EXPECT_EQ(log_->full()->code, Code::kOverloaded);
+  const auto is_asked = [&](std::chrono::milliseconds within) {
+    const auto deadline = runtime::Deadline::after(within);
+    runtime::block_on(shards_->shard(0), log_->wait_for_round(0, deadline, {}));
+    return !deadline.has_passed();
+  };
+  EXPECT_TRUE(is_asked(std::chrono::seconds(10)));
+  EXPECT_FALSE(commit(request_of(0, std::string(700'000, 'x'))).ok());
+  EXPECT_FALSE(is_asked(std::chrono::milliseconds(5)));
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_FALSE(commit(request_of(0, std::string(700'000, 'x'))).ok());
+  EXPECT_TRUE(is_asked(std::chrono::seconds(10)));
 }
 
 TEST_F(CommitLogTest, StoppedLogRefusesAndSaysSo) {

@@ -46,20 +46,22 @@ constexpr size_t kQueuedQueries = 64;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
 
 /// Writes the broker's part of the catalog, moves the tables' hold and applies retention: soon
-/// after the start, after each rotation, and at least every `interval`.
+/// after the start, after each rotation, when something ended or has no room, and at least every
+/// `interval`.
 runtime::Task<void> retention_loop(broker::Broker& broker, tables::Tables& tables,
                                    journal::JournalLog& log, catalog::Catalog& catalog,
                                    runtime::BlockingPool& pool, std::chrono::milliseconds interval,
                                    runtime::CancelToken stop) {
   uint64_t rotations = 0;
+  bool is_written = false;  // else its hold stays, perhaps from before a crash
   auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
   while (true) {
-    const uint64_t now = co_await log.wait_for_rotation(rotations, due, stop);
+    const uint64_t now = co_await log.wait_for_round(rotations, due, stop);
     if (stop.is_cancelled()) {
       co_return;
     }
-    if (now != rotations) {
-      co_await broker.write_catalog(catalog, pool);
+    if (now != rotations || !is_written) {
+      is_written = co_await broker.write_catalog(catalog, pool);
     }
     rotations = now;
     tables.update_hold();

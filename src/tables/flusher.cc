@@ -46,6 +46,8 @@ std::string_view name_of(FlushReason reason) {
       return "memory";
     case FlushReason::kRequest:
       return "request";
+    case FlushReason::kJournal:
+      return "journal";
   }
   return "";
 }

@@ -24,11 +24,11 @@
 
 namespace millrace::tables {
 
-enum class FlushReason : uint8_t { kRows, kBytes, kAge, kMemory, kRequest };
+enum class FlushReason : uint8_t { kRows, kBytes, kAge, kMemory, kRequest, kJournal };
 
-constexpr size_t kFlushReasons = 5;
+constexpr size_t kFlushReasons = 6;
 
-/// "rows", "bytes", "age", "memory", "request".
+/// "rows", "bytes", "age", "memory", "request", "journal".
 std::string_view name_of(FlushReason reason);
 
 struct FlushOptions {
@@ -72,6 +72,10 @@ class Flusher {
 
   /// After rows were applied: queues the table if there are enough.
   void consider(const TablePtr& table);
+
+  /// Whatever there is: the journal keeps files for its rows alone.
+  void flush_for_journal(const TablePtr& table) { enqueue(table, FlushReason::kJournal); }
+
   /// Now and then: old rows, and the largest tables while memory is short.
   void look_at(const std::vector<TablePtr>& tables);
   /// Calls `done` on a flusher thread once everything applied before the call is in files, or with

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "runtime/coroutine.h"
 
+#include <algorithm>
 #include <array>
 
 namespace millrace::tables {
@@ -109,6 +110,26 @@ void Tables::look_after() {
   flusher_->look_at(all());
 }
 
+bool Tables::has_unflushed(const TopicId& topic, Offset end) const {
+  MutexLock lock(mutex_);
+  const auto found = by_topic_.find(topic);
+  return found != by_topic_.end() && end > found->second->flushed();
+}
+
+void Tables::flush_for_journal(const std::vector<TopicId>& topics) {
+  for (const TopicId& topic : topics) {
+    TablePtr table;
+    {
+      MutexLock lock(mutex_);
+      const auto found = by_topic_.find(topic);
+      table = found == by_topic_.end() ? nullptr : found->second;
+    }
+    if (table && table->is_replayed()) {  // else its rows are still on their way into memory
+      flusher_->flush_for_journal(table);
+    }
+  }
+}
+
 runtime::Task<Status> Tables::flush(TablePtr table) {
   Status status;
   runtime::Signal done;
@@ -200,18 +221,9 @@ size_t Tables::replaying() const {
 void Tables::update_hold() {
   const auto files = parts_.log.files();
   const auto is_needed = [&](const journal::FileSummary& file) {
-    for (const auto& [partition, span] : file.partitions) {
-      TablePtr table;
-      {
-        MutexLock lock(mutex_);
-        const auto found = by_topic_.find(partition.topic);
-        table = found == by_topic_.end() ? nullptr : found->second;
-      }
-      if (table && span.end > table->flushed()) {
-        return true;
-      }
-    }
-    return false;
+    return std::ranges::any_of(file.partitions, [&](const auto& entry) {
+      return has_unflushed(entry.first.topic, entry.second.end);
+    });
   };
   for (const journal::FileSummary& file : files) {
     if (is_needed(file) || &file == &files.back()) {

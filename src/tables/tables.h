@@ -75,6 +75,11 @@ class Tables final : public SnapshotSource {
   /// such. A flush moves it; so must somebody after each rotation, or idle tables pin the journal.
   void update_hold();
 
+  /// The topic's table has rows below `end` that are in no file yet.
+  bool has_unflushed(const TopicId& topic, Offset end) const;
+  /// Queues these topics' tables: the journal is short of room and keeps its oldest file for them.
+  void flush_for_journal(const std::vector<TopicId>& topics);
+
   /// Returns once all rows applied so far are in files and in the catalog.
   runtime::Task<Status> flush(TablePtr table);
 

@@ -165,16 +165,20 @@ def test_tables_that_nobody_read_before_are_read_on_a_full_disk(new_server, smal
         (small_disk / "filler").unlink()
 
 
-def test_a_spent_journal_budget_heals_when_rows_are_flushed(new_server):
-    """Rows wait in the journal until they are in files; a Kafka topic takes up the rest of it."""
-    server = new_server(*SMALL, "--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "100ms").start()
+def test_a_spent_journal_budget_heals_when_nothing_keeps_it(new_server):
+    """Rows wait in the journal until they are in files; a Kafka topic keeps the oldest file of it."""
+    server = new_server(*SMALL, "--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "1h").start()
     rows = Rows(server)
     with Connection(server.port) as kafka:
         kafka.create_topic("hoard")
+        assert kafka.produce("hoard", wire.batch_of(b"kept")).error == wire.NONE
     rows.write_until(False, "the budget to be spent")
     rows.check()
     assert rows.client.get("/ready").status == 200
     assert rows.client.flush("t")["hot_rows"] == 0  # works on a spent budget
+    assert not rows.write(), "the topic is still there"
+    with Connection(server.port) as kafka:
+        assert kafka.delete_topic("hoard") == wire.NONE
     rows.write_until(True, "room again")
     rows.check()
     with Connection(server.port) as kafka:
