@@ -49,9 +49,9 @@ def families(text):
         of = labels.setdefault(match[1], {})
         for name, value in LABEL.findall(match[2] or ""):
             of.setdefault(name, []).append(value)
-    if not kinds.keys() == helps.keys() == labels.keys():
-        raise ValueError(f"without type, help or value: {set(kinds) ^ set(helps) | set(kinds) ^ set(labels)}")
-    return {name: (kinds[name], shown(labels[name]), helps[name]) for name in kinds}
+    if kinds.keys() != helps.keys() or not labels.keys() <= kinds.keys():
+        raise ValueError(f"without type or help: {set(kinds) ^ set(helps) | set(labels) - set(kinds)}")
+    return {name: (kinds[name], shown(labels.get(name, {})), helps[name]) for name in kinds}
 
 
 def shown(labels):

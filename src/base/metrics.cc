@@ -21,6 +21,14 @@ void Metrics::add(Kind kind, std::string name, std::string help, Labels labels, 
   family.members.push_back({std::move(labels), std::move(read)});
 }
 
+void Metrics::add_gauges(std::string name, std::string help, ReadAll read) {
+  MutexLock lock(mutex_);
+  Family& family = families_[std::move(name)];
+  family.kind = Kind::kGauge;
+  family.help = std::move(help);
+  family.read_all = std::move(read);
+}
+
 std::string Metrics::text() const {
   std::vector<prometheus::MetricFamily> families;
   MutexLock lock(mutex_);
@@ -31,12 +39,20 @@ std::string Metrics::text() const {
     family.help = ours.help;
     const bool is_counter = ours.kind == Kind::kCounter;
     family.type = is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
-    for (const Member& member : ours.members) {
+    const auto add_member = [&](const Labels& labels, double value) {
       prometheus::ClientMetric& metric = family.metric.emplace_back();
-      for (const auto& [label, value] : member.labels) {
-        metric.label.push_back({label, value});
+      for (const auto& [label, text] : labels) {
+        metric.label.push_back({label, text});
       }
-      (is_counter ? metric.counter.value : metric.gauge.value) = member.read();
+      (is_counter ? metric.counter.value : metric.gauge.value) = value;
+    };
+    for (const Member& member : ours.members) {
+      add_member(member.labels, member.read());
+    }
+    if (ours.read_all) {
+      for (const auto& [labels, value] : ours.read_all()) {
+        add_member(labels, value);
+      }
     }
   }
   return prometheus::TextSerializer().Serialize(families);

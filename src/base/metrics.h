@@ -18,12 +18,17 @@ class Metrics {
   using Labels = std::vector<std::pair<std::string, std::string>>;
   /// Called by text(), on its thread.
   using Read = std::function<double()>;
+  /// The same for a family whose members come and go; each has its own labels.
+  using ReadAll = std::function<std::vector<std::pair<Labels, double>>()>;
 
   /// A number that only grows; `name` ends in "_total". `name` and `help` of one family are given
   /// the same by each of its members.
   void add_counter(std::string name, std::string help, Labels labels, Read read);
   /// A number that goes up and down.
   void add_gauge(std::string name, std::string help, Labels labels, Read read);
+
+  /// Gauges of which there may be none at a time.
+  void add_gauges(std::string name, std::string help, ReadAll read);
 
   /// Prometheus' text format, version 0.0.4; families by name.
   std::string text() const;
@@ -40,6 +45,7 @@ class Metrics {
     Kind kind{};
     std::string help;
     std::vector<Member> members;
+    ReadAll read_all;  // empty: `members` alone
   };
 
   void add(Kind kind, std::string name, std::string help, Labels labels, Read read);

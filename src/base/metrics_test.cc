@@ -22,5 +22,15 @@ TEST(Metrics, AreReadWhenTheyAreAskedFor) {
             "b_runs_total 7\n");
 }
 
+TEST(Metrics, MembersThatComeAndGoAreThoseOfTheMoment) {
+  Metrics metrics;
+  std::vector<std::pair<Metrics::Labels, double>> members;
+  metrics.add_gauges("a_bytes", "Bytes by topic.", [&] { return members; });
+  const std::string head = "# HELP a_bytes Bytes by topic.\n# TYPE a_bytes gauge\n";
+  EXPECT_EQ(metrics.text(), head);
+  members = {{{{"topic", "x"}}, 1}, {{{"topic", "y"}}, 2}};
+  EXPECT_EQ(metrics.text(), head + "a_bytes{topic=\"x\"} 1\na_bytes{topic=\"y\"} 2\n");
+}
+
 }  // namespace
 }  // namespace millrace

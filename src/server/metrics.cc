@@ -42,9 +42,28 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
                     [&] { return number(log.total_bytes()); });
   metrics.add_gauge("millrace_journal_max_bytes", "Disk that journal files may take.", {},
                     [&] { return number(log.max_bytes()); });
+  metrics.add_counter("millrace_journal_refused_total", "Commits refused for want of room.", {},
+                      [&] { return number(counters.refused); });
+  metrics.add_gauge("millrace_journal_full",
+                    "1 while writes are refused for want of room, in the journal or on the disk.",
+                    {}, [&] { return log.full() ? 1.0 : 0.0; });
   metrics.add_gauge("millrace_journal_read_only",
                     "1 after a failed write or sync, until the next start.", {},
                     [&] { return log.is_poisoned() ? 1.0 : 0.0; });
+}
+
+void add_pins(Metrics& metrics, const broker::Broker& broker) {
+  metrics.add_gauges("millrace_journal_pinned_bytes",
+                     "By `topic`: its bytes in the oldest journal file, which is kept for it. Only "
+                     "while the journal takes more than 80 % of its budget.",
+                     [&] {
+                       std::vector<std::pair<Metrics::Labels, double>> pinned;
+                       for (const broker::Pin& pin : broker.pins()) {
+                         pinned.emplace_back(Metrics::Labels{{"topic", pin.topic->name()}},
+                                             number(pin.bytes));
+                       }
+                       return pinned;
+                     });
 }
 
 void add_ingest(Metrics& metrics, const ingest::IngestCounters& counters) {
@@ -108,6 +127,7 @@ void add_http(Metrics& metrics, const http::HttpCounters& counters) {
 
 void add_metrics(Metrics& metrics, const Measured& of) {
   add_journal(metrics, of.log);
+  add_pins(metrics, of.broker);
   add_ingest(metrics, of.ingestor.counters());
   add_tables(metrics, of.tables);
   add_budget(metrics, of.tables.hot_budget());

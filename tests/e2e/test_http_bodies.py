@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from .web import QUERY, WRITE, Client, Raw, packed, request
+from .wire import Connection
 
 LIMIT = 32 << 20
 
@@ -156,6 +157,38 @@ def test_the_same_id_in_another_database_is_another_write(client, table):
         client.write(table, {"v": [database]}, x_millrace_batch_id="same", x_millrace_database=database)
     for database in ("one", "two"):
         assert client.rows(f"SELECT v FROM {database}.{table}") == [(database,)]
+
+
+@pytest.mark.parametrize("how", [None, "kill", "terminate"])
+def test_an_id_is_forgotten_with_its_table(new_server, how):
+    """Deleted, with or without a restart before the retry: what was acknowledged is there."""
+    server = new_server().start()
+    for _ in range(2):
+        with Client(server) as client, Connection(server.port) as kafka:
+            client.write("t", {"v": [1, 2]}, x_millrace_batch_id="import")
+            assert client.rows("SELECT v FROM t ORDER BY v") == [(1,), (2,)]
+            kafka.delete_topic("main.t")
+        if how:
+            getattr(server, how)()
+            server.start()
+    with Client(server) as client:
+        client.write("t", {"v": [1, 2]}, x_millrace_batch_id="import")
+        client.write("t", {"v": [1, 2]}, x_millrace_batch_id="import")
+        assert client.rows("SELECT v FROM t ORDER BY v") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("target", [WRITE, "/write", "/api/v2/write"])
+def test_the_same_id_for_another_table_is_a_conflict(client, table, target):
+    client.write(table, {"v": [1]}, x_millrace_batch_id=f"{target} twice")
+    body = packed(f"{table}_b", {"v": [2]}) if target == WRITE else f"{table}_b v=2".encode()
+    answer = post(client, body, target, x_millrace_batch_id=f"{target} twice")
+    assert answer.status == 409, answer.text
+    assert f"was used for a write to main.{table}" in answer.error
+    form = {WRITE: ["error"], "/write": ["error"], "/api/v2/write": ["code", "message"]}[target]
+    assert list(answer.json) == form and isinstance(answer.json[form[-1]], dict if target == WRITE else str)
+    assert client.query(f"SELECT * FROM {table}_b").status != 200
+    client.write(table, {"v": [1]}, x_millrace_batch_id=f"{target} twice")
+    assert client.rows(f"SELECT v FROM {table}") == [(1,)]
 
 
 def test_ids_and_databases_are_not_joined_to_one_text(client, table):

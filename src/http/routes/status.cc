@@ -8,30 +8,37 @@
 namespace millrace::http {
 namespace {
 
+constexpr const char* kPoisoned = "the journal is read-only after a failed write or sync: restart";
 constexpr const char* kInfluxVersion = "1.8.10";  // whose write endpoints these are
 
 }  // namespace
 
 runtime::Task<net::HttpResponse> health(Call call) {
-  const bool is_well = !call.context.broker.journal().is_poisoned();
-  const nlohmann::json content = {
-      {"name", "millrace"},
-      {"status", is_well ? "pass" : "fail"},
-      {"version", call.context.options.version},
-      {"message", is_well ? "ready for reads and writes"
-                          : "the journal is read-only after a failed write or sync: restart"}};
+  const journal::JournalLog& log = call.context.broker.journal();
+  const bool is_well = !log.is_poisoned();
+  const auto full = log.full();
+  const std::string well =
+      full ? "ready for reads; writes are refused: " + full->message : "ready for reads and writes";
+  const nlohmann::json content = {{"name", "millrace"},
+                                  {"status", is_well ? "pass" : "fail"},
+                                  {"version", call.context.options.version},
+                                  {"message", is_well ? well : kPoisoned}};
   co_return net::HttpResponse::json(is_well ? 200 : 503, content.dump());
 }
 
 runtime::Task<net::HttpResponse> ready(Call call) {
-  if (call.context.broker.journal().is_poisoned()) {
-    co_return answer_of(
-        make_error(Code::kReadOnly,
-                   "the journal is read-only after a failed write or sync: restart"),
-        ErrorForm::kMillrace);
+  const journal::JournalLog& log = call.context.broker.journal();
+  if (log.is_poisoned()) {
+    co_return answer_of(make_error(Code::kReadOnly, kPoisoned), ErrorForm::kMillrace);
   }
-  const nlohmann::json content = {{"status", "ready"},
-                                  {"tables_being_rebuilt", call.context.tables.replaying()}};
+  nlohmann::json content = {{"status", "ready"},
+                            {"tables_being_rebuilt", call.context.tables.replaying()}};
+  if (const auto full = log.full()) {  // reads, queries, deletes go on: still 200
+    content["writes"] = "refused";
+    content["message"] = "writes are refused: " + full->message;
+    content["journal_bytes"] = log.total_bytes();
+    content["journal_max_bytes"] = log.max_bytes();
+  }
   co_return net::HttpResponse::json(200, content.dump());
 }
 
