@@ -172,10 +172,10 @@ void JournalLog::write_loop() {
       std::swap(free_below, free_below_);
       is_last = is_stopping_ && queue.empty();
     }
-    write_all(queue);
     if (free_below.value != 0 && !writer_->is_poisoned()) {
-      writer_->free_below(free_below);
+      writer_->free_below(free_below);  // first: what is queued may need the room
     }
+    write_all(queue);
     if (is_idle || is_last) {
       if (auto proven = writer_->prove(); !proven.ok() && proven.error().code != Code::kReadOnly) {
         log::error("journal", "read-only from now on, restart to recover: {}",
@@ -229,9 +229,10 @@ void JournalLog::after_refusals() {
     refusals_asked_ = now;
     ask_for_round();
   }
-  if (writer_->is_full() && (!refusals_logged_ || now - *refusals_logged_ >= kBetweenLines)) {
+  const auto full = writer_->full();
+  if (full && (!refusals_logged_ || now - *refusals_logged_ >= kBetweenLines)) {
     refusals_logged_ = now;
-    log::error("journal", "writes are refused: {}", writer_->full_error().message);
+    log::error("journal", "writes are refused: {}", full->message);
   }
 }
 

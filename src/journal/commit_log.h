@@ -77,9 +77,7 @@ class JournalLog final : public record::CommitLog {
   bool is_poisoned() const { return writer_->is_poisoned(); }
 
   /// Why writes are refused for want of room, with what helps; nullopt while they are not.
-  std::optional<Error> full() const {
-    return writer_->is_full() ? std::optional(writer_->full_error()) : std::nullopt;
-  }
+  std::optional<Error> full() const { return writer_->full(); }
 
   const WriterCounters& counters() const { return writer_->counters(); }
 

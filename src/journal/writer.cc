@@ -29,7 +29,9 @@ Writer::Writer(Files& files, Index& index, State state, Tail tail, WriterOptions
       ids_began_ms_(
           state_.newest_batch_id_ms().value_or(clock.wall_ms().time_since_epoch().count())),
       opened_(clock.steady()) {
-  is_full_ = !fits(kLeastCommit, false) && !is_within_budget(options_.file_bytes);
+  if (!fits(kLeastCommit, false) && !is_within_budget(options_.file_bytes)) {
+    missing_bytes_ = options_.file_bytes;
+  }
 }
 
 /// By which batch ids grow old: goes on from the youngest one, only while the journal is open, so
@@ -197,8 +199,8 @@ std::vector<Pending*> Writer::give_room(std::span<Pending* const> chosen, uint64
   };
   if (!std::ranges::all_of(taken, [](auto* each) { return each->request.makes_room; })) {
     const auto room = make_room(bytes, false);
-    is_full_ = !room.ok() && room.error().code == Code::kOverloaded;
     if (room.ok()) {
+      missing_bytes_ = 0;
       return taken;
     }
     refuse(room.error(), is_poisoned());
@@ -231,9 +233,14 @@ bool Writer::is_within_budget(uint64_t bytes) const {
   return index_.total_bytes() + bytes <= options_.max_bytes;
 }
 
-Error Writer::full_error() const {
+std::optional<Error> Writer::full() const {
+  const uint64_t missing = missing_bytes_;
+  return missing != 0 ? std::optional(no_room_for(missing)) : std::nullopt;
+}
+
+Error Writer::no_room_for(uint64_t bytes) const {
   const uint64_t used = index_.total_bytes();
-  const bool is_budget = used + options_.file_bytes > options_.max_bytes;
+  const bool is_budget = used + bytes > options_.max_bytes;
   return make_error(Code::kOverloaded,
                     "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes){}; "
                     "delete topics or lower their retention, flush tables, or {}",
@@ -252,14 +259,17 @@ Status Writer::rotate(uint64_t length, bool makes_room) {
   const uint64_t bytes = std::max(options_.file_bytes, padded(least + reserve));
   // What makes room may pass the budget by one file, which nothing else is then written to.
   if (!is_within_budget(bytes) && (!makes_room || index_.is_newest_beyond(options_.max_bytes))) {
-    return full_error();
+    missing_bytes_ = makes_room ? missing_bytes_.load() : bytes;
+    return no_room_for(bytes);
   }
   const FileNumber number = next(tail_.greatest_number);
   auto taken = files_.take_spare(number, bytes);
   if (!taken.ok()) {
-    return taken.error().code == Code::kOverloaded
-               ? Status(std::move(taken).error().within(full_error().message))
-               : Status(poison(taken.error()));
+    if (taken.error().code != Code::kOverloaded) {
+      return poison(taken.error());
+    }
+    missing_bytes_ = makes_room ? missing_bytes_.load() : bytes;
+    return std::move(taken).error().within(no_room_for(bytes).message);
   }
   tail_.file = *taken;
   tail_.position = 0;
@@ -357,8 +367,8 @@ void Writer::free_below(FileNumber number) {
     files_.retire(std::move(file));
     ++counters_.files_freed;
   }
-  if (is_full_ && !dropped.files.empty()) {
-    is_full_ = !is_within_budget(options_.file_bytes);
+  if (!dropped.files.empty() && is_within_budget(missing_bytes_)) {
+    missing_bytes_ = 0;
   }
 }
 

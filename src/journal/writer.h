@@ -80,11 +80,9 @@ class Writer {
 
   bool is_poisoned() const { return is_poisoned_.load(); }
 
-  /// The last commit that does not make room was refused, or the next would be. Any thread.
-  bool is_full() const { return is_full_.load(); }
-
-  /// kOverloaded: what is full, used and allowed bytes, and what helps. Any thread.
-  Error full_error() const;
+  /// kOverloaded (what is full, used and allowed bytes, what helps) when the last commit that does
+  /// not make room was refused, or the next would be. Any thread.
+  std::optional<Error> full() const;
 
   /// What failed. Valid once is_poisoned().
   const std::string& poison_cause() const { return poison_cause_; }
@@ -127,6 +125,7 @@ class Writer {
   bool fits(uint64_t length, bool makes_room) const;
   Status make_room(uint64_t length, bool makes_room);
   bool is_within_budget(uint64_t bytes) const;
+  Error no_room_for(uint64_t bytes) const;
   Status rotate(uint64_t length, bool makes_room);
   Status write_checkpoint();
   void admit(Pending& pending, Run& run, int64_t now_ms);
@@ -143,7 +142,7 @@ class Writer {
   const std::chrono::steady_clock::time_point opened_;
   std::string poison_cause_;  // written once, before is_poisoned_
   std::atomic<bool> is_poisoned_{false};
-  std::atomic<bool> is_full_{false};
+  std::atomic<uint64_t> missing_bytes_{0};  // of a file that cannot be begun; 0: not full
   WriterCounters counters_;
 };
 

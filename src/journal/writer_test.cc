@@ -214,7 +214,7 @@ TEST_F(FullJournal, RefusesWhatIsWrittenAndTakesWhatMakesRoom) {
                            "flush tables", "raise journal.max_bytes"}) {
     EXPECT_THAT(refused.error().message, HasSubstr(part));
   }
-  EXPECT_TRUE(log_.writer->is_full());
+  EXPECT_TRUE(log_.writer->full().has_value());
   EXPECT_EQ(log_.writer->counters().refused, 2U);
   record::CommitRequest made;  // of no use for making room, though it has no batch
   made.system = request_of_end().system;
@@ -223,7 +223,7 @@ TEST_F(FullJournal, RefusesWhatIsWrittenAndTakesWhatMakesRoom) {
   EXPECT_TRUE(end_of_topic().ok());
   EXPECT_EQ(log_.index->total_bytes(), kBudget);
   log_.writer->free_below(FileNumber{2});
-  EXPECT_FALSE(log_.writer->is_full());
+  EXPECT_FALSE(log_.writer->full().has_value());
   EXPECT_TRUE(log_.append(kA, "small").ok());
 }
 
@@ -245,7 +245,7 @@ TEST_F(FullJournal, FilledToTheBrimItPassesItsBudgetByOneFileForDeletes) {
   for (int life = 0; life < 3; ++life) {
     log_.kill();
     ASSERT_TRUE(log_.start().ok());
-    EXPECT_TRUE(log_.writer->is_full());  // before anything was refused
+    EXPECT_TRUE(log_.writer->full().has_value());  // before anything was refused
     EXPECT_EQ(log_.append(kA, "").error().code, Code::kOverloaded);
     ASSERT_TRUE(end_of_topic().ok());
     EXPECT_EQ(log_.index->total_bytes(), kBudget + kFile);
@@ -263,7 +263,7 @@ TEST_F(FullJournal, ALargerBudgetAfterARestartTakesWritesAgain) {
   log_.kill();
   log_.options.writer.max_bytes = kBudget + 2 * kFile;
   ASSERT_TRUE(log_.start().ok());
-  EXPECT_FALSE(log_.writer->is_full());
+  EXPECT_FALSE(log_.writer->full().has_value());
   EXPECT_TRUE(log_.append(kA, "small").ok());
 }
 
@@ -281,10 +281,10 @@ TEST(JournalWriter, AFullDiskKeepsRoomForDeletes) {
   request.makes_room = true;
   request.system.push_back({record::SystemKind::kTopic, false, "k", "v"});
   EXPECT_TRUE(log.commit(std::move(request)).ok());
-  EXPECT_TRUE(log.writer->is_full());
+  EXPECT_TRUE(log.writer->full().has_value());
   log.disk.set_faults({});
   EXPECT_TRUE(log.append(kA, "small").ok());
-  EXPECT_FALSE(log.writer->is_full());
+  EXPECT_FALSE(log.writer->full().has_value());
 }
 
 TEST(JournalWriter, TheFileBeforeStaysUntilTheCheckpointIsProven) {

@@ -284,7 +284,7 @@ void JournalModel::settle(const Attempt& attempt, const Result<record::CommitOut
     return;
   }
   ++counters_.commits_acked;
-  counters_.made_room += attempt.makes_room && writer_->is_full() ? 1 : 0;
+  counters_.made_room += attempt.makes_room && writer_->full() ? 1 : 0;
   fates_[attempt.id] = Fate::kAcked;
   for (size_t i = 0; i < attempt.batches.size(); ++i) {
     const auto [partition, records] = attempt.batches[i];
