@@ -1,6 +1,9 @@
 #include "columnar/parquet_writer.h"
 
+#include "bytes/buffer.h"
+#include "bytes/crc32c.h"
 #include "columnar/arrow_bridge.h"
+#include "columnar/parquet_footer.h"
 
 #include <arrow/io/interfaces.h>
 #include <arrow/table.h>
@@ -24,14 +27,13 @@ class SinkStream final : public arrow::io::OutputStream {
   explicit SinkStream(Sink& sink) : sink_(sink) {}
 
   arrow::Status Write(const void* data, int64_t size) override {
-    const auto status =
-        sink_.write({static_cast<const std::byte*>(data), static_cast<size_t>(size)});
-    if (!status.ok()) {
-      error_ = status.error();
-      return arrow::Status::IOError(error_->message);
-    }
+    const std::span bytes(static_cast<const std::byte*>(data), static_cast<size_t>(size));
     position_ += size;
-    return arrow::Status::OK();
+    if (is_held_back_) {
+      end_ += bytes::as_text(bytes);
+      return arrow::Status::OK();
+    }
+    return pass_on(bytes);
   }
 
   using arrow::io::OutputStream::Write;
@@ -47,10 +49,36 @@ class SinkStream final : public arrow::io::OutputStream {
 
   const std::optional<Error>& error() const { return error_; }
 
+  /// What is written from now on waits for finish(): the end of the file.
+  void hold_back() { is_held_back_ = true; }
+
+  /// Puts the checksum of all bytes into the footer and passes the end on.
+  arrow::Status finish() {
+    const auto digits = find_checksum(end_);
+    if (!digits) {
+      return arrow::Status::Invalid("the footer has no place for the checksum");
+    }
+    const uint32_t crc = bytes::crc32c(bytes::as_bytes(end_), crc_);
+    end_.replace(*digits, kNoChecksum.size(), fmt::format("{:08x}", crc));
+    return pass_on(bytes::as_bytes(end_));
+  }
+
  private:
+  arrow::Status pass_on(std::span<const std::byte> bytes) {
+    crc_ = bytes::crc32c(bytes, crc_);
+    if (const auto status = sink_.write(bytes); !status.ok()) {
+      error_ = status.error();
+      return arrow::Status::IOError(error_->message);
+    }
+    return arrow::Status::OK();
+  }
+
   Sink& sink_;
   int64_t position_ = 0;
   bool is_closed_ = false;
+  bool is_held_back_ = false;
+  uint32_t crc_ = 0;  // of what was passed on
+  std::string end_;
   std::optional<Error> error_;
 };
 
@@ -81,6 +109,7 @@ std::shared_ptr<parquet::WriterProperties> properties_of(const Schema& schema,
       ->max_row_group_length(settings.row_group_rows)
       ->data_pagesize(settings.page_bytes)
       ->enable_write_page_index()
+      ->enable_page_checksum()
       ->created_by("millrace");
   for (const SchemaColumn& column : schema.columns()) {
     if (is_time(column.type)) {
@@ -124,9 +153,12 @@ arrow::Result<ParquetFile> write(std::span<const ColumnBatch* const> batches, co
   for (const auto& [key, value] : settings.metadata) {
     metadata->Append(key, value);
   }
+  metadata->Append(std::string(kChecksumKey), std::string(kNoChecksum));  // the last: finish()
   ARROW_RETURN_NOT_OK(writer->AddKeyValueMetadata(metadata));
   ARROW_RETURN_NOT_OK(writer->WriteTable(*table, settings.row_group_rows));
+  stream->hold_back();
   ARROW_RETURN_NOT_OK(writer->Close());
+  ARROW_RETURN_NOT_OK(stream->finish());
   ARROW_ASSIGN_OR_RAISE(const int64_t bytes, stream->Tell());
   return ParquetFile{.bytes = static_cast<uint64_t>(bytes),
                      .rows = static_cast<uint64_t>(table->num_rows()),

@@ -42,7 +42,8 @@ struct ParquetFile {
 ///
 /// Times are timestamps without a zone, in the column's unit, DELTA_BINARY_PACKED; doubles are
 /// BYTE_STREAM_SPLIT; tags have a dictionary and no statistics; all else has statistics and a page
-/// index. Blocks for as long as it takes: call it on a BlockingPool. Values are not copied, but for
+/// index. Every page has its CRC32, and the footer a checksum of the whole file (parquet_footer.h).
+/// Blocks for as long as it takes: call it on a BlockingPool. Values are not copied, but for
 /// the indexes of tags, and bools.
 /// Errors: the sink's own; kInvalid (a batch not of the schema's form, a schema of no columns);
 /// kInternal (Arrow's message).

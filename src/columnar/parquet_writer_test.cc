@@ -9,6 +9,8 @@
 #include <arrow/util/key_value_metadata.h>
 #include <gtest/gtest.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/column_reader.h>
+#include <parquet/exception.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/page_index.h>
@@ -173,6 +175,43 @@ TEST(ParquetWriter, EncodingsStatisticsAndPageIndexAreAsDocumented) {
   EXPECT_NE(index->GetColumnIndex(0), nullptr);
   EXPECT_NE(index->GetOffsetIndex(0), nullptr);
   EXPECT_EQ(reader->metadata()->created_by(), "millrace");
+}
+
+/// Every page, with its CRC32 compared.
+void read_pages(const std::string& content) {
+  parquet::ReaderProperties properties;
+  properties.set_page_checksum_verification(true);
+  const auto reader = parquet::ParquetFileReader::Open(
+      std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(content)), properties);
+  for (int group = 0; group < reader->metadata()->num_row_groups(); ++group) {
+    for (int column = 0; column < reader->metadata()->num_columns(); ++column) {
+      const auto pages = reader->RowGroup(group)->GetColumnPageReader(column);
+      while (pages->NextPage() != nullptr) {
+      }
+    }
+  }
+}
+
+TEST(ParquetWriter, EveryPageHasAChecksum) {
+  MemorySink sink;
+  const ColumnBatch batch = every_type();
+  ASSERT_TRUE(written({batch}, schema_of(batch), sink).ok());
+  EXPECT_NO_THROW(read_pages(sink.content));
+  const auto group = opened(sink.content)->metadata()->RowGroup(0);
+  for (int i = 0; i < group->num_columns(); ++i) {
+    const auto column = group->ColumnChunk(i);
+    std::string damaged = sink.content;
+    const int64_t start = column->has_dictionary_page() ? column->dictionary_page_offset()
+                                                        : column->data_page_offset();
+    damaged[static_cast<size_t>(start + column->total_compressed_size() - 1)] ^= 1;
+    try {
+      read_pages(damaged);
+      ADD_FAILURE() << "column " << i;
+    } catch (const parquet::ParquetException& refused) {
+      EXPECT_NE(std::string_view(refused.what()).find("CRC"), std::string_view::npos)
+          << refused.what();
+    }
+  }
 }
 
 TEST(ParquetWriter, MetadataOfTheCallerStandsInTheFooter) {

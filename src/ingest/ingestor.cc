@@ -301,9 +301,12 @@ void Ingestor::let_go(const std::vector<TopicId>& topics) {
 }
 
 runtime::Task<void> Ingestor::removed(TopicId topic) {
-  const auto drop = [this, topic] { return tables_.drop(topic); };
+  const auto drop = [this, topic]() -> Status {
+    tables_.drop(topic);
+    return {};
+  };
   if (const auto dropped = co_await pool_.run(drop); !dropped.ok()) {
-    log::warning("tables", "files of a deleted table stay until the next start: {}",
+    log::warning("tables", "a deleted table stays until the next start: {}",
                  dropped.error().message);
   }
 }

@@ -41,6 +41,22 @@ class LocalWriter final : public ObjectWriter {
   uint64_t position_ = 0;
 };
 
+class LocalReader final : public ObjectReader {
+ public:
+  LocalReader(std::unique_ptr<io::File> file, uint64_t bytes)
+      : file_(std::move(file)), bytes_(bytes) {}
+
+  uint64_t bytes() const override { return bytes_; }
+
+  Status read_at(uint64_t position, std::span<std::byte> out) const override {
+    return file_->read_exactly_at(position, out);
+  }
+
+ private:
+  const std::unique_ptr<io::File> file_;
+  const uint64_t bytes_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<LocalStore>> LocalStore::open(io::Disk& disk, std::string root,
@@ -84,6 +100,12 @@ Status LocalStore::list_into(const std::string& folder, std::vector<ObjectInfo>&
     }
   }
   return {};
+}
+
+Result<std::unique_ptr<ObjectReader>> LocalStore::read(const std::string& name) {
+  MILLRACE_TRY(auto file, disk_.open(location_of(name), io::OpenMode::kRead));
+  MILLRACE_TRY(const uint64_t size, file->size());
+  return std::unique_ptr<ObjectReader>(std::make_unique<LocalReader>(std::move(file), size));
 }
 
 Result<ObjectInfo> LocalStore::look(const std::string& name) {

@@ -21,6 +21,7 @@ class LocalStore final : public ObjectStore {
 
   Result<std::unique_ptr<ObjectWriter>> create(const std::string& name) override;
   Result<std::vector<ObjectInfo>> list(const std::string& folder) override;
+  Result<std::unique_ptr<ObjectReader>> read(const std::string& name) override;
   Result<ObjectInfo> look(const std::string& name) override;
   Status remove(const std::string& name) override;
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace millrace::objects {
 namespace {
 
@@ -33,6 +35,21 @@ TEST(LocalStore, AnObjectAppearsWholeWhenPublished) {
   EXPECT_EQ(store->look("a/b/c.parquet")->bytes, 5U);
   const auto bytes = disk.read_file(store->location_of("a/b/c.parquet"));
   EXPECT_EQ(bytes::as_text(*bytes), "hello");
+}
+
+TEST(LocalStore, WhatIsReadStaysThoughItsNameIsGone) {
+  io::SimulatedDisk disk(1);
+  auto store = open_store(disk);
+  EXPECT_EQ(store->read("a/b").error().code, Code::kNotFound);
+  ASSERT_TRUE(put(*store, "a/b", "hello").ok());
+  const auto reader = store->read("a/b");
+  ASSERT_TRUE(reader.ok());
+  ASSERT_TRUE(store->remove("a/b").ok());
+  EXPECT_EQ((*reader)->bytes(), 5U);
+  std::array<std::byte, 3> part{};
+  ASSERT_TRUE((*reader)->read_at(2, part).ok());
+  EXPECT_EQ(bytes::as_text(part), "llo");
+  EXPECT_EQ((*reader)->read_at(3, part).error().code, Code::kCorrupt);
 }
 
 TEST(LocalStore, OneThatWasNotPublishedLeavesNothing) {

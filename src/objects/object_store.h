@@ -25,6 +25,16 @@ class ObjectWriter {
   virtual Status publish() = 0;
 };
 
+/// An object that is read. Its bytes stay, whatever happens to its name meanwhile. Thread-safe.
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;
+
+  virtual uint64_t bytes() const = 0;
+  /// Fills `out` from `position`. Errors: kCorrupt (the object ends before), kIo.
+  virtual Status read_at(uint64_t position, std::span<std::byte> out) const = 0;
+};
+
 struct ObjectInfo {
   std::string name;
   uint64_t bytes = 0;
@@ -40,6 +50,9 @@ class ObjectStore {
 
   /// All objects below a folder, in order of name; none if there is no such folder.
   virtual Result<std::vector<ObjectInfo>> list(const std::string& folder) = 0;
+
+  /// Errors: kNotFound, kOverloaded (no file may be opened now), kIo.
+  virtual Result<std::unique_ptr<ObjectReader>> read(const std::string& name) = 0;
 
   /// Errors: kNotFound.
   virtual Result<ObjectInfo> look(const std::string& name) = 0;

@@ -74,6 +74,8 @@ struct Engine::Impl {
                                                   runtime::Deadline deadline);
   Result<QueryAnswer> run(Instance& instance, Session& session, const std::string& sql,
                           const QueryLimits& limits);
+  Result<QueryAnswer> run(Instance& instance, Session& session,
+                          std::vector<tables::Snapshot> taken, const QueryLimits& limits);
 
   const EngineOptions options;
   tables::SnapshotSource& tables;
@@ -126,6 +128,24 @@ Result<QueryAnswer> Engine::Impl::run(Instance& instance, Session& session, cons
     MILLRACE_TRY_STATUS(instance.views.sync(list));
   }
   MILLRACE_TRY(auto taken, snapshots(facts, list, limits.deadline));
+  std::vector<TopicId> read;
+  read.reserve(taken.size());
+  for (const tables::Snapshot& snapshot : taken) {
+    read.push_back(snapshot.topic);
+  }
+  auto answer = run(instance, session, std::move(taken), limits);
+  if (!answer.ok() && session.may_be_damage()) {
+    // DuckDB's words for a damaged file are many, some as for a wrong statement; ours name it.
+    for (const TopicId& topic : read) {
+      MILLRACE_TRY_STATUS(tables.recheck(topic, limits.deadline));
+    }
+  }
+  return answer;
+}
+
+Result<QueryAnswer> Engine::Impl::run(Instance& instance, Session& session,
+                                      std::vector<tables::Snapshot> taken,
+                                      const QueryLimits& limits) {
   MILLRACE_TRY_STATUS(session.begin(instance.views, std::move(taken)));
   MILLRACE_TRY_STATUS(session.start());
   JsonEncoder encoder(limits.max_bytes);

@@ -53,6 +53,12 @@ Error error_of(std::string_view message, std::string_view tables_directory) {
   return make_error(code, "{}", message);
 }
 
+bool is_of_statement(std::string_view message) {
+  return message.starts_with("Parser Error") || message.starts_with("Binder Error") ||
+         message.starts_with("Catalog Error") || message.starts_with("Permission Error") ||
+         message.starts_with("Out of Memory Error");
+}
+
 bool invalidates_database(std::string_view message) {
   return message.starts_with("FATAL Error") || message.starts_with("INTERNAL Error") ||
          message.find("database has been invalidated") != std::string_view::npos;

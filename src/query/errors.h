@@ -13,6 +13,9 @@ namespace millrace::query {
 /// or damaged), kIo, kInternal. The message stays as it is.
 Error error_of(std::string_view message, std::string_view tables_directory);
 
+/// What DuckDB finds in a statement's text and its tables' columns, before it reads any row.
+bool is_of_statement(std::string_view message);
+
 /// After such an error DuckDB refuses all further statements on that database.
 bool invalidates_database(std::string_view message);
 

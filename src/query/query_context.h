@@ -28,6 +28,7 @@ struct TableInQuery {
   std::shared_ptr<const TableView> view;
   std::vector<std::string> files;
   std::vector<tables::HotRows> hot;  // of the view's schema or older ones
+  std::shared_ptr<const void> folder = {};  // keeps the files
 };
 
 /// Tables are put in before the statement is bound and stay as they are; the rest is thread-safe.

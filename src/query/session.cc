@@ -200,6 +200,7 @@ Error Session::failed(const char* message) {
   if (invalidates_database(text)) {
     database_.retire();
   }
+  may_be_damage_ = !is_of_statement(text);
   return error_of(text, tables_directory_);
 }
 

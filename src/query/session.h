@@ -36,6 +36,10 @@ class Session {
   /// Binds the statement that was checked and starts it.
   Status start();
 
+  /// DuckDB failed at something that may be a file's fault: an error of ours, or of a statement that
+  /// does not fit the tables, is none.
+  bool may_be_damage() const { return may_be_damage_; }
+
   /// All its rows into `encoder`; how many there were. kInvalid: more than `max_rows`.
   Result<size_t> fetch(Encoder& encoder, size_t max_rows);
 
@@ -54,6 +58,7 @@ class Session {
   const std::shared_ptr<QueryContext> context_;
   Interrupter interrupter_;
   uint64_t id_ = 0;
+  bool may_be_damage_ = false;
   DuckStatements statements_;
   DuckPrepared prepared_;
   DuckPending pending_;

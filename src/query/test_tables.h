@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -195,7 +196,14 @@ class TestTables final : public tables::SnapshotSource {
     return taken;
   }
 
+  Status recheck(const TopicId& /*topic*/, runtime::Deadline /*deadline*/) override {
+    ++rechecks;
+    return damage ? Status(*damage) : Status();
+  }
+
   std::function<void()> after_snapshot;
+  std::optional<Error> damage;  // what recheck() finds
+  int rechecks = 0;
 
  private:
   std::string directory_;

@@ -107,7 +107,8 @@ Status Views::begin(duckdb_connection connection, QueryContext& context,
     }
     MILLRACE_TRY(auto view, ensure(snapshot));
     context.tables[snapshot.topic.to_string()] = {std::move(view), std::move(snapshot.files),
-                                                  std::move(snapshot.hot)};
+                                                  std::move(snapshot.hot),
+                                                  std::move(snapshot.folder)};
   }
   return execute(connection, "BEGIN TRANSACTION READ ONLY");
 }

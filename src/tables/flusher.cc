@@ -181,8 +181,8 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
       const catalog::FileRow& row = files.rows[i];
       published.push_back(row.path);
       MILLRACE_TRY_STATUS(files.writers[i]->publish());
-      visible.push_back(
-          {parts_.store.location_of(row.path), row.first, row.next, row.rows, row.bytes});
+      visible.push_back(file_of(row, parts_.store));
+      visible.back().is_proven->store(true);
     }
     MILLRACE_TRY_STATUS(
         parts_.catalog.commit_flush(commit_of(*table, *unit, files, parts_.place())));

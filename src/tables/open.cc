@@ -3,7 +3,9 @@
 #include "runtime/coroutine.h"
 #include "runtime/on_shard.h"
 #include "tables/entry.h"
+#include "tables/file_check.h"
 #include "tables/tables.h"
+#include "tables/unit_writer.h"
 
 #include <pthread.h>
 
@@ -66,22 +68,19 @@ Status Tables::take_files(const TablePtr& table, const catalog::Contents& conten
     if (row.partition != table->partition()) {
       continue;
     }
+    TableFile file = file_of(row, parts_.store);
     const auto found = parts_.store.look(row.path);
-    if (!found.ok() || found->bytes != row.bytes) {
-      const std::string what =
-          found.ok() ? fmt::format("has {} bytes instead of {}", found->bytes, row.bytes)
-                     : std::string(text_of(found.error().code));
-      damage += fmt::format("{}{} {} (offsets {} to {}, {} rows)", damage.empty() ? "" : "; ",
-                            parts_.store.location_of(row.path), what, row.first, row.next.value - 1,
-                            row.rows);
+    if (!found.ok()) {
+      add_damage(damage, file, text_of(found.error().code));
+    } else if (found->bytes != row.bytes) {
+      add_damage(damage, file,
+                 fmt::format("has {} bytes instead of {}", found->bytes, row.bytes));
     }
-    files.push_back({parts_.store.location_of(row.path), row.first, row.next, row.rows, row.bytes});
+    files.push_back(std::move(file));
   }
   table->set_files(std::move(files));
   if (!damage.empty()) {
-    Error error =
-        make_error(Code::kCorrupt, "table {} is damaged: {}; put the file back and restart",
-                   table->name().to_string(), damage);
+    Error error = damage_of(table->name(), damage);
     log::error("tables", "{}", error.message);
     table->set_damage(std::move(error));
   }
@@ -98,11 +97,7 @@ Status Tables::drop_forgotten(const catalog::Contents& contents) {
       }
     }
     const TableName name{row.database, row.measurement};
-    MILLRACE_TRY(const auto files, parts_.store.list(folder_of(name, row.topic)));
-    for (const auto& file : files) {
-      MILLRACE_TRY_STATUS(parts_.store.remove(file.name));
-    }
-    MILLRACE_TRY_STATUS(parts_.catalog.drop_table(row.topic, parts_.log.place()));
+    MILLRACE_TRY_STATUS(remove_files(name, row.topic));
     log::info("tables", "{} was deleted before the last end: removed", name.to_string());
   }
   return {};

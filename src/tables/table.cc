@@ -4,6 +4,7 @@
 #include "runtime/coroutine.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace millrace::tables {
 namespace {
@@ -155,6 +156,7 @@ Table::Whole Table::whole() const {
 Snapshot Table::snapshot() const {
   MutexLock lock(mutex_);
   Snapshot snapshot{.name = name_, .topic = partition_.topic, .schema = schema_};
+  snapshot.folder = folder_;
   snapshot.files.reserve(files_.size());
   for (const TableFile& file : files_) {
     snapshot.files.push_back(file.path);
@@ -210,6 +212,14 @@ std::vector<TableFile> Table::files() const {
   return files_;
 }
 
+std::vector<TableFile> Table::unproven() const {
+  MutexLock lock(mutex_);
+  std::vector<TableFile> files;
+  std::ranges::copy_if(files_, std::back_inserter(files),
+                       [](const TableFile& file) { return !file.is_proven->load(); });
+  return files;
+}
+
 void Table::set_files(std::vector<TableFile> files) {
   MutexLock lock(mutex_);
   files_ = std::move(files);
@@ -261,7 +271,14 @@ runtime::Task<bool> Table::until_replayed(Deadline deadline) {
   co_return is_replayed();
 }
 
-void Table::retire() {
+Table::Folder::~Folder() {
+  if (unused) {
+    unused();
+  }
+}
+
+void Table::retire(std::function<void()> unused) {
+  std::shared_ptr<Folder> folder;  // let go of without the lock
   MutexLock lock(mutex_);
   is_retired_ = true;
   while (flushing_) {
@@ -271,6 +288,10 @@ void Table::retire() {
   files_.clear();
   is_open_ = false;
   flushed_ = applied_;
+  folder.swap(folder_);
+  if (folder) {
+    folder->unused = std::move(unused);
+  }
 }
 
 bool Table::is_retired() const {
@@ -280,7 +301,9 @@ bool Table::is_retired() const {
 
 void Table::set_damage(Error damage) {
   MutexLock lock(mutex_);
-  damage_ = std::move(damage);
+  if (!damage_) {
+    damage_ = std::move(damage);
+  }
 }
 
 std::optional<Error> Table::damage() const {

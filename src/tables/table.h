@@ -15,7 +15,9 @@
 #include "tables/snapshot.h"
 #include "tables/table_name.h"
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,13 +26,18 @@
 
 namespace millrace::tables {
 
-/// A Parquet file of the table.
+/// A Parquet file of the table, as the catalog has it.
 struct TableFile {
+  std::string name;  // in the store
   std::string path;  // where readers find it
   Offset first;
   Offset next;
   uint64_t rows = 0;
   uint64_t bytes = 0;
+  uint64_t schema_version = 0;
+  Uuid commit;
+  /// This process wrote it, or compared it with the rest of this. All copies share it.
+  std::shared_ptr<std::atomic<bool>> is_proven = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// Rows on their way into files: those of the offsets [first, next), in their order.
@@ -94,7 +101,8 @@ class Table {
 
   Whole whole() const;
 
-  /// Files and hot rows of this moment; without `empty_file`.
+  /// Files and hot rows of this moment; without `empty_file`. Of a retired table: without `folder`,
+  /// and nothing in it.
   Snapshot snapshot() const;
 
   // --- flush: one at a time ---
@@ -110,6 +118,8 @@ class Table {
   Offset flushed() const;
 
   std::vector<TableFile> files() const;
+  /// Of files(), those that must be compared before they are read.
+  std::vector<TableFile> unproven() const;
   /// At the start.
   void set_files(std::vector<TableFile> files);
 
@@ -124,15 +134,26 @@ class Table {
   runtime::Task<bool> until_replayed(runtime::Deadline deadline);
 
   /// The table is gone: its rows are forgotten, and no flush goes on or begins after this. Blocks
-  /// while one goes on.
-  void retire();
+  /// while one goes on. `unused` is called once no snapshot needs the files any more: before this
+  /// returns, or by whoever lets go of the last one.
+  void retire(std::function<void()> unused);
   bool is_retired() const;
 
-  /// Queries on it fail with this from now on: what was taken away, and where.
+  /// Queries on it fail with this from now on: what was taken away, and where. The first one stays.
   void set_damage(Error damage);
   std::optional<Error> damage() const;
 
  private:
+  /// Shared by the table and its snapshots; the last of them makes the call.
+  struct Folder {
+    Folder() = default;
+    ~Folder();
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    std::function<void()> unused;
+  };
+
   using ChunkPtr = std::shared_ptr<HotChunk>;
 
   struct Early {
@@ -170,6 +191,7 @@ class Table {
   std::chrono::steady_clock::time_point oldest_ MILLRACE_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point oldest_behind_ MILLRACE_GUARDED_BY(mutex_);
   std::vector<TableFile> files_ MILLRACE_GUARDED_BY(mutex_);
+  std::shared_ptr<Folder> folder_ MILLRACE_GUARDED_BY(mutex_) = std::make_shared<Folder>();
   std::optional<size_t> flushing_ MILLRACE_GUARDED_BY(mutex_);  // chunks of the unit under way
   bool is_replayed_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool has_replay_failed_ MILLRACE_GUARDED_BY(mutex_) = false;

@@ -62,7 +62,7 @@ TEST_F(TableTest, AFlushTakesWhatIsThereAndLeavesWhatComes) {
   apply(2);
   EXPECT_EQ(hot(), (std::vector<int64_t>{0, 1, 2}));
   EXPECT_FALSE(table_.begin_flush().has_value());  // one at a time
-  table_.end_flush(*unit, {{"a.parquet", unit->first, unit->next, 2, 100}});
+  table_.end_flush(*unit, {TableFile{.path = "a.parquet", .first = unit->first, .next = unit->next}});
   EXPECT_EQ(hot(), (std::vector<int64_t>{2}));
   EXPECT_EQ(table_.snapshot().files, (std::vector<std::string>{"a.parquet"}));
   EXPECT_EQ(table_.flushed(), Offset{2});
@@ -130,11 +130,30 @@ TEST_F(TableTest, RowsOfAnOlderSchemaAreWidenedWhenTheyComeLate) {
 
 TEST_F(TableTest, ARetiredTableForgetsItsRowsAndFlushesNoMore) {
   apply(0);
-  table_.retire();
+  table_.retire([] {});
   EXPECT_TRUE(table_.is_retired());
   EXPECT_TRUE(hot().empty());
   EXPECT_FALSE(table_.begin_flush().has_value());
   EXPECT_EQ(budget_.used(), 0U);
+}
+
+TEST_F(TableTest, TheLastSnapshotOfARetiredTableGivesItsFilesUp) {
+  std::optional<Snapshot> first = table_.snapshot();
+  std::optional<Snapshot> second = first;
+  int given_up = 0;
+  table_.retire([&] { ++given_up; });
+  EXPECT_EQ(table_.snapshot().folder, nullptr);
+  first.reset();
+  EXPECT_EQ(given_up, 0);
+  second.reset();
+  EXPECT_EQ(given_up, 1);
+}
+
+TEST_F(TableTest, WithoutSnapshotsARetiredTableGivesItsFilesUpAtOnce) {
+  static_cast<void>(table_.snapshot());
+  int given_up = 0;
+  table_.retire([&] { ++given_up; });
+  EXPECT_EQ(given_up, 1);
 }
 
 TEST_F(TableTest, WaitingForRowsEndsAtTheDeadline) {
@@ -229,7 +248,10 @@ TEST_F(TableTest, EveryRowIsInExactlyOnePlaceWhileAllGoesOn) {
     while (table_.flushed() < Offset{kRows}) {
       if (const auto unit = table_.begin_flush()) {
         table_.end_flush(*unit,
-                         {{std::to_string(unit->rows), unit->first, unit->next, unit->rows, 1}});
+                         {TableFile{.path = std::to_string(unit->rows),
+                                    .first = unit->first,
+                                    .next = unit->next,
+                                    .rows = unit->rows}});
       }
     }
   });

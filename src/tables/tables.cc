@@ -70,13 +70,13 @@ std::vector<record::SystemFrame> Tables::frames_of_removal(const TopicId& topic)
                                    : std::vector<record::SystemFrame>();
 }
 
-Status Tables::drop(const TopicId& topic) {
+void Tables::drop(const TopicId& topic) {
   TablePtr table;
   {
     MutexLock lock(mutex_);
     const auto found = by_topic_.find(topic);
     if (found == by_topic_.end()) {
-      return {};
+      return;
     }
     table = found->second;
     by_topic_.erase(found);
@@ -85,15 +85,26 @@ Status Tables::drop(const TopicId& topic) {
       by_name_.erase(named);
     }
   }
-  table->retire();
-  // Files first: a crash in between finds the catalog's rows again and goes on.
-  MILLRACE_TRY(const auto files, parts_.store.list(folder_of(table->name(), topic)));
+  table->retire([this, name = table->name(), topic] {
+    if (const Status removed = remove_files(name, topic); !removed.ok()) {
+      log::warning("tables", "files of the deleted table {} stay until the next start: {}",
+                   name.to_string(), removed.error().message);
+    }
+  });
+  update_hold();
+}
+
+/// Files first: a crash in between finds the catalog's rows again and goes on.
+Status Tables::remove_files(const TableName& name, const TopicId& topic) {
+  {
+    MutexLock lock(files_mutex_);
+    std::erase_if(empty_files_, [&](const auto& each) { return each.first.first == topic; });
+  }
+  MILLRACE_TRY(const auto files, parts_.store.list(folder_of(name, topic)));
   for (const auto& file : files) {
     MILLRACE_TRY_STATUS(parts_.store.remove(file.name));
   }
-  MILLRACE_TRY_STATUS(parts_.catalog.drop_table(topic, parts_.log.place()));
-  update_hold();
-  return {};
+  return parts_.catalog.drop_table(topic, parts_.log.place());
 }
 
 Result<MemoryBudget::Reservation> Tables::reserve(size_t bytes) {
@@ -168,14 +179,20 @@ Result<Snapshot> Tables::snapshot(const TableName& name, runtime::Deadline deadl
     return *std::move(damage);
   }
   Snapshot snapshot = table->snapshot();
+  MILLRACE_TRY_STATUS(prove(table, deadline));
+  if (!snapshot.folder || table->is_retired()) {  // what was compared may not be all of it
+    return make_error(Code::kNotFound, "table {} was deleted meanwhile", name.to_string());
+  }
   MILLRACE_TRY(snapshot.empty_file, empty_file(*table, *snapshot.schema));
   return snapshot;
 }
 
 Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& schema) {
   MutexLock lock(files_mutex_);
-  std::string& location = empty_files_[{table.partition().topic, schema.version}];
-  if (location.empty()) {
+  std::string& known = empty_files_[{table.partition().topic, schema.version}];
+  const auto found = known.empty() ? Result<objects::ObjectInfo>(objects::ObjectInfo())
+                                   : parts_.store.look(known);
+  if (known.empty() || (!found.ok() && found.error().code == Code::kNotFound)) {
     auto name = write_empty_file(table, schema, parts_.store);
     if (!name.ok() && reserve_) {
       reserve_.reset();
@@ -186,9 +203,9 @@ Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& 
     if (!name.ok()) {
       return std::move(name).error();
     }
-    location = parts_.store.location_of(*name);
+    known = *std::move(name);
   }
-  return location;
+  return parts_.store.location_of(known);
 }
 
 /// Space for files that queries begin with: reads go on when the disk is full. As much as there is;

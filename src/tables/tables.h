@@ -17,6 +17,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +39,7 @@ struct TablesParts {
   const Clock& clock;
 };
 
-/// Thread-safe.
+/// Thread-safe. Outlives its snapshots.
 class Tables final : public SnapshotSource {
  public:
   /// Takes the tables that journal and catalog name, after the trust check and the catalog's
@@ -60,8 +61,9 @@ class Tables final : public SnapshotSource {
 
   /// Frames that must go with a topic's end; none if it is no table's.
   std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) const;
-  /// The topic is gone: so are rows, files and catalog entries. Blocks.
-  Status drop(const TopicId& topic);
+  /// The topic is gone: so are rows and, once no snapshot needs them, files and catalog entries; a
+  /// start does what is left of it. Blocks.
+  void drop(const TopicId& topic);
 
   /// Room for hot rows. kOverloaded when there is none: flushing falls behind.
   Result<MemoryBudget::Reservation> reserve(size_t bytes);
@@ -85,6 +87,7 @@ class Tables final : public SnapshotSource {
 
   std::vector<TableInfo> list() const override;
   Result<Snapshot> snapshot(const TableName& name, runtime::Deadline deadline) override;
+  Status recheck(const TopicId& topic, runtime::Deadline deadline) override;
 
   const FlushCounters& flush_counters() const { return flusher_->counters(); }
 
@@ -104,7 +107,11 @@ class Tables final : public SnapshotSource {
   bool is_stopping() const;
   bool make_room(const TablePtr& table);
   Status replay(const TablePtr& table);
+  Status remove_files(const TableName& name, const TopicId& topic);
+  Status prove(const TablePtr& table, runtime::Deadline deadline);
+  Status check_files(Table& table, const std::vector<TableFile>& files, runtime::Deadline deadline);
   Result<std::string> empty_file(const Table& table, const SchemaVersion& schema);
+  Status renew_empty_files(const TopicId& topic);
   void keep_reserve() MILLRACE_REQUIRES(files_mutex_);
 
   TablesParts parts_;
@@ -121,8 +128,11 @@ class Tables final : public SnapshotSource {
   Mutex files_mutex_;  // held while an empty file is made
   std::unique_ptr<objects::ObjectWriter> reserve_ MILLRACE_GUARDED_BY(files_mutex_);
   bool is_reserve_whole_ MILLRACE_GUARDED_BY(files_mutex_) = false;
-  std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_
+  std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_  // names in the store
       MILLRACE_GUARDED_BY(files_mutex_);
+  Mutex proofs_mutex_;
+  Condition proven_;
+  std::set<TopicId> being_proven_ MILLRACE_GUARDED_BY(proofs_mutex_);
 };
 
 }  // namespace millrace::tables

@@ -154,7 +154,8 @@ Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uu
   if (sorted.rows == 0) {
     return files;
   }
-  const auto settings = settings_of(table, unit, commit);
+  auto settings = settings_of(table, unit, commit);
+  auto& part_value = settings.metadata.emplace_back(kPartKey, "").second;
   const std::string folder = folder_of(table.name(), table.partition().topic);
   const auto parts = split(unit, {std::move(sorted.runs), sorted.rows}, rule);
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -172,6 +173,7 @@ Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uu
         .schema_version = unit.schema->version,
         .commit = commit,
     };
+    part_value = fmt::format("{}", i);
     MILLRACE_TRY(auto writer, store.create(row.path));
     MILLRACE_TRY_STATUS(write_batches(batches_of(unit, parts[i]), unit.schema->schema, settings,
                                       *writer, row.bytes));
@@ -179,6 +181,17 @@ Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uu
     files.writers.push_back(std::move(writer));
   }
   return files;
+}
+
+TableFile file_of(const catalog::FileRow& row, const objects::ObjectStore& store) {
+  return {.name = row.path,
+          .path = store.location_of(row.path),
+          .first = row.first,
+          .next = row.next,
+          .rows = row.rows,
+          .bytes = row.bytes,
+          .schema_version = row.schema_version,
+          .commit = row.commit};
 }
 
 Result<std::string> write_empty_file(const Table& table, const SchemaVersion& schema,
@@ -196,19 +209,21 @@ Result<std::string> write_empty_file(const Table& table, const SchemaVersion& sc
 std::optional<FileName> FileName::parse(std::string_view name) {
   name = name.substr(name.rfind('/') + 1);
   constexpr size_t kDigits = 20;
-  if (name.size() != 2 * kDigits + 2 + 4 + 8 || !name.ends_with(".parquet") ||
+  constexpr size_t kPartDigits = 4;
+  if (name.size() != 2 * (kDigits + 1) + kPartDigits + 8 || !name.ends_with(".parquet") ||
       name[kDigits] != '-' || name[2 * kDigits + 1] != '-') {
     return std::nullopt;
   }
   FileName parsed;
-  const auto read = [](std::string_view digits, Offset& offset) {
+  const auto read = [](std::string_view digits, auto& number) {
     const auto [end, failed] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), offset.value);
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
     return failed == std::errc{} && end == digits.data() + digits.size();
   };
-  if (!read(name.substr(0, kDigits), parsed.first) ||
-      !read(name.substr(kDigits + 1, kDigits), parsed.next) || parsed.first >= parsed.next ||
-      parsed.first.value < 0) {
+  if (!read(name.substr(0, kDigits), parsed.first.value) ||
+      !read(name.substr(kDigits + 1, kDigits), parsed.next.value) ||
+      !read(name.substr(2 * (kDigits + 1), kPartDigits), parsed.part) ||
+      parsed.first >= parsed.next || parsed.first.value < 0) {
     return std::nullopt;
   }
   return parsed;

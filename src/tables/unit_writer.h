@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::tables {
@@ -24,10 +25,16 @@ struct SplitRule {
   uint64_t least_bytes = uint64_t{8} << 20;  // in memory
 };
 
+/// A file's place among the parts of its range, in its footer.
+inline constexpr std::string_view kPartKey = "millrace.part";
+
 /// Writes them under the table's folder. Their footers carry table, topic, partition, offsets,
-/// schema version and `commit`. Blocks. Errors: the store's.
+/// part, schema version and `commit`. Blocks. Errors: the store's.
 Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uuid& commit,
                              const SplitRule& rule, objects::ObjectStore& store);
+
+/// As a table keeps it; not proven.
+TableFile file_of(const catalog::FileRow& row, const objects::ObjectStore& store);
 
 /// A Parquet file of `schema` without rows, under the table's folder; what it is called. Errors:
 /// the store's.
@@ -38,6 +45,7 @@ Result<std::string> write_empty_file(const Table& table, const SchemaVersion& sc
 struct FileName {
   Offset first;
   Offset next;
+  uint64_t part = 0;
   static std::optional<FileName> parse(std::string_view name);
 };
 
