@@ -55,31 +55,60 @@ columnar::ArrivalTime Ingestor::now() const {
   return std::chrono::floor<std::chrono::microseconds>(clock_.wall());
 }
 
-runtime::Task<Result<TablePtr>> Ingestor::open_table(TableName name, runtime::Deadline deadline) {
-  TablePtr table = tables_.find(name);
-  if (!table) {
-    MILLRACE_CO_TRY_STATUS(tables::validate(name));
-    const auto turn = co_await creation_.take();
-    const std::string topic_name = tables::topic_name_of(name);
-    broker::TopicPtr topic = broker_.find(topic_name);
-    if (!topic) {
-      MILLRACE_CO_TRY(topic, co_await broker_.create({.name = topic_name, .is_table = true}));
-    }
-    if (!topic->record.settings.is_table) {
-      co_return make_error(Code::kConflict,
-                           "{} is a Kafka topic, so there can be no table of that name",
-                           topic_name);
-    }
-    table = tables_.add(name, topic->record.id);
+runtime::Task<Status> Ingestor::open_table(Part& part, runtime::Deadline deadline) {
+  part.table = tables_.find(part.name);
+  if (!part.table || part.table->schema()->version == 0) {
+    MILLRACE_CO_TRY_STATUS(tables::validate(part.name));
+    // What no table would take is refused before a topic is made for it.
+    MILLRACE_CO_TRY_STATUS(columnar::admit(columnar::Schema(), part.batch));
+    MILLRACE_CO_TRY_STATUS(co_await find_or_make(part));
   }
+  const TablePtr& table = part.table;
   if (!table->is_replayed() && !co_await table->until_replayed(deadline)) {
     if (auto damage = table->damage()) {
       co_return *std::move(damage);
     }
     co_return make_error(Code::kTimeout, "table {} is still being rebuilt from the log",
-                         name.to_string());
+                         table->name().to_string());
   }
-  co_return table;
+  co_return Status();
+}
+
+runtime::Task<Status> Ingestor::find_or_make(Part& part) {
+  const auto turn = co_await creation_.take();
+  const std::string topic_name = tables::topic_name_of(part.name);
+  broker::TopicPtr topic = broker_.find(topic_name);
+  if (!topic) {
+    MILLRACE_CO_TRY(topic, co_await broker_.create({.name = topic_name, .is_table = true}));
+  }
+  if (!topic->record.settings.is_table) {
+    co_return make_error(Code::kConflict,
+                         "{} is a Kafka topic, so there can be no table of that name", topic_name);
+  }
+  part.table = tables_.add(part.name, topic->record.id);
+  if (part.table->schema()->version == 0) {
+    part.is_first = true;
+    ++first_writes_[topic->record.id];
+  }
+  co_return Status();
+}
+
+/// `may_be_written`: nobody knows, so the topic stays.
+runtime::Task<void> Ingestor::let_go(const Part& part, bool may_be_written) {
+  const auto turn = co_await creation_.take();
+  const TopicId topic = part.table->partition().topic;
+  const auto found = first_writes_.find(topic);
+  if (may_be_written || --found->second > 0) {
+    co_return;
+  }
+  first_writes_.erase(found);
+  if (part.table->schema()->version > 0 || !broker_.find(topic)) {
+    co_return;
+  }
+  if (auto removed = co_await broker_.remove(tables::topic_name_of(part.name)); !removed.ok()) {
+    log::warning("ingest", "topic of {}, which nothing was written to, stays: {}",
+                 part.name.to_string(), removed.error().message);
+  }
 }
 
 runtime::Task<Result<WriteOutcome>> Ingestor::write_msgpack(std::span<const std::byte> body,
@@ -123,9 +152,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_msgpack(std::span<const std::b
   const columnar::ArrivalTime arrival = now();
   MILLRACE_CO_TRY(auto decoded, columnar::decode_msgpack(body, arrival));
   std::vector<Part> parts(1);
-  MILLRACE_CO_TRY(
-      parts[0].table,
-      co_await open_table({options.database, std::move(decoded.measurement)}, options.deadline));
+  parts[0].name = {options.database, std::move(decoded.measurement)};
   parts[0].batch = std::move(decoded.batch);
   parts[0].entry = {.kind = tables::PayloadKind::kMsgpack, .arrival = arrival, .payload = body};
   co_return co_await commit(std::move(parts), std::move(options));
@@ -144,9 +171,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, W
   std::vector<Part> parts(lines.batches.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     columnar::MeasurementBatch& each = lines.batches[i];
-    MILLRACE_CO_TRY(
-        parts[i].table,
-        co_await open_table({options.database, std::move(each.measurement)}, options.deadline));
+    parts[i].name = {options.database, std::move(each.measurement)};
     parts[i].batch = std::move(each.batch);
     std::string_view payload = body;
     if (parts.size() > 1 || lines.error_count > 0) {
@@ -187,11 +212,26 @@ Status Ingestor::check_first_use(const std::vector<Part>& parts,
 
 runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,
                                                      WriteOptions options) {
+  auto outcome = co_await try_commit(parts, options);
+  const bool may_be_written = !outcome.ok() && outcome.error().code == Code::kOutcomeUnknown;
+  for (const Part& part : parts) {
+    if (part.is_first) {
+      co_await let_go(part, may_be_written);
+    }
+  }
+  co_return outcome;
+}
+
+runtime::Task<Result<WriteOutcome>> Ingestor::try_commit(std::vector<Part>& parts,
+                                                         const WriteOptions& options) {
   WriteOutcome outcome;
   bool is_change = false;
   for (Part& part : parts) {
     outcome.rows += part.batch.rows;
     MILLRACE_CO_TRY(part.reserved, tables_.reserve(part.batch.size_bytes()));
+  }
+  for (Part& part : parts) {
+    MILLRACE_CO_TRY_STATUS(co_await open_table(part, options.deadline));
     part.schema = part.table->schema();
     MILLRACE_CO_TRY(const auto change, columnar::admit(part.schema->schema, part.batch));
     is_change = is_change || change.schema.has_value();

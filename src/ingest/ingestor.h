@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,7 +56,8 @@ struct IngestCounters {
 /// table's.
 ///
 /// A request is one commit: all its rows, the schemas they need, and its batch id survive a crash
-/// or none. Errors before the commit leave nothing; kOutcomeUnknown alone may have written.
+/// or none. Errors before the commit leave nothing, no topic and no table either; kOutcomeUnknown
+/// alone may have written.
 class Ingestor final : public broker::TopicObserver {
  public:
   /// All outlive it. `pool`: for the end of a table, which blocks.
@@ -84,7 +86,9 @@ class Ingestor final : public broker::TopicObserver {
  private:
   /// Rows of one table on their way.
   struct Part {
+    tables::TableName name;
     tables::TablePtr table;
+    bool is_first = false;  // nothing was committed to the table when it was opened
     columnar::ColumnBatch batch;
     tables::SchemaPtr schema;  // that the batch was admitted to
     MemoryBudget::Reservation reserved;
@@ -94,8 +98,9 @@ class Ingestor final : public broker::TopicObserver {
 
   columnar::ArrivalTime now() const;
   Result<WriteOutcome> counted(Result<WriteOutcome> outcome, size_t bytes);
-  runtime::Task<Result<tables::TablePtr>> open_table(tables::TableName name,
-                                                     runtime::Deadline deadline);
+  runtime::Task<Status> open_table(Part& part, runtime::Deadline deadline);
+  runtime::Task<Status> find_or_make(Part& part);
+  runtime::Task<void> let_go(const Part& part, bool may_be_written);
   runtime::Task<Result<WriteOutcome>> try_msgpack(std::span<const std::byte> body,
                                                   WriteOptions options);
   runtime::Task<Result<WriteOutcome>> try_lines(std::string_view body, WriteOptions options,
@@ -103,6 +108,8 @@ class Ingestor final : public broker::TopicObserver {
   runtime::Task<Result<WriteOutcome>> commit(std::vector<Part> parts, WriteOptions options);
   Status check_first_use(const std::vector<Part>& parts, const std::optional<TopicPartition>& first,
                          const WriteOptions& options) const;
+  runtime::Task<Result<WriteOutcome>> try_commit(std::vector<Part>& parts,
+                                                 const WriteOptions& options);
   runtime::Task<Result<record::CommitOutcome>> append_with_change(std::vector<Part>& parts,
                                                                   const WriteOptions& options);
   runtime::Task<Result<record::CommitOutcome>> append(std::vector<Part>& parts,
@@ -113,7 +120,10 @@ class Ingestor final : public broker::TopicObserver {
   tables::Tables& tables_;
   runtime::BlockingPool& pool_;
   const Clock& clock_;
-  runtime::Turn creation_;  // of topics for new tables
+  runtime::Turn creation_;  // of topics for new tables, and their taking back
+  /// Writes under way to tables that nothing was committed to yet, by the holder of the turn: the
+  /// last one that is refused takes the topic back.
+  std::map<TopicId, size_t> first_writes_;
   IngestCounters counters_;
 };
 
