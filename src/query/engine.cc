@@ -178,15 +178,8 @@ Result<std::vector<tables::Snapshot>> Engine::Impl::snapshots(
     if (std::ranges::any_of(taken, is_same)) {
       continue;
     }
-    auto snapshot = tables.snapshot(table.name, deadline);
-    if (!snapshot.ok()) {
-      Error error = std::move(snapshot).error();
-      if (error.code == Code::kNotFound) {
-        error.code = Code::kInvalid;
-      }
-      return error;
-    }
-    taken.push_back(*std::move(snapshot));
+    MILLRACE_TRY(auto snapshot, tables.snapshot(table.name, deadline));
+    taken.push_back(std::move(snapshot));
   }
   return taken;
 }

@@ -46,10 +46,11 @@ class Engine {
 
   /// Every row acknowledged before the call is seen, none that comes after the snapshot. Blocks:
   /// for a thread of a BlockingPool, whose nice value it has. Errors: kInvalid (the statement, with
-  /// DuckDB's message; more rows or bytes than the limits), kForbidden (it is none that may run,
-  /// with the reason), kTimeout, kCancelled, kOverloaded (out of memory or temporary space),
-  /// kCorrupt (files or records are missing or damaged), kUnsupported (a column's type has no JSON
-  /// form), kInternal; SnapshotSource::snapshot's but kNotFound.
+  /// DuckDB's message; more rows or bytes than the limits), kNotFound (there is no such table or
+  /// topic, or not any more), kForbidden (it is none that may run, with the reason), kTimeout,
+  /// kCancelled, kOverloaded (out of memory or temporary space), kCorrupt (files or records are
+  /// missing or damaged: names them; never another code for that), kUnsupported (a column's type has
+  /// no JSON form), kInternal; SnapshotSource::snapshot's.
   Result<QueryAnswer> run(std::string_view sql, const QueryLimits& limits);
 
  private:

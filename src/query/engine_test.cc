@@ -246,7 +246,7 @@ TEST_F(EngineTables, AreListedAndDescribed) {
 TEST_F(EngineTables, ErrorsAreDuckDbsAndHelp) {
   tables_.make("main", "temperature").add(one_row(1, 1));
   EXPECT_THAT(rows("SELECT * FROM temprature"),
-              HasSubstr(R"(invalid: Catalog Error: Table "main"."temprature" does not exist: did )"
+              HasSubstr(R"(not_found: Catalog Error: Table "main"."temprature" does not exist: did )"
                         R"(you mean "main"."temperature"?)"));
   EXPECT_THAT(rows("SELECT * FROM elsewhere.xyzzy"), HasSubstr("SHOW ALL TABLES lists the 1"));
   EXPECT_THAT(rows("SELECT tim FROM temperature"), StartsWith("invalid: Binder Error: Referenced"));
@@ -274,6 +274,39 @@ TEST_F(EngineTables, MissingOrDamagedFilesAreCorrupt) {
   std::filesystem::remove(victim);
   EXPECT_THAT(rows("SELECT * FROM cpu"), StartsWith("corrupt: "));
   EXPECT_EQ(rows("SELECT 1"), "[[1]]");
+}
+
+TEST_F(EngineTables, AQueryThatFailsHasItsFilesComparedAndTheirDamageIsTheAnswer) {
+  tables_.make("main", "cpu").flush(one_row(1, 1));
+  tables_.make("main", "mem").add(one_row(1, 1));
+  const std::string conversion = "SELECT cpu.n::VARCHAR::DATE FROM cpu, mem";
+  EXPECT_THAT(rows(conversion), StartsWith("invalid: Conversion Error"));
+  EXPECT_EQ(tables_.rechecks, 2);
+  tables_.damage = make_error(Code::kCorrupt, "the file of cpu");
+  EXPECT_EQ(rows(conversion), "corrupt: the file of cpu");
+  EXPECT_EQ(tables_.rechecks, 3);
+  EXPECT_EQ(rows("SELECT count(*) FROM cpu"), "[[1]]");
+  // What no file can be the cause of costs no look at them.
+  EXPECT_THAT(rows("SELECT nope FROM cpu"), StartsWith("invalid: Binder Error"));
+  EXPECT_THAT(answer("SELECT * FROM range(100), cpu", {.max_rows = 10}), StartsWith("invalid: "));
+  EXPECT_THAT(rows("SELECT * FROM nothing"), StartsWith("not_found: "));
+  EXPECT_EQ(tables_.rechecks, 3);
+}
+
+TEST_F(EngineTables, AQueryHoldsTheFolderOfItsTables) {
+  tables_.make("main", "cpu").flush(one_row(1, 1));
+  int held = 0;
+  tables_.folder = std::shared_ptr<const void>(&held, [&](const void*) { ++held; });
+  EXPECT_EQ(rows("SELECT n FROM cpu"), "[[1]]");
+  tables_.folder.reset();
+  EXPECT_EQ(held, 1) << "a query that has ended holds none";
+  tables_.after_snapshot = [&] {
+    tables_.folder.reset();  // the snapshot's is the last
+    EXPECT_EQ(held, 1);
+  };
+  tables_.folder = std::shared_ptr<const void>(&held, [&](const void*) { ++held; });
+  EXPECT_EQ(rows("SELECT n FROM cpu"), "[[1]]");
+  EXPECT_EQ(held, 2);
 }
 
 TEST_F(EngineTables, ManyQueriesRunAtOnceWhileTablesWiden) {

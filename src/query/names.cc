@@ -88,7 +88,7 @@ Result<TableInfo> resolve(const TableReference& reference, const std::vector<Tab
     }
   }
   if (found == nullptr) {
-    return make_error(Code::kInvalid, "Catalog Error: Table {}.{} does not exist: {}",
+    return make_error(Code::kNotFound, "Catalog Error: Table {}.{} does not exist: {}",
                       sql_name(wanted.database), sql_name(wanted.measurement),
                       hint(wanted, tables));
   }

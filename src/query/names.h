@@ -26,8 +26,8 @@ std::string folded_name(const tables::TableName& name);
 bool is_reserved(std::string_view database);
 
 /// The table that a statement means: spelled exactly so, else the only one spelled so but for case.
-/// Errors: kInvalid (there is none, with one of a similar name; several; a database whose name SQL
-/// keeps for itself).
+/// Errors: kNotFound (there is none, with one of a similar name); kInvalid (several; a database
+/// whose name SQL keeps for itself).
 Result<tables::TableInfo> resolve(const TableReference& reference,
                                   const std::vector<tables::TableInfo>& tables);
 

@@ -35,7 +35,8 @@ class Sandbox : public EngineTest {
   }
 
   void expect_refused(const std::string& sql) {
-    EXPECT_THAT(answer(filled(sql)), AnyOf(StartsWith("forbidden: "), StartsWith("invalid: ")))
+    EXPECT_THAT(answer(filled(sql)), AnyOf(StartsWith("forbidden: "), StartsWith("invalid: "),
+                                           StartsWith("not_found: ")))
         << sql;
   }
 

@@ -190,6 +190,7 @@ class TestTables final : public tables::SnapshotSource {
       return make_error(Code::kNotFound, "no table {}", name.to_string());
     }
     auto taken = found->second.snapshot();
+    taken.folder = folder;
     if (after_snapshot) {
       after_snapshot();
     }
@@ -202,6 +203,7 @@ class TestTables final : public tables::SnapshotSource {
   }
 
   std::function<void()> after_snapshot;
+  std::shared_ptr<const void> folder;  // of every snapshot
   std::optional<Error> damage;  // what recheck() finds
   int rechecks = 0;
 

@@ -110,9 +110,6 @@ void bind(duckdb_bind_info info) {
   Status status = bind_topic(info, *bound);
   if (!status.ok()) {
     Error error = std::move(status).error();
-    if (error.code == Code::kNotFound) {
-      error.code = Code::kInvalid;  // the statement is to blame, as for a table
-    }
     duckdb_bind_set_error(info, error.message.c_str());
     bound->context->fail(std::move(error));
     return;

@@ -178,12 +178,12 @@ TEST_F(TopicScan, PartsOfATopicAreReadByOffset) {
 }
 
 TEST_F(TopicScan, AnUnknownTopicIsNamedWithThoseThereAre) {
-  EXPECT_THAT(rows("FROM topic('x')"), StartsWith("invalid: no topic 'x': there are none"));
+  EXPECT_THAT(rows("FROM topic('x')"), StartsWith("not_found: no topic 'x': there are none"));
   for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) {
     create(name);
   }
-  EXPECT_EQ(rows("FROM topic('x')"), "invalid: no topic 'x': there are a, b, c, d, e and 2 more");
-  EXPECT_THAT(rows("FROM topic(NULL)"), StartsWith("invalid: "));
+  EXPECT_EQ(rows("FROM topic('x')"), "not_found: no topic 'x': there are a, b, c, d, e and 2 more");
+  EXPECT_THAT(rows("FROM topic(NULL)"), StartsWith("not_found: "));
   EXPECT_EQ(rows("FROM topic('a')"), "[]");
 }
 

@@ -181,7 +181,7 @@ Result<Snapshot> Tables::snapshot(const TableName& name, runtime::Deadline deadl
   Snapshot snapshot = table->snapshot();
   MILLRACE_TRY_STATUS(prove(table, deadline));
   if (!snapshot.folder || table->is_retired()) {  // what was compared may not be all of it
-    return make_error(Code::kNotFound, "table {} was deleted meanwhile", name.to_string());
+    return make_error(Code::kNotFound, "table {} does not exist any more", name.to_string());
   }
   MILLRACE_TRY(snapshot.empty_file, empty_file(*table, *snapshot.schema));
   return snapshot;

@@ -195,7 +195,7 @@ def test_databases_by_both_headers_and_by_default(client):
     assert client.rows('SELECT v FROM one."where"') == [("ours",)]
     assert client.rows('SELECT v FROM two."where"') == [("theirs",)]
     assert client.rows('SELECT v FROM three."where"') == [("both",)]
-    assert client.query('SELECT v FROM four."where"').status == 400
+    assert client.query('SELECT v FROM four."where"').status == 404
     assert {"one", "two", "three", "main"} <= {t["database"] for t in client.get("/api/v1/tables").json["tables"]}
 
 

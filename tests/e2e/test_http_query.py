@@ -80,9 +80,8 @@ def test_topics_are_read_by_sql(shared, client):
 
 @pytest.mark.parametrize("sql, parts", [
     ("SELEC 1", ["Parser Error", "SELEC"]), ("SELECT nope FROM cpu", ["Binder Error", "nope"]), ("SELECT 'a'::INTEGER", ["Conversion Error", "'a'"]),
-    ("SELECT * FROM nothing", ["nothing", "does not exist"]), ("SELECT * FROM cpuu", ["cpuu", 'did you mean "main"."cpu"']),
-    ("SELECT * FROM other.cpu_", ["other", "cpu_"]), ("", ["no statement"]), (";", ["statement"]), ("-- nothing", ["statement"]),
-    ("SELECT 1/'x'", ["Conversion Error"]), ("SELECT error('mine')", ["mine"]), ("SELECT * FROM topic('no such')", ["no such"]),
+    ("", ["no statement"]), (";", ["statement"]), ("-- nothing", ["statement"]),
+    ("SELECT 1/'x'", ["Conversion Error"]), ("SELECT error('mine')", ["mine"]),
     ("SELECT \0", ["zero"]), ("RESET ALL", ["RESET"]), ("SELECT $1", ["parameters"]),
 ], ids=repr)  # fmt: skip
 def test_an_sql_error_is_400_with_its_message(client, sql, parts):
@@ -90,6 +89,16 @@ def test_an_sql_error_is_400_with_its_message(client, sql, parts):
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid"), answer.text
     assert [part for part in parts if part not in answer.error] == [], answer.error
     assert client.rows("SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("sql, parts", [
+    ("SELECT * FROM nothing", ["nothing", "does not exist"]), ("SELECT * FROM cpuu", ["cpuu", 'did you mean "main"."cpu"']),
+    ("SELECT * FROM other.cpu_", ["other", "cpu_"]), ("SELECT * FROM topic('no such')", ["no such"]),
+], ids=repr)  # fmt: skip
+def test_what_sql_names_and_is_not_there_is_404(client, sql, parts):
+    answer = client.query(sql)
+    assert (answer.status, answer.json["error"]["code"]) == (404, "not_found"), answer.text
+    assert [part for part in parts if part not in answer.error] == [], answer.error
 
 
 @pytest.mark.parametrize("sql", [
@@ -110,7 +119,7 @@ def test_what_may_not_run_is_403(client, sql):
 @pytest.mark.parametrize("sql", ["SELECT * FROM '/etc/passwd'", "SELECT * FROM 'tables/x.parquet'", "SELECT * FROM \"/etc/hostname\""])
 def test_a_file_is_no_table(client, sql):
     answer = client.query(sql)
-    assert answer.status in (400, 403) and "root:" not in answer.text
+    assert answer.status in (403, 404) and "root:" not in answer.text
     assert "does not exist" in answer.error or answer.status == 403
 
 

@@ -318,9 +318,12 @@ def test_a_parquet_file_that_goes_away_while_running(filled, tmp_path):
     victim.rename(tmp_path / "away")
     with Client(filled.server) as client:
         answer = client.query("SELECT sum(n) FROM t")
-        assert answer.status == 500 and victim.name in answer.error, answer.text
+        assert answer.status == 500 and answer.json["error"]["code"] == "corrupt", answer.text
+        assert [part for part in ("main.t", str(victim), "offsets 0 to 24") if part not in answer.error] == [], answer.error
+        assert client.table("t")["damage"] == answer.error
     filled.write(2)
     (tmp_path / "away").rename(victim)
+    filled.server.restart()
     filled.check()
 
 
