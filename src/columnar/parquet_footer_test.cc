@@ -58,9 +58,13 @@ TEST(ParquetFooter, TellsRowsAndPairs) {
 
 TEST(ParquetFooter, ItsChecksumIsOfAllBytesOfTheFile) {
   // Statistics that look like the pair itself stand before it.
-  for (const std::string& text : {std::string("x"), "millrace.crc32c\x18\x08" "00000000" + std::string(50, 'y')}) {
+  for (const std::string& text : {std::string("x"),
+                                  "millrace.crc32c\x18\x08"
+                                  "00000000" +
+                                      std::string(50, 'y')}) {
     std::string file = file_of(5, text);
-    const size_t at = file.size() - footer_of(file)->size() + find_checksum(*footer_of(file)).value();
+    const size_t at =
+        file.size() - footer_of(file)->size() + find_checksum(*footer_of(file)).value();
     const std::string written = file.substr(at, kNoChecksum.size());
     file.replace(at, written.size(), kNoChecksum);
     EXPECT_EQ(written, fmt::format("{:08x}", bytes::crc32c(bytes::as_bytes(file))));
@@ -77,7 +81,9 @@ TEST(ParquetFooter, WhatIsNoParquetFileIsRefused) {
   std::string footer = footer_of(good).value();
   footer[0] = '\xff';
   EXPECT_EQ(parse_footer(bytes::as_bytes(footer)).error().code, Code::kCorrupt);
-  EXPECT_EQ(find_checksum("millrace.crc32c\x18\x08" "0000"), std::nullopt);
+  EXPECT_EQ(find_checksum("millrace.crc32c\x18\x08"
+                          "0000"),
+            std::nullopt);
 }
 
 }  // namespace

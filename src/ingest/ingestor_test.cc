@@ -250,8 +250,7 @@ std::string wide_body(const std::string& measurement, int columns) {
 }
 
 runtime::Task<void> write_wide(Ingestor& ingestor, std::string body, Code& code) {
-  const auto outcome =
-      co_await ingestor.write_msgpack(bytes::as_bytes(body), {.database = "main"});
+  const auto outcome = co_await ingestor.write_msgpack(bytes::as_bytes(body), {.database = "main"});
   code = outcome.ok() ? Code::kInternal : outcome.error().code;
 }
 
@@ -299,11 +298,11 @@ TEST_F(IngestorTest, OfTwoFirstWritesTheGoodOneIsKept) {
     for (size_t k = 0; k < codes.size(); ++k) {
       const std::string body = k % 2 == 0 ? fmt::format("{} v={}\n", name, k)
                                           : fmt::format("{} v=1\nu{} v=1\n", name, i);
-      ASSERT_TRUE(
-          gate.spawn(shards_->shard(k / 2), "write", write(*ingestor_, body, codes[k])));
+      ASSERT_TRUE(gate.spawn(shards_->shard(k / 2), "write", write(*ingestor_, body, codes[k])));
     }
     run(close(gate));
-    EXPECT_THAT(codes, ElementsAre(Code::kInternal, Code::kInvalid, Code::kInternal, Code::kInvalid));
+    EXPECT_THAT(codes,
+                ElementsAre(Code::kInternal, Code::kInvalid, Code::kInternal, Code::kInvalid));
     EXPECT_THAT(values(name, "v"), testing::UnorderedElementsAre(0.0, 2.0));
   }
 }

@@ -74,8 +74,8 @@ struct Engine::Impl {
                                                   runtime::Deadline deadline);
   Result<QueryAnswer> run(Instance& instance, Session& session, const std::string& sql,
                           const QueryLimits& limits);
-  Result<QueryAnswer> run(Instance& instance, Session& session,
-                          std::vector<tables::Snapshot> taken, const QueryLimits& limits);
+  Result<QueryAnswer> run(Instance& instance, Session& session, std::vector<tables::Snapshot> taken,
+                          const QueryLimits& limits);
 
   const EngineOptions options;
   tables::SnapshotSource& tables;

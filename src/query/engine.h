@@ -49,8 +49,8 @@ class Engine {
   /// DuckDB's message; more rows or bytes than the limits), kNotFound (there is no such table or
   /// topic, or not any more), kForbidden (it is none that may run, with the reason), kTimeout,
   /// kCancelled, kOverloaded (out of memory or temporary space), kCorrupt (files or records are
-  /// missing or damaged: names them; never another code for that), kUnsupported (a column's type has
-  /// no JSON form), kInternal; SnapshotSource::snapshot's.
+  /// missing or damaged: names them; never another code for that), kUnsupported (a column's type
+  /// has no JSON form), kInternal; SnapshotSource::snapshot's.
   Result<QueryAnswer> run(std::string_view sql, const QueryLimits& limits);
 
  private:

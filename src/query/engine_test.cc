@@ -245,9 +245,10 @@ TEST_F(EngineTables, AreListedAndDescribed) {
 
 TEST_F(EngineTables, ErrorsAreDuckDbsAndHelp) {
   tables_.make("main", "temperature").add(one_row(1, 1));
-  EXPECT_THAT(rows("SELECT * FROM temprature"),
-              HasSubstr(R"(not_found: Catalog Error: Table "main"."temprature" does not exist: did )"
-                        R"(you mean "main"."temperature"?)"));
+  EXPECT_THAT(
+      rows("SELECT * FROM temprature"),
+      HasSubstr(R"(not_found: Catalog Error: Table "main"."temprature" does not exist: did )"
+                R"(you mean "main"."temperature"?)"));
   EXPECT_THAT(rows("SELECT * FROM elsewhere.xyzzy"), HasSubstr("SHOW ALL TABLES lists the 1"));
   EXPECT_THAT(rows("SELECT tim FROM temperature"), StartsWith("invalid: Binder Error: Referenced"));
   EXPECT_THAT(rows("SELECT tim FROM temperature"), HasSubstr("\"time\""));

@@ -27,7 +27,7 @@ struct TableView {
 struct TableInQuery {
   std::shared_ptr<const TableView> view;
   std::vector<std::string> files;
-  std::vector<tables::HotRows> hot;  // of the view's schema or older ones
+  std::vector<tables::HotRows> hot;         // of the view's schema or older ones
   std::shared_ptr<const void> folder = {};  // keeps the files
 };
 

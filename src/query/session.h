@@ -36,8 +36,8 @@ class Session {
   /// Binds the statement that was checked and starts it.
   Status start();
 
-  /// DuckDB failed at something that may be a file's fault: an error of ours, or of a statement that
-  /// does not fit the tables, is none.
+  /// DuckDB failed at something that may be a file's fault: an error of ours, or of a statement
+  /// that does not fit the tables, is none.
   bool may_be_damage() const { return may_be_damage_; }
 
   /// All its rows into `encoder`; how many there were. kInvalid: more than `max_rows`.

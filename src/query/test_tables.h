@@ -204,7 +204,7 @@ class TestTables final : public tables::SnapshotSource {
 
   std::function<void()> after_snapshot;
   std::shared_ptr<const void> folder;  // of every snapshot
-  std::optional<Error> damage;  // what recheck() finds
+  std::optional<Error> damage;         // what recheck() finds
   int rechecks = 0;
 
  private:

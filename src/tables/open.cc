@@ -73,8 +73,7 @@ Status Tables::take_files(const TablePtr& table, const catalog::Contents& conten
     if (!found.ok()) {
       add_damage(damage, file, text_of(found.error().code));
     } else if (found->bytes != row.bytes) {
-      add_damage(damage, file,
-                 fmt::format("has {} bytes instead of {}", found->bytes, row.bytes));
+      add_damage(damage, file, fmt::format("has {} bytes instead of {}", found->bytes, row.bytes));
     }
     files.push_back(std::move(file));
   }

@@ -38,8 +38,7 @@ Status Tables::check_files(Table& table, const std::vector<TableFile>& files,
   std::optional<Error> other;
   size_t checked = 0;
   for (const TableFile& file : files) {
-    const Status status =
-        check_file(file, table.partition(), parts_.store, deadline, parts_.clock);
+    const Status status = check_file(file, table.partition(), parts_.store, deadline, parts_.clock);
     if (status.ok()) {
       file.is_proven->store(true);
     } else if (status.error().code == Code::kTimeout) {

@@ -1,9 +1,10 @@
 // Files that are not what the catalog means, and files that a query still needs.
 #include "tables/file_check.h"
-#include "tables/tables_fixture.h"
+#include "tables/tables_test.h"
+
+#include <gtest/gtest.h>
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 
@@ -172,7 +173,8 @@ TEST_F(ProofTest, WhatThisProcessWroteIsNotReadAgainUnlessAQueryFails) {
   ASSERT_TRUE(disk_.remove(file.path).ok());
   EXPECT_TRUE(snapshot("cpu").ok());
   const Status found = tables_->recheck(topic_of("cpu"), Deadline::never());
-  EXPECT_THAT(found.error().message, HasSubstr(file.path + " is missing (offsets 0 to 0, 10 rows)"));
+  EXPECT_THAT(found.error().message,
+              HasSubstr(file.path + " is missing (offsets 0 to 0, 10 rows)"));
   EXPECT_TRUE(tables_->find({"main", "cpu"})->damage().has_value());
   EXPECT_TRUE(tables_->recheck(topic_of("gone"), Deadline::never()).ok());
 }

@@ -48,9 +48,9 @@ class SnapshotSource {
 
   /// Waits until every row that was acknowledged before the call is in it; files that this process
   /// neither wrote nor read before are compared with the catalog. Blocks: for a thread of a pool,
-  /// not for a shard. Errors: kNotFound (no such table, or nothing was ever written to it), kTimeout
-  /// (still being rebuilt, behind, or being compared at `deadline`), kCorrupt (files of it are
-  /// missing or damaged: names the table, the files and the offsets).
+  /// not for a shard. Errors: kNotFound (no such table, or nothing was ever written to it),
+  /// kTimeout (still being rebuilt, behind, or being compared at `deadline`), kCorrupt (files of it
+  /// are missing or damaged: names the table, the files and the offsets).
   virtual Result<Snapshot> snapshot(const TableName& name, runtime::Deadline deadline) = 0;
 
   /// After a query on a snapshot of the table failed: compares its files once more, as far as

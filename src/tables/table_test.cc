@@ -62,7 +62,8 @@ TEST_F(TableTest, AFlushTakesWhatIsThereAndLeavesWhatComes) {
   apply(2);
   EXPECT_EQ(hot(), (std::vector<int64_t>{0, 1, 2}));
   EXPECT_FALSE(table_.begin_flush().has_value());  // one at a time
-  table_.end_flush(*unit, {TableFile{.path = "a.parquet", .first = unit->first, .next = unit->next}});
+  table_.end_flush(*unit,
+                   {TableFile{.path = "a.parquet", .first = unit->first, .next = unit->next}});
   EXPECT_EQ(hot(), (std::vector<int64_t>{2}));
   EXPECT_EQ(table_.snapshot().files, (std::vector<std::string>{"a.parquet"}));
   EXPECT_EQ(table_.flushed(), Offset{2});
@@ -247,11 +248,10 @@ TEST_F(TableTest, EveryRowIsInExactlyOnePlaceWhileAllGoesOn) {
   std::thread flusher([&] {
     while (table_.flushed() < Offset{kRows}) {
       if (const auto unit = table_.begin_flush()) {
-        table_.end_flush(*unit,
-                         {TableFile{.path = std::to_string(unit->rows),
-                                    .first = unit->first,
-                                    .next = unit->next,
-                                    .rows = unit->rows}});
+        table_.end_flush(*unit, {TableFile{.path = std::to_string(unit->rows),
+                                           .first = unit->first,
+                                           .next = unit->next,
+                                           .rows = unit->rows}});
       }
     }
   });

@@ -190,8 +190,8 @@ Result<Snapshot> Tables::snapshot(const TableName& name, runtime::Deadline deadl
 Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& schema) {
   MutexLock lock(files_mutex_);
   std::string& known = empty_files_[{table.partition().topic, schema.version}];
-  const auto found = known.empty() ? Result<objects::ObjectInfo>(objects::ObjectInfo())
-                                   : parts_.store.look(known);
+  const auto found =
+      known.empty() ? Result<objects::ObjectInfo>(objects::ObjectInfo()) : parts_.store.look(known);
   if (known.empty() || (!found.ok() && found.error().code == Code::kNotFound)) {
     auto name = write_empty_file(table, schema, parts_.store);
     if (!name.ok() && reserve_) {

@@ -1,7 +1,8 @@
-#include "tables/tables_fixture.h"
+#include "tables/tables_test.h"
+
+#include <gtest/gtest.h>
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace millrace::tables {
 namespace {
