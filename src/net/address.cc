@@ -10,6 +10,9 @@ Result<Address> Address::parse(std::string_view text) {
                       "address \"{}\": {}; expected HOST:PORT, as 127.0.0.1:9092 or [::1]:9092",
                       text, what);
   };
+  if (const size_t scheme = text.find("://"); scheme != std::string_view::npos) {
+    return wrong(fmt::format("leave out {}", text.substr(0, scheme + 3)));
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {
     return wrong("there is no port");

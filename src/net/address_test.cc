@@ -14,7 +14,7 @@ TEST(Address, ReadsWhatItWrites) {
 
 TEST(Address, RefusesWithTheTextAndTheReason) {
   for (const char* text : {"", "127.0.0.1", ":9092", "[]:1", "::1:9092", "host:", "host:65536",
-                           "host:-1", "host:1x"}) {
+                           "host:-1", "host:1x", "http://127.0.0.1:1"}) {
     const auto address = Address::parse(text);
     ASSERT_FALSE(address.ok()) << text;
     EXPECT_EQ(address.error().code, Code::kInvalid);

@@ -78,7 +78,7 @@ Status HttpClient::wait_for(short events, Deadline deadline) const {
       return make_error(Code::kTimeout, "{} did not answer in time", server_.to_string());
     }
     if (errno != EINTR) {
-      return errno_error("poll(2) of", server_.to_string(), errno);
+      return errno_error("poll(2)", server_.to_string(), errno);
     }
   }
 }
@@ -137,7 +137,7 @@ Status HttpClient::send_all(std::string_view bytes, Deadline deadline) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
       MILLRACE_TRY_STATUS(wait_for(POLLOUT, deadline));
     } else if (errno != EINTR) {
-      return errno_error("send to", server_.to_string(), errno);
+      return errno_error("send(2)", server_.to_string(), errno);
     }
   }
   return {};
@@ -158,7 +158,7 @@ Result<size_t> HttpClient::receive(Deadline deadline) {
     if (number == EAGAIN || number == EWOULDBLOCK) {
       waited = wait_for(POLLIN, deadline);
     } else if (number != EINTR) {
-      waited = errno_error("receive from", server_.to_string(), number);
+      waited = errno_error("recv(2)", server_.to_string(), number);
     }
     if (!waited.ok()) {
       received_.resize(before);

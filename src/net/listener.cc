@@ -214,7 +214,7 @@ Result<std::unique_ptr<Listener>> Listener::start(runtime::ShardSet& shards,
   boost::system::error_code error;
   const int second = impl->socket.duplicate();
   if (second < 0) {
-    return errno_error("dup(2) of", impl->socket.address().to_string(), errno);
+    return errno_error("dup(2)", impl->socket.address().to_string(), errno);
   }
   impl->readable.assign(second, error);
   if (error) {
