@@ -60,9 +60,24 @@ std::optional<int64_t> parse_number(const SettingSpec& spec, std::string_view te
                                          : std::optional<int64_t>(found - spec.choices.begin());
     }
     case SettingKind::kText:
+    case SettingKind::kAddress:
       return 0;
   }
   return std::nullopt;
+}
+
+/// How numbers with units are written, for who wrote one otherwise.
+const char* units_of(SettingKind kind) {
+  switch (kind) {
+    case SettingKind::kBytes:
+      return " (a number of bytes, or of KiB, MiB or GiB, as 64MiB)";
+    case SettingKind::kDurationMs:
+      return " (a number of ms, s, m or h, as 10s; ms without one)";
+    case SettingKind::kInteger:
+      return " (a whole number)";
+    default:
+      return "";
+  }
 }
 
 std::string with_unit(SettingKind kind, int64_t value) {
@@ -78,6 +93,11 @@ std::string with_unit(SettingKind kind, int64_t value) {
     }
   }
   return fmt::format("{} bytes", value);
+}
+
+bool is_text(SettingKind kind) {
+  return kind == SettingKind::kText || kind == SettingKind::kAddress ||
+         kind == SettingKind::kChoice;
 }
 
 template <typename Name>
@@ -111,6 +131,8 @@ std::string SettingSpec::allowed() const {
   switch (kind) {
     case SettingKind::kText:
       return "a text";
+    case SettingKind::kAddress:
+      return "HOST:PORT";
     case SettingKind::kBoolean:
       return "true or false";
     case SettingKind::kChoice: {
@@ -121,9 +143,30 @@ std::string SettingSpec::allowed() const {
       return list;
     }
     default:
-      return greatest == INT64_MAX ? "at least " + with_unit(kind, least)
-                                   : with_unit(kind, least) + " to " + with_unit(kind, greatest);
+      return (has_zero ? "0 or " : "") +
+             (greatest == INT64_MAX ? "at least " + with_unit(kind, least)
+                                    : with_unit(kind, least) + " to " + with_unit(kind, greatest));
   }
+}
+
+std::string SettingSpec::type_name() const {
+  switch (kind) {
+    case SettingKind::kText:
+      return "TEXT";
+    case SettingKind::kAddress:
+      return "HOST:PORT";
+    case SettingKind::kInteger:
+      return "NUMBER";
+    case SettingKind::kBytes:
+      return "SIZE";
+    case SettingKind::kDurationMs:
+      return "DURATION";
+    case SettingKind::kBoolean:
+      return "BOOL";
+    case SettingKind::kChoice:
+      return fmt::format("{}", fmt::join(choices, "|"));
+  }
+  return "";
 }
 
 Status Settings::set(const SettingSchema& schema, const std::string& name, const std::string& text,
@@ -136,9 +179,10 @@ Status Settings::set(const SettingSchema& schema, const std::string& name, const
   const auto number = parse_number(*spec, text);
   const bool has_range = spec->kind == SettingKind::kInteger || spec->kind == SettingKind::kBytes ||
                          spec->kind == SettingKind::kDurationMs;
-  if (!number || (has_range && (*number < spec->least || *number > spec->greatest))) {
-    return make_error(Code::kInvalid, "{}: {} is \"{}\", must be {}", source, name, text,
-                      spec->allowed());
+  const bool is_zero = spec->has_zero && number == 0;
+  if (!number || (has_range && !is_zero && (*number < spec->least || *number > spec->greatest))) {
+    return make_error(Code::kInvalid, "{}: {} is \"{}\", must be {}{}", source, name, text,
+                      spec->allowed(), number ? "" : units_of(spec->kind));
   }
   values_[name] = {text, *number, true};
   return {};
@@ -152,8 +196,14 @@ Result<Settings> Settings::load(const SettingSchema& schema, const Sources& sour
   }
   if (!sources.file.empty()) {
     MILLRACE_TRY(const auto file, read_toml(sources.file));
-    for (const auto& [name, text] : file) {
-      MILLRACE_TRY_STATUS(settings.set(schema, name, text, sources.file));
+    for (const auto& [name, value] : file) {
+      MILLRACE_TRY_STATUS(settings.set(schema, name, value.text, sources.file));
+      const auto spec =
+          std::find_if(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; });
+      if (!value.is_text && is_text(spec->kind)) {
+        return make_error(Code::kInvalid, "{}: {} is {}, must be {}, in quotes", sources.file, name,
+                          value.text, spec->allowed());
+      }
     }
   }
   for (const auto& [variable, text] : sources.variables) {

@@ -14,6 +14,7 @@ namespace millrace {
 
 enum class SettingKind : uint8_t {
   kText,
+  kAddress,  // HOST:PORT; a text here, read by who listens or connects
   kInteger,
   kBytes,       // "64MiB", "1GiB", "4096"
   kDurationMs,  // "250ms", "10s", "5m", "2h"; a bare number is ms
@@ -29,11 +30,14 @@ struct SettingSpec {
   int64_t greatest = INT64_MAX;
   std::vector<std::string> choices;
   std::string help;
+  bool has_zero = false;  // 0 too, below `least`: what that means stands in `help`
 
   std::string flag() const;
   std::string variable() const;
   /// "1 MiB to 16 GiB", "silent, normal or verbose"
   std::string allowed() const;
+  /// What its flag takes, for --help: "SIZE", "NUMBER", "silent|normal|verbose"
+  std::string type_name() const;
 };
 
 using SettingSchema = std::vector<SettingSpec>;
@@ -78,8 +82,13 @@ Error unknown_flag(const SettingSchema& schema, const std::string& flag);
 /// The MILLRACE_* variables of this process, less those of the build (MILLRACE_DEPS, MILLRACE_BIN).
 std::map<std::string, std::string> millrace_variables();
 
-/// Top-level keys and [table] keys joined by a dot, values as text. Errors: kNotFound, kInvalid
-/// (names file and line).
-Result<std::map<std::string, std::string>> read_toml(const std::string& path);
+struct TomlValue {
+  std::string text;
+  bool is_text = false;  // it stood in quotes
+};
+
+/// Top-level keys and [table] keys joined by a dot. Errors: kNotFound, kInvalid (names file and
+/// line).
+Result<std::map<std::string, TomlValue>> read_toml(const std::string& path);
 
 }  // namespace millrace

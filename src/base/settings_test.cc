@@ -142,8 +142,49 @@ TEST(Settings, BadFilesAreNamedWithTheirLine) {
   const TomlFile broken("data = \"x\"\n[journal\n");
   EXPECT_THAT(load({}, {}, broken.path()).error().message, HasSubstr("line 2"));
   const TomlFile typed("data = [1, 2]\n");
-  EXPECT_THAT(load({}, {}, typed.path()).error().message, HasSubstr("data must be a text"));
+  EXPECT_THAT(load({}, {}, typed.path()).error().message,
+              HasSubstr("data is [ 1, 2 ], must be a text"));
+  const TomlFile half("[topic]\npartitions = 1.5\n");
+  EXPECT_THAT(load({}, {}, half.path()).error().message,
+              HasSubstr("line 2: topic.partitions is 1.5, must be a text, a whole number"));
   EXPECT_EQ(load({}, {}, "/no/such/file.toml").error().code, Code::kNotFound);
+}
+
+TEST(Settings, TextsStandInQuotesInAFile) {
+  const TomlFile number("data = 5\n");
+  EXPECT_THAT(load({}, {}, number.path()).error().message,
+              HasSubstr("data is 5, must be a text, in quotes"));
+  const TomlFile choice("[log]\nlevel = true\n");
+  EXPECT_FALSE(load({}, {}, choice.path()).ok());
+  const TomlFile units("[journal]\nmax_bytes = \"64MiB\"\n[server]\ndrain_ms = 250\n");
+  EXPECT_EQ(load({}, {}, units.path())->number("journal.max_bytes"), 64 << 20);
+}
+
+TEST(Settings, WhatIsNoNumberIsToldTheUnits) {
+  EXPECT_THAT(load({{"journal.max_bytes", "20GB"}}).error().message,
+              HasSubstr("or of KiB, MiB or GiB, as 64MiB"));
+  EXPECT_THAT(load({{"server.drain_ms", "soon"}}).error().message, HasSubstr("ms, s, m or h"));
+  EXPECT_THAT(load({{"journal.max_bytes", "5"}}).error().message,
+              testing::Not(HasSubstr("KiB, MiB")));
+}
+
+TEST(Settings, ZeroMayStandApartFromTheRange) {
+  const SettingSchema some{
+      {"budget", SettingKind::kBytes, "0", 1 << 20, INT64_MAX, {}, "0: as it comes", true}};
+  const auto with = [&some](const char* text) {
+    return Settings::load(some, {{{"budget", text}}, {}, ""});
+  };
+  EXPECT_EQ(with("0")->number("budget"), 0);
+  EXPECT_EQ(with("1MiB")->number("budget"), 1 << 20);
+  EXPECT_THAT(with("1048575").error().message, HasSubstr("must be 0 or at least 1 MiB"));
+  EXPECT_FALSE(with("-1").ok());
+}
+
+TEST(Settings, TypesAreNamedForHelp) {
+  EXPECT_EQ(schema()[1].type_name(), "SIZE");
+  EXPECT_EQ(schema()[2].type_name(), "DURATION");
+  EXPECT_EQ(schema()[4].type_name(), "BOOL");
+  EXPECT_EQ(schema()[5].type_name(), "silent|normal|verbose");
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "server/options.h"
 
+#include <filesystem>
+#include <system_error>
+
 namespace millrace::server {
 namespace {
 
@@ -27,21 +30,21 @@ const SettingSchema& settings_schema() {
   static const SettingSchema schema{
       {"data", kText, "", 0, 0, {}, "directory of the log and everything else; made when missing"},
       {"kafka",
-       kText,
+       kAddress,
        "127.0.0.1:9092",
        0,
        0,
        {},
        "address of the Kafka protocol; port 0 takes any free one"},
       {"kafka_advertise",
-       kText,
+       kAddress,
        "",
        0,
        0,
        {},
        "address that clients are told to connect to, if another"},
       {"http",
-       kText,
+       kAddress,
        "127.0.0.1:8086",
        0,
        0,
@@ -78,10 +81,11 @@ const SettingSchema& settings_schema() {
       {"journal.max_bytes",
        kBytes,
        "0",
-       0,
+       8 * kMiB,
        INT64_MAX,
        {},
-       "disk budget of the journal; 0: the smaller of 50 GiB and half of the free disk"},
+       "disk budget of the journal; 0: the smaller of 50 GiB and half of the free disk",
+       true},
       {"journal.retention_check_ms",
        kDurationMs,
        "30s",
@@ -92,10 +96,11 @@ const SettingSchema& settings_schema() {
       {"memory.max_bytes",
        kBytes,
        "0",
-       0,
+       64 * kMiB,
        INT64_MAX,
        {},
-       "memory budget; 0: the smaller of 1 GiB and a quarter of the memory"},
+       "memory budget; 0: the smaller of 1 GiB and a quarter of the memory",
+       true},
       {"tables.flush_bytes",
        kBytes,
        "64MiB",
@@ -154,10 +159,20 @@ Result<Options> options_from(const Settings& settings) {
   if (options.data.empty()) {
     return make_error(Code::kInvalid, "no data directory: say --data DIR");
   }
+  std::error_code ignored;
+  const auto found = std::filesystem::status(options.data, ignored);
+  if (std::filesystem::exists(found) && !std::filesystem::is_directory(found)) {
+    return make_error(Code::kInvalid, "data: {} is not a directory", options.data);
+  }
   options.insecure = settings.boolean("insecure");
   MILLRACE_TRY(options.kafka, address_at(settings, "kafka"));
   if (!settings.text("kafka_advertise").empty()) {
     MILLRACE_TRY(options.kafka_advertise, address_at(settings, "kafka_advertise"));
+    if (options.kafka_advertise->port == 0) {
+      return make_error(Code::kInvalid,
+                        "kafka_advertise: {} has port 0, which clients cannot connect to",
+                        options.kafka_advertise->to_string());
+    }
   }
   MILLRACE_TRY(options.http, address_at(settings, "http"));
   for (const auto& [name, address] : {std::pair("kafka", options.kafka), {"http", options.http}}) {

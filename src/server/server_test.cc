@@ -44,6 +44,19 @@ TEST(ServerOptions, RefusesWhatCannotBeServed) {
   EXPECT_TRUE(options_of({{"data", "/d"}, {"kafka", "192.0.2.1:9092"}, {"insecure", "true"}}).ok());
 }
 
+TEST(ServerOptions, RefusesByNameWhatOnlyAStartWouldFind) {
+  EXPECT_THAT(options_of({{"data", "/d"}, {"memory.max_bytes", "1"}}).error().message,
+              HasSubstr("memory.max_bytes is \"1\", must be 0 or at least 64 MiB"));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"journal.max_bytes", "1"}}).error().message,
+              HasSubstr("journal.max_bytes is \"1\", must be 0 or at least 8 MiB"));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"kafka_advertise", "foo:0"}}).error().message,
+              HasSubstr("kafka_advertise: foo:0 has port 0"));
+  EXPECT_THAT(options_of({{"data", "/dev/null"}}).error().message,
+              HasSubstr("data: /dev/null is not a directory"));
+  EXPECT_THAT(options_of({{"data", "/d"}, {"http", "http://127.0.0.1:1"}}).error().message,
+              HasSubstr("leave out http://"));
+}
+
 TEST(Budgets, FilesFitEightTimesIntoTheBudget) {
   io::SimulatedDisk disk(1);
   ASSERT_TRUE(disk.make_directories("/d/journal").ok());
