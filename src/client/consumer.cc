@@ -7,6 +7,8 @@
 namespace millrace::client {
 namespace {
 
+constexpr int kWatermarksMs = 3000;
+
 struct ListDeleter {
   void operator()(rd_kafka_topic_partition_list_t* list) const {
     rd_kafka_topic_partition_list_destroy(list);
@@ -59,8 +61,27 @@ ConsumedRecord record_of(const rd_kafka_message_t& message) {
 
 struct Consumer::Impl {
   Handle handle;
+  std::string topic;
   size_t partitions = 0;
   std::set<int32_t> at_end;
+  StartAt start;
+
+  /// Which offsets there are instead.
+  Error out_of_range(int32_t partition) const {
+    int64_t first = 0;
+    int64_t next = 0;
+    const auto code = rd_kafka_query_watermark_offsets(handle.get(), topic.c_str(), partition,
+                                                       &first, &next, kWatermarksMs);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return error_of(code, fmt::format("offsets of {} partition {}", topic, partition));
+    }
+    return make_error(
+        Code::kNotFound, "{} partition {}: {} out of range, {}", topic, partition,
+        start.kind == StartAt::Kind::kOffset ? fmt::format("offset {} is", start.value)
+                                             : std::string("the next offset is"),
+        first == next ? fmt::format("there are no records; the next offset is {}", next)
+                      : fmt::format("offsets are {} to {}", first, next - 1));
+  }
 
   ~Impl() {
     if (handle) {
@@ -87,6 +108,8 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
                             {"auto.offset.reset", "error"},
                             {"allow.auto.create.topics", "false"},
                             {"fetch.wait.max.ms", "100"}}));
+  impl->topic = topic;
+  impl->start = start;
   impl->partitions = partitions.size();
   const std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter> list(
       rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -122,6 +145,10 @@ Result<bool> Consumer::poll(std::chrono::milliseconds wait,
   if (message->err == RD_KAFKA_RESP_ERR__TRANSPORT || message->err == RD_KAFKA_RESP_ERR__RESOLVE ||
       message->err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
     return false;  // librdkafka connects again by itself
+  }
+  if (message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
+      message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+    return impl_->out_of_range(message->partition);
   }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return error_of(message->err, "consume", rd_kafka_message_errstr(message.get()));

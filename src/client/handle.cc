@@ -5,14 +5,21 @@
 namespace millrace::client {
 
 Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail) {
-  const std::string_view reason =
-      detail.empty() ? std::string_view(rd_kafka_err2str(code)) : detail;
+  const std::string_view reason = [&]() -> std::string_view {
+    switch (code) {
+      case RD_KAFKA_RESP_ERR__TRANSPORT:
+      case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+      case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        return "nobody answers by the Kafka protocol";  // the library has a text for each place
+      default:
+        return detail.empty() ? std::string_view(rd_kafka_err2str(code)) : detail;
+    }
+  }();
   const Code ours = [&] {
     switch (code) {
       case RD_KAFKA_RESP_ERR__TRANSPORT:
       case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
       case RD_KAFKA_RESP_ERR__TIMED_OUT:
-      case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
       case RD_KAFKA_RESP_ERR__RESOLVE:
         return Code::kTimeout;
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -21,6 +28,7 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view
         return Code::kNotFound;
       case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
         return Code::kConflict;
+      case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
       case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
         return Code::kOutcomeUnknown;
       case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:

@@ -8,11 +8,12 @@ namespace millrace::client {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr int kProbeMs = 3000;
 
 struct Deliveries {
   uint64_t delivered = 0;
   uint64_t failed = 0;
-  std::optional<Error> first_error;
+  std::optional<rd_kafka_resp_err_t> first_failure;
   bool keep_latencies = false;
   std::vector<int64_t> latencies_us;
 };
@@ -27,10 +28,9 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     return;
   }
   ++deliveries.failed;
-  if (!deliveries.first_error) {
+  if (!deliveries.first_failure) {
     // Not rd_kafka_message_errstr(): of a produced message, that is its value.
-    const std::string topic = rd_kafka_topic_name(message->rkt);
-    deliveries.first_error = error_of(message->err, "produce to " + topic);
+    deliveries.first_failure = message->err;
   }
 }
 
@@ -41,9 +41,51 @@ struct Producer::Impl {
   Deliveries deliveries;
   Handle handle;
 
-  Status first_error() const {
-    return deliveries.first_error ? Status(*deliveries.first_error) : Status{};
+  std::function<bool()> keep_waiting;
+  std::chrono::milliseconds delivery_timeout{0};
+  std::optional<Error> error;  // of the first delivery that failed, once it was asked for
+
+  Status first_error() {
+    if (deliveries.first_failure && !error) {
+      error = explain(*deliveries.first_failure);
+    }
+    return error ? Status(*error) : Status{};
   }
+
+  Error explain(rd_kafka_resp_err_t failure) const {
+    const std::string what = "produce to " + topic;
+    if (failure == RD_KAFKA_RESP_ERR_POLICY_VIOLATION) {
+      return make_error(
+          Code::kForbidden,
+          "{}: this is the topic of a table, which takes rows by HTTP: POST /write or "
+          "/api/v1/write/msgpack",
+          what);
+    }
+    if (failure != RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
+      return error_of(failure, what);
+    }
+    // The library tries again whatever the server cannot take at the moment, and does not say why.
+    const struct rd_kafka_metadata* raw = nullptr;
+    const auto answered = rd_kafka_metadata(handle.get(), 0, nullptr, &raw, kProbeMs);
+    if (answered != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return error_of(answered, what);
+    }
+    rd_kafka_metadata_destroy(raw);
+    return make_error(
+        Code::kOverloaded,
+        "{}: the server answers, but acknowledged nothing for {} s; its journal may be "
+        "at its budget (journal.max_bytes) or its disk full: see its log and /metrics",
+        what, std::chrono::ceil<std::chrono::seconds>(delivery_timeout).count());
+  }
+
+  Status wait() const {
+    return keep_waiting && !keep_waiting() ? Status(make_error(Code::kCancelled, "interrupted"))
+                                           : Status{};
+  }
+
+  /// One record into the queue, which takes `headers` over when this ends well. Waits while the
+  /// queue is full.
+  Status enqueue(const ProducedRecord& record, rd_kafka_headers_t* headers);
 };
 
 Producer::Producer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -53,6 +95,8 @@ Producer::~Producer() = default;
 Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->topic = options.topic;
+  impl->keep_waiting = options.keep_waiting;
+  impl->delivery_timeout = options.delivery_timeout;
   impl->deliveries.keep_latencies = options.keep_latencies;
   std::array<char, 512> reason{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
@@ -84,6 +128,33 @@ Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options)
   return std::unique_ptr<Producer>(new Producer(std::move(impl)));
 }
 
+Status Producer::Impl::enqueue(const ProducedRecord& record, rd_kafka_headers_t* headers) {
+  const auto bytes_of = [](const std::optional<std::string_view>& text) {
+    return text ? const_cast<char*>(text->data()) : nullptr;
+  };
+  const auto size_of = [](const std::optional<std::string_view>& text) {
+    return text ? text->size() : 0;
+  };
+  while (true) {
+    const auto code =
+        rd_kafka_producev(handle.get(), RD_KAFKA_V_TOPIC(topic.c_str()),
+                          RD_KAFKA_V_PARTITION(record.partition.value_or(RD_KAFKA_PARTITION_UA)),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_KEY(bytes_of(record.key), size_of(record.key)),
+                          RD_KAFKA_V_VALUE(bytes_of(record.value), size_of(record.value)),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return {};
+    }
+    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      return error_of(code, "produce");
+    }
+    rd_kafka_poll(handle.get(), kPollMs);  // waits for deliveries, which make room
+    MILLRACE_TRY_STATUS(first_error());
+    MILLRACE_TRY_STATUS(wait());
+  }
+}
+
 Status Producer::send(const ProducedRecord& record) {
   rd_kafka_headers_t* headers = nullptr;
   if (!record.headers.empty()) {
@@ -93,38 +164,14 @@ Status Producer::send(const ProducedRecord& record) {
                           static_cast<ssize_t>(value.size()));
     }
   }
-  const auto bytes_of = [](const std::optional<std::string_view>& text) {
-    return text ? const_cast<char*>(text->data()) : nullptr;
-  };
-  const auto size_of = [](const std::optional<std::string_view>& text) {
-    return text ? text->size() : 0;
-  };
-  while (true) {
-    const auto code =
-        rd_kafka_producev(impl_->handle.get(), RD_KAFKA_V_TOPIC(impl_->topic.c_str()),
-                          RD_KAFKA_V_PARTITION(record.partition.value_or(RD_KAFKA_PARTITION_UA)),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_KEY(bytes_of(record.key), size_of(record.key)),
-                          RD_KAFKA_V_VALUE(bytes_of(record.value), size_of(record.value)),
-                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      rd_kafka_poll(impl_->handle.get(), 0);
-      return impl_->first_error();
+  if (Status queued = impl_->enqueue(record, headers); !queued.ok()) {
+    if (headers != nullptr) {
+      rd_kafka_headers_destroy(headers);
     }
-    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-      if (headers != nullptr) {
-        rd_kafka_headers_destroy(headers);
-      }
-      return error_of(code, "produce");
-    }
-    rd_kafka_poll(impl_->handle.get(), kPollMs);  // waits for deliveries, which make room
-    if (auto failed = impl_->first_error(); !failed.ok()) {
-      if (headers != nullptr) {
-        rd_kafka_headers_destroy(headers);
-      }
-      return failed;
-    }
+    return queued;
   }
+  rd_kafka_poll(impl_->handle.get(), 0);
+  return impl_->first_error();
 }
 
 void Producer::serve(std::chrono::milliseconds wait) {
@@ -132,9 +179,24 @@ void Producer::serve(std::chrono::milliseconds wait) {
 }
 
 Status Producer::flush(std::chrono::milliseconds timeout) {
-  const auto code = rd_kafka_flush(impl_->handle.get(), static_cast<int>(timeout.count()));
-  MILLRACE_TRY_STATUS(impl_->first_error());
-  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : error_of(code, "flush");
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    const auto code = rd_kafka_flush(impl_->handle.get(), kPollMs);
+    MILLRACE_TRY_STATUS(impl_->first_error());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return {};
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      return error_of(code, "flush");
+    }
+    MILLRACE_TRY_STATUS(impl_->wait());
+  }
+}
+
+void Producer::abandon(std::chrono::milliseconds wait) {
+  rd_kafka_flush(impl_->handle.get(), static_cast<int>(wait.count()));
+  rd_kafka_purge(impl_->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  rd_kafka_flush(impl_->handle.get(), kProbeMs);  // the purge is reported record by record
 }
 
 std::vector<int64_t> Producer::take_latencies_us() {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,8 @@ struct ProducerOptions {
   size_t batch_bytes = 1'000'000;
   bool has_retries = true;      // false: each record is sent once, for who counts them
   bool keep_latencies = false;  // for take_latencies_us()
+  /// Called about ten times a second while send() or flush() wait; false: they are to give up.
+  std::function<bool()> keep_waiting;
 };
 
 struct ProducedRecord {
@@ -41,15 +44,18 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
-  /// Copies the record into the queue; waits while that is full. Errors: those of an earlier
-  /// record's delivery, kForbidden (refused, too large).
+  /// Copies the record into the queue; waits while that is full. Errors: those of flush() for an
+  /// earlier record, kForbidden (refused, too large), kCancelled (keep_waiting said so).
   Status send(const ProducedRecord& record);
   /// Takes answers for up to `wait`, or until one came: between sends that are far apart.
   void serve(std::chrono::milliseconds wait);
   /// Waits until every record was answered. Errors: of the first delivery that failed, kTimeout
-  /// (nobody answers), kNotFound (no such partition), kForbidden (the server
-  /// refused it, and why), kIo.
+  /// (nobody answers), kOverloaded (the server answers, but acknowledged nothing in time),
+  /// kNotFound (no such partition), kForbidden (the server refused it, and why), kIo, kCancelled.
   Status flush(std::chrono::milliseconds timeout);
+  /// Waits for answers for at most `wait` and gives up what has none then: those records count as
+  /// failed(), and may have become durable all the same.
+  void abandon(std::chrono::milliseconds wait);
 
   /// Microseconds from send() to the answer of each record delivered since the last call.
   std::vector<int64_t> take_latencies_us();
