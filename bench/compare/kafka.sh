@@ -111,5 +111,5 @@ for broker in dict.fromkeys(row["broker"] for row in rows):
         return statistics.median(values(verb, lambda r: r["server_cpu_seconds"] / (r["megabytes_per_second"] * r["seconds"] / 1000)))
     rate = lambda r: r["megabytes_per_second"]
     print(f"{broker:12} {span(values('produce', rate)):30} {statistics.median(values('produce', lambda r: r['p99_ms'])):8.1f} {cpu('produce'):9.2f} "
-          f"{span(values('consume', rate)):26} {cpu('consume'):9.2f} {max(values('consume', lambda r: r['server_rss_bytes'])) / 1e6:7.0f}")
+          f"{span(values('consume', rate)):26} {cpu('consume'):9.2f} {max(values('consume', lambda r: r['server_rss_mb'])):7.0f}")
 EOF

@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <nlohmann/json.hpp>
+
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -7,6 +9,9 @@
 
 namespace millrace::cli {
 namespace {
+
+constexpr std::string_view kDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::optional<int64_t> number(std::string_view digits) {
   int64_t value = 0;
@@ -109,9 +114,20 @@ Result<tables::TableName> parse_table(const std::vector<std::string>& words) {
   return name;
 }
 
+std::string count_of(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+bool is_utf8(std::string_view bytes) {
+  try {
+    static_cast<void>(nlohmann::json(std::string(bytes)).dump());
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
 std::string to_base64(std::string_view bytes) {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
@@ -126,6 +142,26 @@ std::string to_base64(std::string_view bytes) {
     text += i + 2 < bytes.size() ? kDigits[all & 63] : '=';
   }
   return text;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string bytes;
+  unsigned held = 0;
+  int bits = 0;
+  const std::string_view digits = text.substr(0, text.find('='));
+  for (const char c : digits) {
+    const size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) {
+      return std::nullopt;
+    }
+    held = (held << 6 | static_cast<unsigned>(digit)) & 0xFFFF;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes += static_cast<char>(held >> bits & 0xFF);
+    }
+  }
+  return to_base64(bytes) == text ? std::optional(bytes) : std::nullopt;
 }
 
 }  // namespace millrace::cli

@@ -5,6 +5,8 @@
 #include "client/consumer.h"
 #include "tables/table_name.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +28,15 @@ Result<std::pair<std::string, std::string>> parse_pair(std::string_view flag,
 /// which may then hold dots. Errors: kInvalid (more than one dot in one word, a name that is none).
 Result<tables::TableName> parse_table(const std::vector<std::string>& words);
 
+/// "1 row", "2 rows".
+std::string count_of(uint64_t count, std::string_view noun);
+
+/// As RFC 3629 has it: no overlong forms, no surrogates.
+bool is_utf8(std::string_view bytes);
+
 /// RFC 4648, section 4, with padding.
 std::string to_base64(std::string_view bytes);
+/// nullopt for what to_base64() does not write.
+std::optional<std::string> from_base64(std::string_view text);
 
 }  // namespace millrace::cli

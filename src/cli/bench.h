@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "cli/histogram.h"
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,11 +24,12 @@ struct BenchArguments {
   size_t size = 1024;          // bytes of value
   int connections = 1;         // clients, one thread each
   double rate = 0;             // records a second in all, open loop; 0: as fast as it goes
-  int acks = -1;
+  std::string acks = "all";
   int linger_ms = 5;
   std::string compression = "none";
   int server_pid = 0;  // for its CPU and memory; 0: not asked
   bool as_json = false;
+  const std::atomic<bool>* stop = nullptr;  // set when the load is to end early; outlives the run
 };
 
 /// One run's figures. MB are 10^6 bytes of value.
@@ -38,21 +40,26 @@ struct BenchReport {
   double megabytes = 0;
   Histogram latencies_us;
   double client_cpu_seconds = 0;
-  double server_cpu_seconds = -1;  // -1: not asked
-  uint64_t server_rss_bytes = 0;
+  double server_cpu_seconds = -1;              // -1: not asked
   std::optional<double> server_rss_before_mb;  // before the load, if its HTTP answers
+  std::optional<double> server_rss_mb;         // after it
+  bool is_interrupted = false;                 // the figures are those up to then
 };
 
 /// User and system time of this process so far.
 double own_cpu_seconds();
 /// The same of process `pid` from /proc; -1 when there is none.
 double cpu_seconds_of(int pid);
-uint64_t rss_bytes_of(int pid);
+/// Its resident memory in 10^6 bytes.
+double rss_mb_of(int pid);
 
 /// Share of the cores that `connections` threads could use: above kLimitShare the generator, not
 /// the server, is what was measured.
 double client_share(double cpu_seconds, double seconds, int connections);
 constexpr double kLimitShare = 0.9;
+
+/// `amount` a second; 0 when no time went by.
+double per_second(double amount, double seconds);
 
 /// A table for people, or one JSON object.
 void print(const BenchArguments& arguments, const BenchReport& report);

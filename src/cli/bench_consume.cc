@@ -1,7 +1,9 @@
 #include "cli/bench.h"
+#include "cli/topics.h"
 #include "client/admin.h"
 #include "client/consumer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -20,12 +22,13 @@ Status read_all(const BenchArguments& arguments, const std::vector<int32_t>& par
                 Share& share) {
   MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
                                                            partitions, {}, kTimeout));
-  while (!consumer->is_at_end()) {
-    MILLRACE_TRY([[maybe_unused]] const bool came,
-                 consumer->poll(kTimeout, [&](const client::ConsumedRecord& record) {
-                   ++share.records;
-                   share.bytes += record.value.value_or("").size();
-                 }));
+  while (!consumer->is_at_end() && !*arguments.stop) {
+    MILLRACE_TRY(
+        [[maybe_unused]] const bool came,
+        consumer->poll(std::chrono::milliseconds(200), [&](const client::ConsumedRecord& record) {
+          ++share.records;
+          share.bytes += record.value.value_or("").size();
+        }));
   }
   return {};
 }
@@ -34,7 +37,14 @@ Status read_all(const BenchArguments& arguments, const std::vector<int32_t>& par
 
 Result<BenchReport> bench_consume(const BenchArguments& arguments) {
   MILLRACE_TRY(const auto admin, client::Admin::connect(arguments.servers, kTimeout));
-  MILLRACE_TRY(const auto topic, admin->describe_topic(arguments.topic));
+  MILLRACE_TRY(const auto topics, admin->list_topics());
+  const auto found = std::ranges::find(topics, arguments.topic, &client::TopicInfo::name);
+  if (found == topics.end()) {
+    const Error missing = unknown_topic(arguments.topic, topics);
+    return make_error(missing.code, "{}; or make it with: millrace bench produce -t {}",
+                      missing.message, arguments.topic);
+  }
+  const client::TopicInfo& topic = *found;
   const size_t clients =
       std::min(static_cast<size_t>(arguments.connections), topic.partitions.size());
   std::vector<std::vector<int32_t>> partitions(clients);
@@ -56,6 +66,7 @@ Result<BenchReport> bench_consume(const BenchArguments& arguments) {
   BenchReport report;
   report.verb = "consume";
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  report.is_interrupted = *arguments.stop;
   report.client_cpu_seconds = own_cpu_seconds() - cpu_before;
   for (const Share& share : shares) {
     MILLRACE_TRY_STATUS(share.status);

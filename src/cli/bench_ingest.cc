@@ -1,6 +1,8 @@
 #include "cli/bench_ingest.h"
 
 #include "cli/bench.h"
+#include "cli/help.h"
+#include "cli/interrupt.h"
 #include "cli/server_api.h"
 #include "cli/server_metrics.h"
 #include "cli/verbs.h"
@@ -105,6 +107,8 @@ IngestServer compare(const ServerMetrics& before, const Result<ServerMetrics>& a
 
 /// A database with rows in it has them left out of the count, and new ones come after them.
 Status bench_ingest(IngestArguments arguments) {
+  const Interrupt interrupt;
+  arguments.stop = &interrupt.stop();
   MILLRACE_TRY(auto api, ServerApi::open(arguments.server));
   MILLRACE_TRY(const auto before, read_metrics(api));
   std::vector<Found> there(static_cast<size_t>(arguments.measurements));
@@ -136,7 +140,7 @@ Status bench_ingest(IngestArguments arguments) {
   if (const auto difference = find_difference(outcome.tallies, landed)) {
     return make_error(Code::kCorrupt, "{}", *difference);
   }
-  return {};
+  return outcome.is_interrupted ? Status(make_error(Code::kCancelled, "interrupted")) : Status{};
 }
 
 void add_options(CLI::App& verb, IngestArguments& arguments) {
@@ -146,11 +150,12 @@ void add_options(CLI::App& verb, IngestArguments& arguments) {
           [&arguments](const std::string& name) {
             arguments.format = name == "line" ? IngestFormat::kLine : IngestFormat::kMsgpack;
           },
-          "msgpack (columns) or line (line protocol)")
+          "columns in MessagePack, or line protocol")
       ->check(CLI::IsMember({"msgpack", "line"}))
       ->default_str("msgpack");
   verb.add_option("-d,--database", arguments.database,
                   "where the rows go and stay; without it a new one, bench-MS")
+      ->type_name("NAME")
       ->check([](const std::string& name) {
         const Status status = tables::validate({name, measurement_name(0)});
         return status.ok() ? std::string() : status.error().message;
@@ -184,17 +189,21 @@ void add_bench_ingest(CLI::App& bench, int& exit_code) {
   CLI::App* verb = bench.add_subcommand("ingest", "write rows by HTTP and look whether all landed");
   const auto arguments = std::make_shared<IngestArguments>();
   add_options(*verb, *arguments);
-  verb->footer(fmt::format(
-      "A row has a time of its own, a host (1,000 of them) and three doubles. Afterwards SQL must "
-      "find just the rows that\nwere acknowledged, and the sum of a column; if not, the exit code "
-      "is 1.\n\nExamples:\n"
-      "  millrace bench ingest --seconds 60 --server-pid PID --json\n"
-      "  millrace bench ingest --format line --rows 5000\n"
-      "  millrace bench ingest --rate 200000 --seconds 3600\n\n{}",
-      kExitCodes));
+  set_help(*verb,
+           "A row has a time of its own, a host (1,000 of them) and three doubles. Afterwards SQL "
+           "must find just the rows that were acknowledged, and the sum of a column; if not, the "
+           "exit code is 1. The rows stay: delete them with millrace topic delete DATABASE.m0 (and "
+           "m1, ... of --measurements). Ctrl-C ends the load, looks, and prints the figures up to "
+           "then.",
+           {"millrace bench ingest --seconds 2 --database demo",
+            "millrace bench ingest --seconds 1 --format line --rows 5000 --database demo",
+            "millrace bench ingest --seconds 2 --rate 20000 --database demo "
+            "--server-pid \"$(cat data/lock)\" --json",
+            "millrace topic delete demo.m0"});
   verb->callback([arguments, &exit_code] {
     const Status done = bench_ingest(*arguments);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code =
+        done.ok() ? static_cast<int>(kOk) : report(done.error(), {.as_json = arguments->as_json});
   });
 }
 

@@ -5,6 +5,7 @@
 #include "cli/histogram.h"
 #include "cli/ingest_body.h"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -25,6 +26,7 @@ struct IngestArguments {
   double rate = 0;      // rows a second in all, open loop; 0: each answer brings the next request
   int server_pid = 0;   // for its CPU; 0: not asked
   bool as_json = false;
+  const std::atomic<bool>* stop = nullptr;  // set when the load is to end early; outlives the run
 };
 
 /// Rows of one measurement, of the run as a whole.
@@ -46,13 +48,15 @@ struct IngestOutcome {
   uint64_t unsent_rows = 0;          // open loop: due, but no connection was free in time
   double client_cpu_seconds = 0;     // in the window
   double server_cpu_seconds = -1;
-  double seconds = 0;  // the window's
+  double seconds = 0;           // the window's
+  bool is_interrupted = false;  // the window ended early, or never began
+  std::string refusal;          // the words of an answer "503, later"
 };
 
 /// Puts the load on. `first_ms`: rows' times begin there. Blocks until all threads have ended.
 /// `at_end` is called once when the window closes, on the caller's thread.
 /// Errors: what the server refused for good; kTimeout, kOutcomeUnknown after three failures of one
-/// connection in a row.
+/// connection in a row; kOverloaded when no row at all was acknowledged.
 Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_ms,
                                const std::function<void()>& at_end);
 

@@ -2,6 +2,7 @@
 #include "client/admin.h"
 #include "client/producer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <thread>
@@ -10,6 +11,8 @@ namespace millrace::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kLook{100};  // whether to stop
 
 /// What one client did.
 struct Share {
@@ -28,16 +31,16 @@ std::string random_value(size_t size, uint64_t seed) {
   return value;
 }
 
-Status send_all(client::Producer& producer, const std::string& value, uint64_t records,
-                double rate) {
+Status send_all(client::Producer& producer, const std::string& value, uint64_t records, double rate,
+                const std::atomic<bool>& stop) {
   const auto begun = Clock::now();
-  for (uint64_t i = 0; i < records; ++i) {
+  for (uint64_t i = 0; i < records && !stop; ++i) {
     if (rate > 0) {
       // Open loop: the i-th record is due at its time, whatever became of those before.
       const auto due = begun + std::chrono::nanoseconds(
                                    static_cast<int64_t>(1e9 * static_cast<double>(i) / rate));
-      for (auto now = Clock::now(); now < due; now = Clock::now()) {
-        producer.serve(std::chrono::duration_cast<std::chrono::milliseconds>(due - now));
+      for (auto now = Clock::now(); now < due && !stop; now = Clock::now()) {
+        producer.serve(std::min(kLook, std::chrono::floor<std::chrono::milliseconds>(due - now)));
       }
     }
     MILLRACE_TRY_STATUS(producer.send({.partition = {}, .key = {}, .value = value, .headers = {}}));
@@ -50,7 +53,8 @@ void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed
   options.servers = arguments.servers;
   options.topic = arguments.topic;
   options.compression = arguments.compression;
-  options.acks = arguments.acks;
+  options.acks = arguments.acks == "all" ? -1 : std::stoi(arguments.acks);
+  options.keep_waiting = [&arguments] { return !*arguments.stop; };
   options.linger = std::chrono::milliseconds(arguments.linger_ms);
   options.keep_latencies = true;
   auto producer = client::Producer::open(options);
@@ -59,7 +63,12 @@ void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed
     return;
   }
   const std::string value = random_value(arguments.size, seed);
-  share.status = send_all(**producer, value, records, arguments.rate / arguments.connections);
+  share.status =
+      send_all(**producer, value, records, arguments.rate / arguments.connections, *arguments.stop);
+  if (*arguments.stop && (share.status.ok() || share.status.error().code == Code::kCancelled)) {
+    share.status = {};
+    (*producer)->abandon(std::chrono::seconds(2));
+  }
   share.delivered = (*producer)->delivered();
   share.latencies_us = (*producer)->take_latencies_us();
 }
@@ -67,6 +76,7 @@ void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed
 Status ensure_topic(const BenchArguments& arguments) {
   MILLRACE_TRY(const auto admin,
                client::Admin::connect(arguments.servers, std::chrono::seconds(10)));
+  MILLRACE_TRY([[maybe_unused]] const auto topics, admin->list_topics());  // is it there at all
   const auto made = admin->create_topic(arguments.topic, arguments.partitions,
                                         {{"retention.bytes", "1073741824"}});
   return made.ok() || made.error().code == Code::kConflict ? Status{} : Status(made.error());
@@ -94,6 +104,7 @@ Result<BenchReport> bench_produce(const BenchArguments& arguments) {
   BenchReport report;
   report.verb = "produce";
   report.seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+  report.is_interrupted = *arguments.stop;
   report.client_cpu_seconds = own_cpu_seconds() - cpu_before;
   for (Share& share : shares) {
     MILLRACE_TRY_STATUS(share.status);

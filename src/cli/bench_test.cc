@@ -208,6 +208,38 @@ TEST(ServerMetrics, SumsOverLabelsAndKnowsAServerOfOurs) {
   EXPECT_EQ(ServerMetrics("process_resident_memory_bytes 5e7\n").rss_mb(), std::nullopt);
 }
 
+TEST(ServerMetrics, FindsTheSampleOfOneLabel) {
+  const ServerMetrics metrics(
+      "pinned{topic=\"a\"} 1\npinned{topic=\"ab\"} 2\npinned{other=\"x\",topic=\"q\\\"\\\\\"} 4\n"
+      "pinned{subtopic=\"a\"} 8\npinned_more{topic=\"a\"} 16\n");
+  EXPECT_EQ(metrics.sum_where("pinned", "topic", "a"), 1.0);
+  EXPECT_EQ(metrics.sum_where("pinned", "topic", "ab"), 2.0);
+  EXPECT_EQ(metrics.sum_where("pinned", "topic", "q\"\\"), 4.0);
+  EXPECT_EQ(metrics.sum_where("pinned", "topic", "b"), std::nullopt);
+  EXPECT_EQ(metrics.sum("pinned"), 15.0);
+}
+
+TEST(Rates, AreZeroWhenNoTimeWentBy) {
+  EXPECT_EQ(per_second(10, 2), 5.0);
+  EXPECT_EQ(per_second(10, 0), 0.0);
+}
+
+TEST(IngestReport, SaysThatItWasInterrupted) {
+  IngestArguments arguments;
+  IngestOutcome outcome = some_outcome();
+  outcome.is_interrupted = true;
+  outcome.seconds = 0;  // during the warm-up
+  outcome.server_cpu_seconds = 1;
+  outcome.window_rows = 0;
+  const auto json = nlohmann::json::parse(format_json(arguments, outcome, {}, {{12'000, 5}}));
+  EXPECT_EQ(json["is_interrupted"], true);
+  EXPECT_EQ(json["rows_per_second"], 0.0);
+  const std::string text = format_text(arguments, outcome, {}, {{12'000, 5}});
+  EXPECT_THAT(text, HasSubstr("in 0.00 s, then interrupted"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("nan")));
+  EXPECT_THAT(text, testing::Not(HasSubstr("inf")));
+}
+
 TEST(Refusals, HaveTheServersWordsInEachOfItsForms) {
   const Error plain = refusal(400, R"({"error":{"code":"invalid","message":"Parser Error: x"}})");
   EXPECT_EQ(plain.code, Code::kForbidden);

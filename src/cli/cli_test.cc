@@ -1,4 +1,5 @@
 #include "cli/arguments.h"
+#include "cli/topics.h"
 
 #include <gtest/gtest.h>
 
@@ -71,6 +72,55 @@ TEST(Base64, HasTheVectorsOfRfc4648) {
   EXPECT_EQ(to_base64("foo"), "Zm9v");
   EXPECT_EQ(to_base64("foobar"), "Zm9vYmFy");
   EXPECT_EQ(to_base64("\xff\xfe\xfd"), "//79");
+}
+
+TEST(Base64, IsReadBackOrRefused) {
+  for (const std::string bytes : {"", "f", "fo", "foo", "foob", "\xff\xfe\xfd", "a\nb"}) {
+    EXPECT_EQ(from_base64(to_base64(bytes)), bytes);
+  }
+  EXPECT_EQ(from_base64("AA=="), std::string(1, '\0'));
+  for (const char* bad : {"Z", "Zg", "Zg=", "Zg==x", "Zh==", "Z*==", "Zm9v\n", "===="}) {
+    EXPECT_EQ(from_base64(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Utf8, IsToldFromOtherBytes) {
+  for (const char* text : {"", "abc", "\u00e4", "\u6771\u4eac", "\U0001F600"}) {
+    EXPECT_TRUE(is_utf8(text));
+  }
+  for (const char* bytes : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80"}) {
+    EXPECT_FALSE(is_utf8(bytes));
+  }
+}
+
+TEST(Counts, HaveAPlural) {
+  EXPECT_EQ(count_of(0, "row"), "0 rows");
+  EXPECT_EQ(count_of(1, "row"), "1 row");
+  EXPECT_EQ(count_of(2, "file"), "2 files");
+}
+
+TEST(Topics, ThatAreNotThereAreToldTheNearest) {
+  const std::vector<client::TopicInfo> topics = {{"orders", {}}, {"cpu", {}}};
+  const Error slip = unknown_topic("oders", topics);
+  EXPECT_EQ(slip.code, Code::kNotFound);
+  EXPECT_EQ(slip.message,
+            "there is no topic oders; did you mean orders? Or see: millrace topic list");
+  EXPECT_EQ(unknown_topic("nothing", topics).message,
+            "there is no topic nothing; see: millrace topic list");
+}
+
+TEST(Topics, OfTablesAreFoundInTheListOfTables) {
+  const std::string answer =
+      R"({"tables":[{"database":"b2","measurement":"cpu","topic":"b2.cpu","hot_rows":3,"file_rows":4},)"
+      R"({"database":"b2","measurement":"mem","topic":"b2.mem"}]})";
+  const auto table = table_in(answer, "b2.cpu");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->name, "b2.cpu");
+  EXPECT_EQ(table->rows, 7U);
+  EXPECT_EQ(table_in(answer, "b2.mem")->rows, 0U);
+  EXPECT_FALSE(table_in(answer, "b2"));
+  EXPECT_FALSE(table_in("{}", "b2.cpu"));
+  EXPECT_FALSE(table_in("no JSON", "b2.cpu"));
 }
 
 }  // namespace

@@ -1,4 +1,7 @@
 #include "cli/arguments.h"
+#include "cli/help.h"
+#include "cli/interrupt.h"
+#include "cli/topics.h"
 #include "cli/verbs.h"
 #include "client/admin.h"
 #include "client/consumer.h"
@@ -19,6 +22,7 @@ namespace {
 using nlohmann::json;
 
 constexpr auto kTimeout = std::chrono::seconds(10);
+constexpr std::string_view kNull = "\\N";  // as PostgreSQL's COPY writes it
 
 struct ConsumeArguments {
   std::string servers;
@@ -30,15 +34,6 @@ struct ConsumeArguments {
   bool as_json = false;
   bool with_key = false;
 };
-
-bool is_utf8(std::string_view bytes) {
-  try {
-    static_cast<void>(json(std::string(bytes)).dump());
-    return true;
-  } catch (const json::type_error&) {
-    return false;
-  }
-}
 
 /// JSON has no bytes: what is no UTF-8 stands under `name` with U+FFFD for the wrong ones, and
 /// whole under `name`_base64.
@@ -67,11 +62,11 @@ void print(const ConsumeArguments& arguments, const client::ConsumedRecord& reco
     return;
   }
   if (arguments.with_key) {
-    const std::string_view key = record.key.value_or("");
+    const std::string_view key = record.key.value_or(kNull);
     std::fwrite(key.data(), 1, key.size(), stdout);
     std::fputc('\t', stdout);
   }
-  const std::string_view value = record.value.value_or("");
+  const std::string_view value = record.value.value_or(arguments.with_key ? kNull : "");
   std::fwrite(value.data(), 1, value.size(), stdout);
   std::fputc('\n', stdout);
 }
@@ -101,8 +96,7 @@ Result<std::vector<int32_t>> partitions_of(const ConsumeArguments& arguments) {
     }
     return partitions;
   }
-  return make_error(Code::kNotFound, "there is no topic {}; see: millrace topic list",
-                    arguments.topic);
+  return unknown_topic(arguments.topic, topics);
 }
 
 Status consume(const ConsumeArguments& arguments) {
@@ -110,9 +104,14 @@ Status consume(const ConsumeArguments& arguments) {
   MILLRACE_TRY(const auto partitions, partitions_of(arguments));
   MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
                                                            partitions, start, kTimeout));
+  const Interrupt interrupt;
   uint64_t printed = 0;
   auto heard = std::chrono::steady_clock::now();
   while ((arguments.count == 0 || printed < arguments.count) && std::ferror(stdout) == 0) {
+    if (interrupt.came()) {
+      std::fflush(stdout);
+      return make_error(Code::kCancelled, "interrupted after {}", count_of(printed, "record"));
+    }
     MILLRACE_TRY(const bool came,
                  consumer->poll(std::chrono::milliseconds(200),
                                 [&](const auto& record) { print(arguments, record); }));
@@ -140,27 +139,31 @@ void add_consume(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("consume", "print records");
   const auto arguments = std::make_shared<ConsumeArguments>();
   add_server_flag(*verb, arguments->servers);
-  verb->add_option("topic", arguments->topic, "topic")->required();
+  verb->add_option("topic", arguments->topic, "topic")->required()->type_name("NAME");
   verb->add_option("-o,--from", arguments->from,
                    "earliest, latest, an offset, @MS since 1970, or a time as 2026-01-31T12:00:00Z")
+      ->type_name("PLACE")
       ->capture_default_str();
   verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
   verb->add_option("-n,--count", arguments->count, "stop after so many records");
   verb->add_flag("-f,--follow", arguments->follow, "wait for more at the end");
-  verb->add_flag("-K,--with-key", arguments->with_key, "key and a tab before the value");
+  verb->add_flag("-K,--with-key", arguments->with_key,
+                 "key and a tab before the value; \\N is a null key or value");
   verb->add_flag("--json", arguments->as_json,
                  "one JSON object a record: partition, offset, timestamp, key, value, headers; "
                  "value_base64 too when it is no UTF-8");
-  verb->footer(
-      fmt::format("Without -f it ends at the end of every partition.\n\nExamples:\n  millrace "
-                  "consume greetings\n"
-                  "  millrace consume orders -p 0 -o 1000 -n 10 --json\n"
-                  "  millrace consume orders -o 2026-01-31T12:00:00Z -f\n\n{}",
-                  kExitCodes));
+  set_help(
+      *verb,
+      "Without -f it ends at the end of every partition. A value is printed as it is, and then "
+      "a newline; without -K, a null value is an empty line.",
+      {"millrace consume greetings", "millrace consume orders -K",
+       "millrace consume orders -p 0 -o 0 -n 10 --json",
+       "millrace consume orders -o 2026-01-31T12:00:00Z --follow"});
   verb->callback([arguments, &exit_code] {
     const Status done = consume(*arguments);
     std::fflush(stdout);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error(), arguments->servers);
+    exit_code = done.ok() ? static_cast<int>(kOk)
+                          : report(done.error(), {arguments->as_json, arguments->servers});
   });
 }
 

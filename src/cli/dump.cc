@@ -1,4 +1,5 @@
 #include "cli/dump_format.h"
+#include "cli/help.h"
 #include "cli/verbs.h"
 #include "io/disk.h"
 #include "journal/scan.h"
@@ -169,20 +170,20 @@ void add_dump(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("dump", "print the runs and frames of a journal; reads only");
   const auto arguments = std::make_shared<DumpArguments>();
   verb->add_option("path", arguments->path, "data directory, its journal, or one journal file")
-      ->required();
+      ->required()
+      ->type_name("PATH");
   verb->add_flag("--records", arguments->with_records, "the records of each batch too");
   verb->add_flag("--json", arguments->as_json, "one JSON object a run, frame and record");
-  verb->footer(fmt::format(
-      "Works beside a running server, up to what is on disk at that moment. Damage is a line of\n"
-      "its own and makes the exit code 1.\n\nExamples:\n"
-      "  millrace dump /var/lib/millrace\n"
-      "  millrace dump /var/lib/millrace --records --json\n"
-      "  millrace dump /var/lib/millrace/journal/00000000000000000001.log\n\n{}",
-      kExitCodes));
+  set_help(*verb,
+           "Works beside a running server, up to what is on disk at that moment. Damage is a line "
+           "of its own and makes the exit code 1.",
+           {"millrace dump data", "millrace dump data --records --json",
+            "millrace dump data/journal/00000000000000000001.log"});
   verb->callback([arguments, &exit_code] {
     const Status done = dump(*arguments);
     std::fflush(stdout);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code =
+        done.ok() ? static_cast<int>(kOk) : report(done.error(), {.as_json = arguments->as_json});
   });
 }
 

@@ -52,19 +52,22 @@ struct Worker {
 struct Answer {
   bool is_acked = false;  // or "later": not written
   std::chrono::seconds later{0};
+  std::string refusal;
 };
 
 Result<Answer> send(net::HttpClient& client, const std::string& message) {
   MILLRACE_TRY_STATUS(client.send_raw(message));
   MILLRACE_TRY(const auto answer, client.read_response());
   if (answer.status >= 200 && answer.status <= 299) {
-    return Answer{.is_acked = true};
+    return Answer{.is_acked = true, .refusal = {}};
   }
   if (answer.status == 503 || answer.status == 504) {
     if (const auto after = answer.header("Retry-After")) {
       int seconds = 1;
       std::from_chars(after->data(), after->data() + after->size(), seconds);
-      return Answer{.is_acked = false, .later = std::chrono::seconds(std::max(seconds, 0))};
+      return Answer{.is_acked = false,
+                    .later = std::chrono::seconds(std::max(seconds, 0)),
+                    .refusal = refusal(answer.status, answer.body).message};
     }
     return make_error(Code::kOutcomeUnknown, "{}", refusal(answer.status, answer.body).message);
   }
@@ -132,6 +135,7 @@ class Connection {
         return {};
       }
       ++worker_.outcome.retries;
+      worker_.outcome.refusal = answer->refusal;
       const auto again = now + answer->later;
       if (again >= load_.end || load_.is_over) {
         return {};  // it was not written, and is not any more
@@ -217,9 +221,9 @@ std::vector<IngestBody> make_bodies(const IngestArguments& arguments, const net:
 }
 
 /// Waits for the threads, shows how far they are, reads the clocks where the window begins and
-/// ends.
-void watch(const Load& load, const std::vector<Worker>& workers, Running& running,
-           IngestOutcome& outcome, const std::function<void()>& at_end) {
+/// ends. Ends the load when told to stop.
+void watch(Load& load, const std::vector<Worker>& workers, Running& running, IngestOutcome& outcome,
+           const std::function<void()>& at_end) {
   const IngestArguments& arguments = load.arguments;
   Progress progress("rows", load.end - load.begun);
   const auto wait_until = [&](Clock::time_point moment) {
@@ -231,17 +235,25 @@ void watch(const Load& load, const std::vector<Worker>& workers, Running& runnin
         acked += worker.acked_rows.load(std::memory_order_relaxed);
       }
       progress.show(acked);
+      if (arguments.stop != nullptr && *arguments.stop) {
+        load.is_over = true;
+        outcome.is_interrupted = true;
+        break;
+      }
     }
   };
   wait_until(load.measured_from);
   const double own = own_cpu_seconds();
   const double server = cpu_seconds_of(arguments.server_pid);
-  wait_until(load.end);
+  if (!outcome.is_interrupted) {
+    wait_until(load.end);
+  }
   outcome.client_cpu_seconds = own_cpu_seconds() - own;
   if (arguments.server_pid != 0 && server >= 0) {
     outcome.server_cpu_seconds = cpu_seconds_of(arguments.server_pid) - server;
   }
-  outcome.seconds = Seconds(load.end - load.measured_from).count();
+  const auto ended = outcome.is_interrupted ? std::min(load.end, Clock::now()) : load.end;
+  outcome.seconds = std::max(0.0, Seconds(ended - load.measured_from).count());
   at_end();
   progress.end();
 }
@@ -259,6 +271,17 @@ void merge(IngestOutcome& into, const IngestOutcome& from) {
   into.retries += from.retries;
   into.errors += from.errors;
   into.unsent_rows += from.unsent_rows;
+  if (!from.refusal.empty()) {
+    into.refusal = from.refusal;
+  }
+}
+
+uint64_t acked_rows_of(const IngestOutcome& outcome) {
+  uint64_t rows = 0;
+  for (const IngestTally& tally : outcome.tallies) {
+    rows += tally.acked_rows;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -299,6 +322,10 @@ Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_m
   for (const Worker& worker : workers) {
     MILLRACE_TRY_STATUS(worker.status);
     merge(outcome, worker.outcome);
+  }
+  if (!outcome.refusal.empty() && acked_rows_of(outcome) == 0 && !outcome.is_interrupted) {
+    return make_error(Code::kOverloaded, "no row was acknowledged, {} times the answer was: {}",
+                      outcome.retries, outcome.refusal);
   }
   return outcome;
 }

@@ -29,9 +29,10 @@ Totals totals_of(const IngestArguments& arguments, const IngestOutcome& outcome,
   }
   const uint64_t missing = totals.acked - std::min(totals.acked, totals.landed);
   totals.window_landed = outcome.window_rows - std::min(outcome.window_rows, missing);
-  totals.rows_per_second = static_cast<double>(outcome.window_rows) / outcome.seconds;
-  totals.landed_per_second = static_cast<double>(totals.window_landed) / outcome.seconds;
-  totals.megabytes_per_second = static_cast<double>(outcome.window_bytes) / 1e6 / outcome.seconds;
+  totals.rows_per_second = per_second(static_cast<double>(outcome.window_rows), outcome.seconds);
+  totals.landed_per_second = per_second(static_cast<double>(totals.window_landed), outcome.seconds);
+  totals.megabytes_per_second =
+      per_second(static_cast<double>(outcome.window_bytes) / 1e6, outcome.seconds);
   totals.share = client_share(outcome.client_cpu_seconds, outcome.seconds, arguments.connections);
   return totals;
 }
@@ -96,6 +97,7 @@ std::string format_json(const IngestArguments& arguments, const IngestOutcome& o
                            {"total_rows_unknown", totals.unknown},
                            {"rows_unsent", outcome.unsent_rows},
                            {"is_exact", !find_difference(outcome.tallies, landed)},
+                           {"is_interrupted", outcome.is_interrupted},
                            {"retries", outcome.retries},
                            {"errors", outcome.errors},
                            {"client_cpu_seconds", outcome.client_cpu_seconds},
@@ -115,9 +117,9 @@ std::string format_text(const IngestArguments& arguments, const IngestOutcome& o
   const Totals totals = totals_of(arguments, outcome, landed);
   const Histogram& latencies = outcome.latencies_us;
   std::string out = fmt::format(
-      "ingest   {} rows acknowledged in {:.2f} s, {} a request, {} connections, database {}\n",
-      outcome.window_rows, outcome.seconds, arguments.rows, arguments.connections,
-      arguments.database);
+      "ingest   {} rows acknowledged in {:.2f} s{}, {} a request, {} connections, database {}\n",
+      outcome.window_rows, outcome.seconds, outcome.is_interrupted ? ", then interrupted" : "",
+      arguments.rows, arguments.connections, arguments.database);
   out += fmt::format("rate     {:.0f} rows/s acknowledged, {:.0f} rows/s landed, {:.1f} MB/s\n",
                      totals.rows_per_second, totals.landed_per_second, totals.megabytes_per_second);
   out += fmt::format(
@@ -136,9 +138,9 @@ std::string format_text(const IngestArguments& arguments, const IngestOutcome& o
                      outcome.client_cpu_seconds, totals.share * 100,
                      totals.share > kLimitShare ? ": the generator is the limit" : "");
   if (outcome.server_cpu_seconds >= 0) {
-    out +=
-        fmt::format("server   {:.2f} CPU-s ({:.2f} per million rows)\n", outcome.server_cpu_seconds,
-                    outcome.server_cpu_seconds / static_cast<double>(outcome.window_rows) * 1e6);
+    out += fmt::format(
+        "server   {:.2f} CPU-s ({:.2f} per million rows)\n", outcome.server_cpu_seconds,
+        per_second(outcome.server_cpu_seconds * 1e6, static_cast<double>(outcome.window_rows)));
   }
   out += fmt::format("memory   {} MB resident before, {} MB at the end\n",
                      whole_or_none(server.rss_before_mb), whole_or_none(server.rss_mb));

@@ -1,46 +1,40 @@
+#include "cli/help.h"
+#include "cli/usage.h"
 #include "cli/verbs.h"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 
 namespace millrace::cli {
 
 namespace {
 
-/// What is wrong with the arguments, and which help says more.
-int report_usage(const CLI::App& app, const CLI::ParseError& error) {
-  std::string verb = "millrace";
-  const CLI::App* deepest = &app;
-  while (!deepest->get_subcommands().empty()) {
-    deepest = deepest->get_subcommands().front();
-    verb += " " + deepest->get_name();
-  }
-  const auto surplus = app.remaining(true);
-  if (error.get_name() == "RequiredError" && !surplus.empty() &&
-      deepest->get_require_subcommand_min() > 0) {
-    std::fprintf(stderr, "millrace: \"%s\" has no verb \"%s\"\n", verb.c_str(),
-                 surplus.front().c_str());
-  } else {
-    std::fprintf(stderr, "millrace: %s\n", error.what());
-  }
-  std::fprintf(stderr, "See: %s --help\n", verb.c_str());
-  return kWrongUsage;
+/// Says what is wrong with the arguments, and which help says more.
+int report_usage(const CLI::App& app, const std::string& message, bool as_json) {
+  return report(make_error(Code::kInvalid, "{}\nSee: {} --help", message, verb_path(app)),
+                {.as_json = as_json});
 }
 
 int run(int argc, char** argv) {
   CLI::App app{
       "Millrace: event streams in by the Kafka protocol and HTTP, one durable log, read back at "
       "once "
-      "and by SQL."};
+      "and by SQL.",
+      "millrace"};
   app.require_subcommand(1);
   app.set_version_flag("--version", fmt::format("millrace {}", kVersion));
   app.set_help_all_flag("--help-all", "help of every verb");
-  app.footer(
-      "Begin with:\n  millrace serve --data /tmp/millrace\n  echo hello | millrace produce "
-      "greetings\n"
-      "  millrace consume greetings");
+  set_help_format(app);
+  set_help(
+      app,
+      "An error is a line on standard error; with --json it is {\"error\": {\"message\": ...}}.",
+      {"millrace serve --data data", "echo hello | millrace produce greetings",
+       "millrace consume greetings",
+       "curl -sS --data-binary 'cpu,host=a load=0.5' http://127.0.0.1:8086/write",
+       "millrace sql 'SELECT host, load FROM cpu'"});
   int exit_code = kOk;
   add_serve(app, exit_code);
   add_topic(app, exit_code);
@@ -51,12 +45,17 @@ int run(int argc, char** argv) {
   add_dump(app, exit_code);
   add_bench(app, exit_code);
   add_version(app, exit_code);
+  add_help(app, exit_code);
+  const bool as_json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
   try {
     app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    const auto unknown = unknown_verb(app);
+    return unknown ? report_usage(app, *unknown, as_json) : app.exit(help);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    return report_usage(app, error);
+    return report_usage(app, usage_message(app, error), as_json);
   }
   return exit_code;
 }

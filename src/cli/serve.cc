@@ -1,5 +1,7 @@
 #include "base/log.h"
+#include "cli/help.h"
 #include "cli/verbs.h"
+#include "net/bound_socket.h"
 #include "server/application.h"
 #include "server/options.h"
 
@@ -83,6 +85,17 @@ void print_ready(const server::Application& application, const server::Options& 
   std::fflush(stdout);
 }
 
+/// A new data directory is not made when the server could not listen anyway. The sockets are opened
+/// again at the end of the start, where whoever was quicker is an error too.
+Status check_addresses(const server::Options& options) {
+  if (::access(options.data.c_str(), F_OK) == 0) {
+    return {};
+  }
+  MILLRACE_TRY([[maybe_unused]] const auto kafka, net::BoundSocket::open(options.kafka));
+  MILLRACE_TRY([[maybe_unused]] const auto http, net::BoundSocket::open(options.http));
+  return {};
+}
+
 int serve(const Settings::Sources& sources) {
   const auto settings = Settings::load(server::settings_schema(), sources);
   if (!settings.ok()) {
@@ -91,6 +104,10 @@ int serve(const Settings::Sources& sources) {
   auto options = server::options_from(*settings);
   if (!options.ok()) {
     return report(options.error());
+  }
+  if (const Status checked = check_addresses(*options); !checked.ok()) {
+    report(checked.error());
+    return kFailed;
   }
   options->version = kVersion;
   std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an error of its write
@@ -113,34 +130,51 @@ int serve(const Settings::Sources& sources) {
   return stopped.ok() ? kOk : report(stopped.error());
 }
 
+/// "disk budget of the journal (0 or at least 8 MiB; default 0; MILLRACE_JOURNAL_MAX_BYTES)"
+std::string help_of(const SettingSpec& spec) {
+  std::string more;
+  if (spec.kind == SettingKind::kInteger || spec.kind == SettingKind::kBytes ||
+      spec.kind == SettingKind::kDurationMs) {
+    more = spec.allowed() + "; ";
+  }
+  return fmt::format("{} ({}default {}; {})", spec.help, more,
+                     spec.default_value.empty() ? "none" : spec.default_value, spec.variable());
+}
+
+using Flags = std::map<std::string, std::string>;
+
+void add_setting(CLI::App& verb, const SettingSpec& spec, const std::shared_ptr<Flags>& flags) {
+  const bool is_boolean = spec.kind == SettingKind::kBoolean;
+  const auto store = [flags, name = spec.name, is_boolean](const std::string& text) {
+    (*flags)[name] = is_boolean && text.empty() ? "true" : text;
+  };
+  CLI::Option* option = verb.add_option_function<std::string>(spec.flag(), store, help_of(spec));
+  option->type_name(spec.type_name());
+  if (is_boolean) {
+    option->expected(0, 1);  // without a value: true
+  }
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("serve", "run a server in the foreground");
-  auto flags = std::make_shared<std::map<std::string, std::string>>();
-  auto config = std::make_shared<std::string>();
+  const auto flags = std::make_shared<Flags>();
+  const auto config = std::make_shared<std::string>();
   for (const SettingSpec& spec : server::settings_schema()) {
-    const std::string help =
-        fmt::format("{} ({}; default {}; {})", spec.help, spec.allowed(),
-                    spec.default_value.empty() ? "none" : spec.default_value, spec.variable());
-    const bool is_boolean = spec.kind == SettingKind::kBoolean;
-    const auto store = [flags, name = spec.name, is_boolean](const std::string& text) {
-      (*flags)[name] = is_boolean && text.empty() ? "true" : text;
-    };
-    CLI::Option* option = verb->add_option_function<std::string>(spec.flag(), store, help);
-    if (is_boolean) {
-      option->expected(0, 1);  // without a value: true
-    }
+    add_setting(*verb, spec, flags);
   }
   verb->add_option("--config", *config,
-                   "settings file (TOML); without it millrace.toml of this directory, if there");
-  verb->footer(fmt::format(
-      "Flags beat MILLRACE_* variables beat the file beat the defaults. SIGTERM and Ctrl-C stop in "
-      "good order, a second\n"
-      "one at once.\n\nExamples:\n  millrace serve --data /var/lib/millrace\n"
-      "  millrace serve --data /tmp/m --kafka 127.0.0.1:0 --log-level verbose\n"
-      "  MILLRACE_JOURNAL_MAX_BYTES=20GiB millrace serve --data /var/lib/millrace\n\n{}",
-      kExitCodes));
+                   "settings file (TOML); without it millrace.toml of this directory, if there")
+      ->type_name("FILE");
+  set_help(*verb,
+           "Flags beat MILLRACE_* variables beat the file beat the defaults. A SIZE is a number of "
+           "bytes, or of KiB, MiB or GiB (64MiB); a DURATION a number of ms, s, m or h (10s). "
+           "SIGTERM and Ctrl-C stop in good order, a second one at once. One line on standard "
+           "output says that it is ready, as JSON with --log-format json.",
+           {"millrace serve --data data",
+            "millrace serve --data data --kafka 127.0.0.1:0 --log-level verbose",
+            "MILLRACE_JOURNAL_MAX_BYTES=20GiB millrace serve --data data"});
   verb->allow_extras();  // refused below, with the name that was meant
   verb->callback([verb, flags, config, &exit_code] {
     for (const std::string& extra : verb->remaining()) {

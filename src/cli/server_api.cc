@@ -64,7 +64,14 @@ Result<std::string> ServerApi::call(std::string_view method, std::string_view ta
                                     std::string_view body) {
   auto answer = client_.request(method, target, {}, body);
   if (!answer.ok()) {
-    return unreachable_if_io(std::move(answer).error());
+    Error error = unreachable_if_io(std::move(answer).error());
+    if (error.code == Code::kOutcomeUnknown || error.code == Code::kCorrupt) {
+      error.message += fmt::format(
+          "; if this goes on: is that HTTP? {} may serve another protocol (by default HTTP is on "
+          "8086, Kafka on 9092)",
+          client_.server().to_string());
+    }
+    return error;
   }
   if (answer->status < 200 || answer->status > 299) {
     return refusal(answer->status, answer->body);

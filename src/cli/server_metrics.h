@@ -1,4 +1,4 @@
-// What a server says of itself at /metrics, for the benchmarks' reports.
+// What a server says of itself at /metrics.
 #pragma once
 
 #include "base/result.h"
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace millrace::cli {
 
@@ -17,6 +18,9 @@ class ServerMetrics {
 
   /// The metric's values over all its labels, summed; nullopt when it is not there.
   std::optional<double> sum(std::string_view name) const;
+  /// The same over those samples whose `label` has `value`.
+  std::optional<double> sum_where(std::string_view name, std::string_view label,
+                                  std::string_view value) const;
 
   /// Resident memory of a server of ours in 10^6 bytes; nullopt when it is none of ours.
   std::optional<double> rss_mb() const;
@@ -25,8 +29,11 @@ class ServerMetrics {
   std::string text_;
 };
 
-/// Resident memory of the server whose HTTP is at `address`, or nullopt when none of ours answers
-/// there within some seconds.
+/// A reading of the server whose HTTP is at `address`, or nullopt when nobody answers there within
+/// some seconds.
+std::optional<ServerMetrics> server_metrics(const std::string& address);
+
+/// Resident memory of it, or nullopt when none of ours answers there.
 std::optional<double> server_rss_mb(const std::string& address);
 
 }  // namespace millrace::cli

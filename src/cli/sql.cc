@@ -1,4 +1,6 @@
+#include "cli/arguments.h"
 #include "cli/display_width.h"
+#include "cli/help.h"
 #include "cli/server_api.h"
 #include "cli/text_table.h"
 #include "cli/verbs.h"
@@ -48,6 +50,24 @@ std::string cell_of(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+/// Of a BLOB, which comes in base64: its text if it is UTF-8, otherwise with \xff for each byte
+/// that is no ASCII to print.
+std::string blob_cell_of(const std::string& base64) {
+  const auto bytes = from_base64(base64);
+  if (!bytes) {
+    return base64;
+  }
+  if (is_utf8(*bytes)) {
+    return *bytes;  // the table escapes control characters
+  }
+  std::string text;
+  for (const char c : *bytes) {
+    text += c >= ' ' && c <= '~' ? std::string(1, c)
+                                 : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  }
+  return text;
+}
+
 Result<TextTable> table_of(const std::string& answer) {
   const json document = json::parse(answer, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object() || !document.contains("columns") || !document.contains("rows")) {
@@ -55,9 +75,11 @@ Result<TextTable> table_of(const std::string& answer) {
                       answer.substr(0, 80));
   }
   std::vector<TableColumn> columns;
+  std::vector<bool> are_blobs;
   for (const json& column : document["columns"]) {
     const auto type = column.at("type").get<std::string>();
     const bool is_number = is_number_type(type);
+    are_blobs.push_back(type == "BLOB");
     columns.push_back({.name = column.at("name").get<std::string>(),
                        .is_right = is_number,
                        .may_cut = !is_number && !is_time_type(type)});
@@ -67,7 +89,9 @@ Result<TextTable> table_of(const std::string& answer) {
   for (const json& row : document["rows"]) {
     cells.clear();
     for (const json& value : row) {
-      cells.push_back(cell_of(value));
+      const bool is_blob = cells.size() < are_blobs.size() && are_blobs[cells.size()];
+      cells.push_back(is_blob && value.is_string() ? blob_cell_of(value.get<std::string>())
+                                                   : cell_of(value));
     }
     table.add(cells);
   }
@@ -115,18 +139,21 @@ void add_sql(CLI::App& app, int& exit_code) {
   add_http_flag(*verb, arguments->server);
   verb->add_option("statement", arguments->statement,
                    "one SELECT, EXPLAIN, SHOW or DESCRIBE; - is standard input")
-      ->required();
+      ->required()
+      ->type_name("SQL");
   verb->add_flag("--json", arguments->as_json, "the server's answer as it is");
-  verb->footer(fmt::format(
-      "On a terminal long text is cut to its width; elsewhere nothing is. The number of rows is on "
-      "standard error.\n\nExamples:\n"
-      "  millrace sql 'SHOW ALL TABLES'\n"
-      "  millrace sql 'SELECT host, avg(usage) FROM cpu GROUP BY host ORDER BY 2 DESC LIMIT 10'\n"
-      "  millrace sql - --json < report.sql\n\n{}",
-      kExitCodes));
+  set_help(
+      *verb,
+      "On a terminal long text is cut to its width; elsewhere nothing is. Bytes (BLOB) are "
+      "shown as text, or with \\xff for what is none; --json has them in base64. The number of "
+      "rows is on standard error.",
+      {"millrace sql 'SHOW ALL TABLES'", "millrace sql \"SELECT key, value FROM topic('orders')\"",
+       "millrace sql 'SELECT host, avg(load) FROM cpu GROUP BY host ORDER BY 2 DESC LIMIT 10'",
+       "echo 'SELECT count(*) FROM cpu' > report.sql", "millrace sql - --json < report.sql"});
   verb->callback([arguments, &exit_code] {
     const Status done = run_sql(*arguments);
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error());
+    exit_code =
+        done.ok() ? static_cast<int>(kOk) : report(done.error(), {.as_json = arguments->as_json});
   });
 }
 

@@ -1,10 +1,13 @@
 #include "cli/arguments.h"
+#include "cli/help.h"
+#include "cli/topics.h"
 #include "cli/verbs.h"
 #include "client/admin.h"
 
 #include <nlohmann/json.hpp>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -15,9 +18,11 @@ namespace {
 using nlohmann::json;
 
 constexpr auto kTimeout = std::chrono::seconds(10);
+constexpr auto kDeleteTimeout = std::chrono::seconds(120);
 
 struct TopicArguments {
   std::string servers;
+  std::string http;  // for what the Kafka protocol does not say
   std::string name;
   int partitions = -1;
   std::vector<std::string> configs;
@@ -37,6 +42,8 @@ Result<std::map<std::string, std::string>> parse_configs(const std::vector<std::
 
 Status create(client::Admin& admin, const TopicArguments& arguments) {
   MILLRACE_TRY(const auto configs, parse_configs(arguments.configs));
+  // Whoever is not there is found out at once, and told as by the other verbs.
+  MILLRACE_TRY([[maybe_unused]] const auto topics, admin.list_topics());
   MILLRACE_TRY_STATUS(admin.create_topic(arguments.name, arguments.partitions, configs));
   if (arguments.as_json) {
     std::printf("%s\n", json{{"created", arguments.name}}.dump().c_str());
@@ -46,10 +53,35 @@ Status create(client::Admin& admin, const TopicArguments& arguments) {
   return {};
 }
 
+bool has(const std::vector<client::TopicInfo>& topics, const std::string& name) {
+  return std::ranges::find(topics, name, &client::TopicInfo::name) != topics.end();
+}
+
 Status remove(client::Admin& admin, const TopicArguments& arguments) {
-  MILLRACE_TRY_STATUS(admin.delete_topic(arguments.name));
+  MILLRACE_TRY(const auto topics, admin.list_topics());
+  if (!has(topics, arguments.name)) {
+    return unknown_topic(arguments.name, topics);
+  }
+  const auto table = table_of_topic(arguments.http, arguments.name);
+  // The server has just answered: a large table takes its time.
+  MILLRACE_TRY(const auto patient, client::Admin::connect(arguments.servers, kDeleteTimeout));
+  if (Status done = patient->delete_topic(arguments.name); !done.ok()) {
+    Error error = std::move(done).error();
+    if (error.code == Code::kTimeout) {
+      return make_error(Code::kOutcomeUnknown, "delete topic {}: no answer within {} s",
+                        arguments.name, kDeleteTimeout.count());
+    }
+    return error;
+  }
   if (arguments.as_json) {
-    std::printf("%s\n", json{{"deleted", arguments.name}}.dump().c_str());
+    json out{{"deleted", arguments.name}};
+    if (table) {
+      out["table"] = {{"name", table->name}, {"rows", table->rows}};
+    }
+    std::printf("%s\n", out.dump().c_str());
+  } else if (table) {
+    std::printf("deleted topic %s, and with it the table %s of %s\n", arguments.name.c_str(),
+                table->name.c_str(), count_of(table->rows, "row").c_str());
   } else {
     std::printf("deleted topic %s\n", arguments.name.c_str());
   }
@@ -77,18 +109,7 @@ Status list(client::Admin& admin, const TopicArguments& arguments) {
   return {};
 }
 
-Status describe(client::Admin& admin, const TopicArguments& arguments) {
-  MILLRACE_TRY(const auto topic, admin.describe_topic(arguments.name));
-  if (arguments.as_json) {
-    json partitions = json::array();
-    for (const auto& partition : topic.partitions) {
-      partitions.push_back({{"partition", partition.id},
-                            {"start", partition.start_offset},
-                            {"end", partition.end_offset}});
-    }
-    std::printf("%s\n", json{{"name", topic.name}, {"partitions", partitions}}.dump().c_str());
-    return {};
-  }
+void print_table(const client::TopicInfo& topic, std::optional<uint64_t> pinned) {
   std::printf("%-9s %15s %15s %15s\n", "PARTITION", "START", "END", "RECORDS");
   for (const auto& partition : topic.partitions) {
     std::printf("%9d %15lld %15lld %15lld\n", partition.id,
@@ -96,9 +117,41 @@ Status describe(client::Admin& admin, const TopicArguments& arguments) {
                 static_cast<long long>(partition.end_offset),
                 static_cast<long long>(partition.end_offset - partition.start_offset));
   }
+  if (pinned) {
+    std::printf(
+        "\npins the journal's oldest file: %llu bytes of the journal cannot be freed while it "
+        "keeps records there\n",
+        static_cast<unsigned long long>(*pinned));
+  }
+}
+
+Status describe(client::Admin& admin, const TopicArguments& arguments) {
+  MILLRACE_TRY(const auto topics, admin.list_topics());
+  if (!has(topics, arguments.name)) {
+    return unknown_topic(arguments.name, topics);
+  }
+  MILLRACE_TRY(const auto topic, admin.describe_topic(arguments.name));
+  const auto pinned = pinned_bytes(arguments.http, arguments.name);
+  if (!arguments.as_json) {
+    print_table(topic, pinned);
+    return {};
+  }
+  json partitions = json::array();
+  for (const auto& partition : topic.partitions) {
+    partitions.push_back({{"partition", partition.id},
+                          {"start", partition.start_offset},
+                          {"end", partition.end_offset}});
+  }
+  json out{{"name", topic.name}, {"partitions", partitions}};
+  if (pinned) {
+    out["journal_pinned_bytes"] = *pinned;
+  }
+  std::printf("%s\n", out.dump().c_str());
   return {};
 }
 
+/// `arguments`: of this verb alone. CLI11 reads variables for the verbs that were not asked for
+/// too: they would overwrite the flags of the one that was.
 CLI::App* add(CLI::App& topic, const char* name, const char* help, bool has_name,
               const Arguments& arguments, Status (*action)(client::Admin&, const TopicArguments&),
               int& exit_code) {
@@ -106,12 +159,13 @@ CLI::App* add(CLI::App& topic, const char* name, const char* help, bool has_name
   add_server_flag(*verb, arguments->servers);
   verb->add_flag("--json", arguments->as_json, "for machines");
   if (has_name) {
-    verb->add_option("name", arguments->name, "topic")->required();
+    verb->add_option("name", arguments->name, "topic")->required()->type_name("NAME");
   }
   verb->callback([arguments, action, &exit_code] {
     auto admin = client::Admin::connect(arguments->servers, kTimeout);
     const Status done = admin.ok() ? action(**admin, *arguments) : Status(admin.error());
-    exit_code = done.ok() ? static_cast<int>(kOk) : report(done.error(), arguments->servers);
+    exit_code = done.ok() ? static_cast<int>(kOk)
+                          : report(done.error(), {arguments->as_json, arguments->servers});
   });
   return verb;
 }
@@ -121,20 +175,39 @@ CLI::App* add(CLI::App& topic, const char* name, const char* help, bool has_name
 void add_topic(CLI::App& app, int& exit_code) {
   CLI::App* topic = app.add_subcommand("topic", "create, list, describe and delete topics");
   topic->require_subcommand(1);
-  const auto arguments = std::make_shared<TopicArguments>();
-  CLI::App* make = add(*topic, "create", "make a topic", true, arguments, create, exit_code);
-  make->add_option("-p,--partitions", arguments->partitions,
+  auto arguments = std::make_shared<TopicArguments>();
+  CLI::App* verb = add(*topic, "create", "make a topic", true, arguments, create, exit_code);
+  verb->add_option("-p,--partitions", arguments->partitions,
                    "how many; the server's default without it");
-  make->add_option("-c,--config", arguments->configs,
-                   "NAME=VALUE: retention.ms, retention.bytes, max.message.bytes");
-  add(*topic, "list", "all topics", false, arguments, list, exit_code);
-  add(*topic, "describe", "a topic's partitions and their offsets", true, arguments, describe,
-      exit_code);
-  add(*topic, "delete", "delete a topic and its records", true, arguments, remove, exit_code);
-  topic->footer(
-      fmt::format("Examples:\n  millrace topic create orders -p 8 -c retention.ms=86400000\n"
-                  "  millrace topic describe orders --json\n\n{}",
-                  kExitCodes));
+  add_pairs(*verb, "-c,--config", arguments->configs, "a setting, see below; more than once");
+  set_help(
+      *verb,
+      "Settings: retention.ms (milliseconds; default 604800000, which is 7 days; -1: for ever), "
+      "retention.bytes (of each partition; default -1: no limit), max.message.bytes (of a "
+      "batch as it was sent, 1 to 134217728; default 1048588).",
+      {"millrace topic create orders",
+       "millrace topic create events -p 8 -c retention.ms=86400000 -c retention.bytes=-1"});
+  arguments = std::make_shared<TopicArguments>();
+  verb = add(*topic, "list", "all topics", false, arguments, list, exit_code);
+  set_help(*verb, "", {"millrace topic list", "millrace topic list --json"});
+  arguments = std::make_shared<TopicArguments>();
+  verb = add(*topic, "describe", "a topic's partitions and their offsets", true, arguments,
+             describe, exit_code);
+  add_http_flag(*verb, arguments->http);
+  set_help(
+      *verb,
+      "A topic that keeps the journal's oldest file from being freed is said to pin it, if the "
+      "server's HTTP answers.",
+      {"millrace topic describe orders", "millrace topic describe orders --json"});
+  arguments = std::make_shared<TopicArguments>();
+  verb =
+      add(*topic, "delete", "delete a topic and its records", true, arguments, remove, exit_code);
+  add_http_flag(*verb, arguments->http);
+  set_help(*verb, "The topic of a table takes the table and its rows with it.",
+           {"millrace topic delete greetings", "millrace topic delete orders --json"});
+  set_help(*topic, "",
+           {"millrace topic create shipments -p 2 -c retention.ms=86400000",
+            "millrace topic describe shipments --json"});
 }
 
 }  // namespace millrace::cli

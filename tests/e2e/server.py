@@ -61,7 +61,7 @@ class NotReady(AssertionError):
 class Process:
     """`millrace serve` while it runs. Its standard error is collected as it comes."""
 
-    def __init__(self, arguments, settings, preexec=None):
+    def __init__(self, arguments, settings, preexec=None, cwd=None):
         self.popen = subprocess.Popen(
             [binary(), "serve", *arguments],
             stdin=subprocess.DEVNULL,
@@ -69,6 +69,7 @@ class Process:
             stderr=subprocess.PIPE,
             env=environment(**settings),
             preexec_fn=preexec,
+            cwd=cwd,
         )
         self.out = []
         self.log = []

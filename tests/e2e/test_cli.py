@@ -1,18 +1,19 @@
 """The verbs of the command line: what they print, and how they end."""
 
+import contextlib
+import http.client
+import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
 from . import journal
 from .server import binary, environment, run, wait_for
-
-VERBS = [["serve"], ["topic"], ["topic", "create"], ["topic", "list"], ["topic", "describe"], ["topic", "delete"],
-         ["produce"], ["consume"], ["dump"], ["version"]]  # fmt: skip
-
 
 @pytest.fixture
 def cli(shared):
@@ -23,27 +24,14 @@ def cli(shared):
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    call.run = lambda *arguments, **options: run(*arguments, **options, MILLRACE_KAFKA=shared.address)
+    call.run = lambda *arguments, **options: run(
+        *arguments, **options, MILLRACE_KAFKA=shared.address, MILLRACE_HTTP=shared.http_address
+    )
     return call
 
 
 def lines(text):
     return [json.loads(line) for line in text.splitlines()]
-
-
-@pytest.mark.parametrize("verb", [[], *VERBS], ids=" ".join)
-def test_every_verb_has_help(verb):
-    result = run(*verb, "--help")
-    assert result.returncode == 0
-    assert "Usage" in result.stdout
-    if verb:
-        assert verb[-1] in result.stdout
-
-
-@pytest.mark.parametrize("verb", ["serve", "topic", "produce", "consume", "dump"])
-def test_help_shows_examples_and_exit_codes(verb):
-    out = run(verb, "--help").stdout
-    assert f"millrace {verb}" in out and "Example" in out and "Exit codes" in out
 
 
 @pytest.mark.parametrize("arguments", [
@@ -56,7 +44,8 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(cli, arguments):
 
 
 def test_no_server_is_status_3_and_says_what_to_do():
-    verbs = ["topic list", "topic create t", "topic describe t", "topic delete t", "consume t"]
+    verbs = ["topic list", "topic create t", "topic describe t", "topic delete t", "consume t", "produce t",
+             "bench produce", "bench consume"]  # fmt: skip
     running = [
         subprocess.Popen(
             [binary(), *verb.split(), "--kafka", "127.0.0.1:1"],
@@ -64,10 +53,57 @@ def test_no_server_is_status_3_and_says_what_to_do():
         )
         for verb in verbs
     ]  # fmt: skip
+    texts = set()
     for verb, child in zip(verbs, running, strict=True):
         out, told = child.communicate(timeout=60)
         assert (child.returncode, out) == (3, ""), verb
         assert "127.0.0.1:1" in told and "millrace serve" in told, verb
+        texts.add(told.split(": ")[-1])
+    assert len(texts) == 1, texts  # whatever was tried
+
+
+@pytest.mark.parametrize("verb", [["topic", "list"], ["bench", "consume"], ["bench", "produce"], ["consume", "t"]], ids=" ".join)
+def test_a_flag_beats_the_variable_of_kafka(shared, verb):
+    result = run(*verb, "--kafka", "127.0.0.1:1", MILLRACE_KAFKA=shared.address)
+    assert (result.returncode, result.stdout) == (3, "")
+
+
+@pytest.mark.parametrize("verb", [["table", "list"], ["table", "describe", "t"], ["table", "flush", "t"], ["sql", "SELECT 1"]], ids=" ".join)
+def test_a_flag_beats_the_variable_of_http(shared, verb):
+    result = run(*verb, "--http", "127.0.0.1:1", MILLRACE_HTTP=shared.http_address)
+    assert (result.returncode, result.stdout) == (3, "")
+
+
+def test_a_port_of_the_other_protocol_is_said_to_be_that(shared):
+    kafka = run("topic", "list", "--kafka", shared.http_address)
+    assert (kafka.returncode, "HTTP is served there" in kafka.stderr) == (3, True), kafka.stderr
+    web = run("sql", "SELECT 1", "--http", shared.address)
+    assert web.returncode == 1 and "of of" not in web.stderr
+    assert f"is that HTTP? {shared.address} may serve another protocol" in web.stderr
+
+
+@pytest.mark.parametrize("arguments, status", [
+    (["topic", "describe", "nope"], 1), (["topic", "delete", "nope"], 1), (["topic", "create", "bad name"], 1),
+    (["consume", "nope"], 1), (["consume", "nope", "--from", "yesterday"], 2), (["produce", "t", "/no/such/file"], 1),
+    (["sql", "SELEC 1"], 1), (["table", "describe", "nope"], 1), (["table", "flush"], 2), (["dump", "/no/such"], 1),
+    (["bench", "consume", "-t", "nope"], 1), (["bench", "ingest", "--rows", "0"], 2), (["version", "--no-such"], 2),
+    (["table", "list", "--http", "127.0.0.1:1"], 3), (["bench", "ingest", "--http", "127.0.0.1:1"], 3),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")  # fmt: skip
+def test_errors_under_json_are_json_with_the_same_status(cli, arguments, status):
+    plain = cli.run(*arguments)
+    result = cli.run(*arguments, "--json")
+    assert (plain.returncode, result.returncode) == (status, status)
+    (message,) = [json.loads(line)["error"]["message"] for line in result.stderr.splitlines()]
+    # What the query says of its own time differs from one to the next.
+    assert plain.stderr.startswith("millrace: ") and message.split("\n")[0] in plain.stderr
+
+
+def test_a_topic_that_is_not_there_has_a_next_step(cli):
+    cli("topic", "create", "cli-orders")
+    for verb in (["topic", "describe"], ["topic", "delete"], ["consume"]):
+        told = cli.run(*verb, "cli-oders").stderr
+        assert "there is no topic cli-oders; did you mean cli-orders?" in told and "millrace topic list" in told
+    assert "make it with: millrace bench produce -t no-bench" in cli.run("bench", "consume", "-t", "no-bench").stderr
 
 
 def test_version():
@@ -181,6 +217,224 @@ def test_interrupting_consume_ends_it(cli, shared):
             follower.wait(10)
         finally:
             follower.kill()
+
+
+def started(shared, *arguments, **options):
+    return subprocess.Popen(
+        [binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        env=environment(MILLRACE_KAFKA=shared.address, MILLRACE_HTTP=shared.http_address),
+    )  # fmt: skip
+
+
+def ended(child):
+    out, told = child.communicate(timeout=60)
+    return child.returncode, out, told
+
+
+def test_interrupting_consume_says_how_many_came(cli, shared):
+    cli("topic", "create", "cli-counted", "-p", 1)
+    cli("produce", "cli-counted", stdin="a\nb\n")
+    child = started(shared, "consume", "cli-counted", "-f")
+    assert (child.stdout.readline(), child.stdout.readline()) == ("a\n", "b\n")
+    child.send_signal(signal.SIGINT)
+    assert ended(child) == (130, "", "millrace: interrupted after 2 records\n")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_interrupting_produce_says_how_many_records_are_durable(cli, shared, form):
+    topic = f"cli-stopped{len(form)}"
+    cli("topic", "create", topic, "-p", 1)
+    child = started(shared, "produce", topic, *form, stdin=subprocess.PIPE)
+    child.stdin.write("one\ntwo\nthe half of")
+    child.stdin.flush()
+    wait_for("the records", lambda: cli("consume", topic) == "one\ntwo\n")
+    child.send_signal(signal.SIGINT)
+    status, out, told = ended(child)
+    message = "interrupted: 2 records durable, 0 not acknowledged"
+    if form:
+        assert json.loads(told) == {"error": {"message": message}}
+        assert json.loads(out)["delivered"] == 2
+    else:
+        assert (out, told) == ("", f"millrace: {message}\n")
+    assert status == 130
+    assert cli("consume", topic) == "one\ntwo\n"  # half a line is no record
+
+
+def test_a_second_interrupt_ends_at_once(cli, shared):
+    """The first finds the producer waiting for a server that does not answer any more."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as deaf:
+        child = subprocess.Popen(
+            [binary(), "produce", "t", "--kafka", "127.0.0.1:%d" % deaf.getsockname()[1]], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        )  # fmt: skip
+        connection, _ = deaf.accept()  # it is up
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGINT)
+        assert ended(child)[0] == -signal.SIGINT
+        connection.close()
+
+
+@pytest.mark.parametrize("arguments", [
+    ["produce", "-t", "cli-b1", "-r", "100", "-n", "1000000"], ["produce", "-t", "cli-b2", "-n", "100000000", "-s", "10"],
+    ["ingest", "-d", "cli-b3", "-w", "0", "-s", "1000", "-c", "2", "-b", "10"],
+], ids=["open loop", "as fast as it goes", "ingest"])  # fmt: skip
+def test_interrupting_bench_prints_what_was_measured(cli, shared, arguments):
+    child = started(shared, "bench", *arguments, "--json")
+
+    def has_begun():
+        if arguments[0] == "ingest":
+            return any(t["database"] == "cli-b3" for t in json.loads(cli("table", "list", "--json"))["tables"])
+        return cli.run("consume", arguments[2], "-n", 1).stdout != ""
+
+    wait_for("the load", has_begun, 30)
+    child.send_signal(signal.SIGINT)
+    status, out, told = ended(child)
+    report = json.loads(out)
+    assert (status, json.loads(told)["error"]["message"]) == (130, "interrupted")
+    assert report["is_interrupted"] and 0 < report["seconds"] < 60
+    assert report.get("records", report.get("total_rows_acknowledged")) > 0
+    assert report.get("is_exact", True)
+    for topic in ("cli-b1", "cli-b2", "cli-b3.m0"):
+        cli.run("topic", "delete", topic)
+
+
+def test_bench_consume_reads_to_the_end(cli):
+    cli("bench", "produce", "-t", "cli-b4", "-n", 10)
+    report = json.loads(cli("bench", "consume", "-t", "cli-b4", "--json"))
+    assert (report["records"], report["is_interrupted"]) == (10, False)
+
+
+def test_a_null_key_is_no_empty_key(cli):
+    cli("topic", "create", "cli-null", "-p", 1)
+    cli("produce", "cli-null", "-k", ":", stdin="no key\n:empty\nk:v\n")
+    assert cli("consume", "cli-null", "-K") == "\\N\tno key\n\tempty\nk\tv\n"
+    assert [record["key"] for record in lines(cli("consume", "cli-null", "--json"))] == [None, "", "k"]
+    assert "\\N is a null key" in run("consume", "--help").stdout
+
+
+def test_headers_and_settings_do_not_swallow_what_follows(cli, tmp_path):
+    (tmp_path / "lines.txt").write_text("from the file\n")
+    cli("topic", "create", "-c", "retention.ms=60000", "-c", "retention.bytes=1048576", "cli-pairs", "-p", 1)
+    cli("produce", "cli-pairs", "-H", "a=1", tmp_path / "lines.txt", stdin="from standard input\n")
+    (record,) = lines(cli("consume", "cli-pairs", "--json"))
+    assert (record["value"], record["headers"]) == ("from the file", [["a", "1"]])
+
+
+@pytest.mark.parametrize("acks", ["all", "-1", "1", "0"])
+def test_acks_take_a_word_too(cli, acks):
+    assert json.loads(cli("produce", "cli-acks", f"--acks={acks}", "--json", stdin="x\n"))["delivered"] == 1
+    assert cli("produce", "cli-acks", stdin="x\n").startswith("1 record durable in ")
+
+
+def test_an_offset_out_of_range_is_told_the_range(cli):
+    cli("topic", "create", "cli-range", "-p", 1)
+    told = cli.run("consume", "cli-range", "-o", 5).stderr
+    assert "cli-range partition 0: offset 5 is out of range, there are no records; the next offset is 0" in told
+    cli("produce", "cli-range", stdin="a\nb\n")
+    result = cli.run("consume", "cli-range", "-p", 0, "-o", 1000)
+    assert (result.returncode, "offset 1000 is out of range, offsets are 0 to 1" in result.stderr) == (1, True)
+
+
+def write_row(shared, database):
+    connection = http.client.HTTPConnection(shared.http_address, timeout=20)
+    connection.request("POST", f"/write?db={database}", b"cpu usage=1 1000\ncpu usage=2 2000\n")
+    answer = connection.getresponse()
+    assert answer.status == 204, answer.read()
+    connection.close()
+
+
+def test_the_topic_of_a_table_takes_no_records_and_takes_the_table_with_it(cli, shared):
+    write_row(shared, "cli-doomed")
+    result = cli.run("produce", "cli-doomed.cpu", stdin="x\n")
+    assert result.returncode == 1 and "the topic of a table, which takes rows by HTTP" in result.stderr
+    told = cli("topic", "delete", "cli-doomed.cpu")
+    assert told == "deleted topic cli-doomed.cpu, and with it the table cli-doomed.cpu of 2 rows\n"
+    write_row(shared, "cli-doomed")
+    deleted = json.loads(cli("topic", "delete", "cli-doomed.cpu", "--json"))
+    assert deleted == {"deleted": "cli-doomed.cpu", "table": {"name": "cli-doomed.cpu", "rows": 2}}
+
+
+@contextlib.contextmanager
+def canned_metrics(text):
+    """The address of an HTTP server that answers every GET with `text`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield "127.0.0.1:%d" % server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def test_describe_says_that_a_topic_pins_the_journal(cli):
+    cli("topic", "create", "cli-pin", "-p", 1)
+    cli("topic", "create", "cli-pi", "-p", 1)
+    metrics = (
+        "# HELP millrace_journal_pinned_bytes Journal that a topic keeps.\n"
+        'millrace_journal_pinned_bytes{topic="cli-pin-2"} 7\n'
+        'millrace_journal_pinned_bytes{topic="cli-pin"} 2.5e+08\n'
+    )
+    with canned_metrics(metrics) as address:
+        text = cli("topic", "describe", "cli-pin", "--http", address)
+        assert "pins the journal's oldest file: 250000000 bytes of the journal" in text
+        described = json.loads(cli("topic", "describe", "cli-pin", "--http", address, "--json"))
+        assert described["journal_pinned_bytes"] == 250_000_000
+        assert "pins" not in cli("topic", "describe", "cli-pi", "--http", address)
+    for quiet in (cli.run("topic", "describe", "cli-pin", "--http", "127.0.0.1:1"), cli.run("topic", "describe", "cli-pin")):
+        assert (quiet.returncode, "pins" in quiet.stdout, quiet.stderr) == (0, False, "")
+
+
+def test_a_spent_budget_is_not_a_server_that_is_away(new_server):
+    server = new_server("--journal-file-bytes", "1MiB", "--journal-max-bytes", "8MiB").start()
+    settings = {"MILLRACE_KAFKA": server.address, "MILLRACE_HTTP": server.http_address}
+    run("topic", "create", "hoard", "-p", 1, **settings)
+    line = "x" * 100_000 + "\n"
+    result = run("produce", "hoard", "--timeout", 8, stdin=line * 160, timeout=60, **settings)
+    assert result.returncode == 1
+    assert "the server answers, but acknowledged nothing" in result.stderr and "journal.max_bytes" in result.stderr
+    assert "no acknowledgement for 5 s" in result.stderr and "millrace serve" not in result.stderr
+    assert " durable, " in result.stderr
+    load = run("bench", "ingest", "-s", 1, "-w", 0, "-c", 1, "-b", 20_000, "--json", timeout=60, **settings)
+    assert (load.returncode, load.stdout) == (1, "")
+    assert "no row was acknowledged" in json.loads(load.stderr)["error"]["message"]
+
+
+@pytest.mark.parametrize("flags, part", [
+    (["--memory-max-bytes", "1"], 'memory.max_bytes is "1", must be 0 or at least 64 MiB'),
+    (["--journal-max-bytes", "1"], 'journal.max_bytes is "1", must be 0 or at least 8 MiB'),
+    (["--kafka-advertise", "foo:0"], "kafka_advertise: foo:0 has port 0"),
+    (["--http", "http://127.0.0.1:1"], "leave out http://"),
+], ids=" ".join)  # fmt: skip
+def test_settings_that_cannot_be_served_are_status_2_and_leave_no_directory(tmp_path, flags, part):
+    result = run("serve", "--data", tmp_path / "new", *flags)
+    assert (result.returncode, part in result.stderr) == (2, True), result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_port_that_is_taken_leaves_no_directory(tmp_path, shared):
+    for flags in (["--kafka", shared.address], ["--kafka", "127.0.0.1:0", "--http", shared.http_address]):
+        result = run("serve", "--data", tmp_path / "new", *flags)
+        assert result.returncode == 1 and flags[-1] in result.stderr
+        assert not (tmp_path / "new").exists()
+
+
+def test_a_file_is_no_data_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("serve", "--data", tmp_path / "file")
+    assert (result.returncode, f"{tmp_path / 'file'} is not a directory" in result.stderr) == (2, True)
 
 
 def test_dump_prints_runs_and_frames_and_changes_nothing(cli, new_server):

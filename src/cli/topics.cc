@@ -1,0 +1,60 @@
+#include "cli/topics.h"
+
+#include "cli/server_api.h"
+#include "cli/server_metrics.h"
+#include "cli/usage.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+
+namespace millrace::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kSoon = std::chrono::seconds(3);
+
+}  // namespace
+
+Error unknown_topic(const std::string& name, const std::vector<client::TopicInfo>& topics) {
+  std::vector<std::string> names;
+  names.reserve(topics.size());
+  for (const client::TopicInfo& topic : topics) {
+    names.push_back(topic.name);
+  }
+  const auto meant = nearest(name, names);
+  return make_error(Code::kNotFound, "there is no topic {}{} see: millrace topic list", name,
+                    meant ? fmt::format("; did you mean {}? Or", *meant) : ";");
+}
+
+std::optional<TopicTable> table_in(const std::string& answer, const std::string& topic) {
+  const json document = json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object()) {
+    return std::nullopt;
+  }
+  for (const json& table : document.value("tables", json::array())) {
+    if (table.is_object() && table.value("topic", "") == topic) {
+      return TopicTable{
+          .name = table.value("database", "") + "." + table.value("measurement", ""),
+          .rows = table.value("hot_rows", uint64_t{0}) + table.value("file_rows", uint64_t{0})};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<TopicTable> table_of_topic(const std::string& http, const std::string& topic) {
+  auto api = ServerApi::open(http, kSoon);
+  const auto answer =
+      api.ok() ? api->get("/api/v1/tables") : Result<std::string>(std::move(api).error());
+  return answer.ok() ? table_in(*answer, topic) : std::nullopt;
+}
+
+std::optional<uint64_t> pinned_bytes(const std::string& http, const std::string& topic) {
+  const auto metrics = server_metrics(http);
+  const auto bytes =
+      metrics ? metrics->sum_where("millrace_journal_pinned_bytes", "topic", topic) : std::nullopt;
+  return bytes && *bytes > 0 ? std::optional(static_cast<uint64_t>(*bytes)) : std::nullopt;
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,32 @@
+// What the server says of a topic besides its partitions.
+#pragma once
+
+#include "base/result.h"
+#include "client/admin.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::cli {
+
+/// "there is no topic oders; did you mean orders? See: millrace topic list" (kNotFound).
+Error unknown_topic(const std::string& name, const std::vector<client::TopicInfo>& topics);
+
+/// The table whose rows stand in a topic.
+struct TopicTable {
+  std::string name;  // "telemetry.cpu"
+  uint64_t rows = 0;
+};
+
+/// From the answer of GET /api/v1/tables; nullopt when no table has this topic.
+std::optional<TopicTable> table_in(const std::string& answer, const std::string& topic);
+/// The same of the server whose HTTP is at `http`; nullopt when nobody answers there soon.
+std::optional<TopicTable> table_of_topic(const std::string& http, const std::string& topic);
+
+/// How much of the journal cannot be freed because its oldest file has records that this topic
+/// keeps; nullopt when it keeps none there, or when nobody answers at `http` soon.
+std::optional<uint64_t> pinned_bytes(const std::string& http, const std::string& topic);
+
+}  // namespace millrace::cli
