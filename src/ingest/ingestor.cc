@@ -94,7 +94,7 @@ runtime::Task<Status> Ingestor::find_or_make(Part& part) {
 }
 
 /// `may_be_written`: nobody knows, so the topic stays.
-runtime::Task<void> Ingestor::let_go(const Part& part, bool may_be_written) {
+runtime::Task<void> Ingestor::end_first_use(const Part& part, bool may_be_written) {
   const auto turn = co_await creation_.take();
   const TopicId topic = part.table->partition().topic;
   const auto found = first_writes_.find(topic);
@@ -216,7 +216,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,
   const bool may_be_written = !outcome.ok() && outcome.error().code == Code::kOutcomeUnknown;
   for (const Part& part : parts) {
     if (part.is_first) {
-      co_await let_go(part, may_be_written);
+      co_await end_first_use(part, may_be_written);
     }
   }
   co_return outcome;

@@ -100,7 +100,7 @@ class Ingestor final : public broker::TopicObserver {
   Result<WriteOutcome> counted(Result<WriteOutcome> outcome, size_t bytes);
   runtime::Task<Status> open_table(Part& part, runtime::Deadline deadline);
   runtime::Task<Status> find_or_make(Part& part);
-  runtime::Task<void> let_go(const Part& part, bool may_be_written);
+  runtime::Task<void> end_first_use(const Part& part, bool may_be_written);
   runtime::Task<Result<WriteOutcome>> try_msgpack(std::span<const std::byte> body,
                                                   WriteOptions options);
   runtime::Task<Result<WriteOutcome>> try_lines(std::string_view body, WriteOptions options,
