@@ -207,7 +207,7 @@ Status Ingestor::check_first_use(const std::vector<Part>& parts,
       Code::kConflict,
       "x-millrace-batch-id \"{}\" was used for a write to {}: nothing was written; an "
       "id names one write of a database",
-      *options.batch_id, topic ? topic->name() : "a table that was deleted");
+      options.batch_id.value_or(""), topic ? topic->name() : "a table that was deleted");
 }
 
 runtime::Task<Result<WriteOutcome>> Ingestor::commit(std::vector<Part> parts,

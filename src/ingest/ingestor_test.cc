@@ -192,6 +192,21 @@ TEST_F(IngestorTest, ADeletedTopicTakesItsTableAlong) {
   EXPECT_THAT(values("cpu", "other"), ElementsAre(7.0));
 }
 
+TEST_F(IngestorTest, AJournalShortOfRoomHasTheTablesFlushedThatItAsks) {
+  ASSERT_TRUE(lines("cpu v=1\nmem v=2\n").ok());
+  const auto cpu = tables_->find({"main", "cpu"});
+  const auto mem = tables_->find({"main", "mem"});
+  const TopicId topic = cpu->partition().topic;
+  EXPECT_TRUE(ingestor_->needs(topic, Offset{1}));
+  ingestor_->let_go({topic, TopicId(Uuid::random())});
+  ASSERT_TRUE(run(tables_->flush(cpu)).ok());  // behind it, or the same
+  EXPECT_FALSE(ingestor_->needs(topic, Offset{1}));
+  EXPECT_TRUE(ingestor_->needs(mem->partition().topic, Offset{1}));
+  const auto& flushes = tables_->flush_counters().flushes;
+  EXPECT_EQ(flushes[static_cast<size_t>(tables::FlushReason::kJournal)], 1U);
+  EXPECT_EQ(flushes[static_cast<size_t>(tables::FlushReason::kRequest)], 0U);
+}
+
 TEST_F(IngestorTest, AFullDiskWritesNothingAndHeals) {
   ASSERT_TRUE(lines("cpu v=1\n").ok());
   disk_.set_faults({.capacity_bytes = 1});
