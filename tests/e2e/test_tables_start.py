@@ -42,13 +42,19 @@ class Filled:
             return kafka.list_offset(f"main.{table}", wire.EARLIEST)[2]
 
     def free(self, table="t", beyond=0):
-        """Until the journal lost rows that are in files."""
+        """Until the journal lost rows that are in files, and on the disk too."""
 
         def has_moved():
             self.write(5, table).flush(table)
             return self.first_kept(table) > beyond
 
+        def is_done():
+            kept = sum(path.stat().st_size for path in journal.files(self.data).values())
+            return kept == client.metrics()["millrace_journal_bytes"]
+
         wait_for("rows to leave the journal", has_moved, 30)
+        with Client(self.server) as client:
+            wait_for("their files to be gone", is_done, 30)
         return self
 
     def found(self, table="t"):
