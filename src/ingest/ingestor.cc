@@ -11,7 +11,6 @@ namespace millrace::ingest {
 namespace {
 
 using tables::SchemaPtr;
-using tables::TableName;
 using tables::TablePtr;
 
 constexpr int kMostAttempts = 3;  // of line protocol against a schema that changes meanwhile

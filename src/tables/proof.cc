@@ -77,7 +77,7 @@ Status Tables::recheck(const TopicId& topic, runtime::Deadline deadline) {
   if (auto damage = table->damage()) {
     return *std::move(damage);
   }
-  const Status files = check_files(*table, table->files(), deadline);
+  Status files = check_files(*table, table->files(), deadline);
   if (!files.ok() && files.error().code == Code::kCorrupt && !table->is_retired()) {
     return files;
   }
