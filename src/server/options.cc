@@ -162,7 +162,7 @@ Result<Options> options_from(const Settings& settings) {
   std::error_code ignored;
   const auto found = std::filesystem::status(options.data, ignored);
   if (std::filesystem::exists(found) && !std::filesystem::is_directory(found)) {
-    return make_error(Code::kInvalid, "data: {} is not a directory", options.data);
+    return make_error(Code::kConflict, "data: {} is not a directory", options.data);
   }
   options.insecure = settings.boolean("insecure");
   MILLRACE_TRY(options.kafka, address_at(settings, "kafka"));

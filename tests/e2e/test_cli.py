@@ -434,7 +434,7 @@ def test_a_port_that_is_taken_leaves_no_directory(tmp_path, shared):
 def test_a_file_is_no_data_directory(tmp_path):
     (tmp_path / "file").write_text("")
     result = run("serve", "--data", tmp_path / "file")
-    assert (result.returncode, f"{tmp_path / 'file'} is not a directory" in result.stderr) == (2, True)
+    assert (result.returncode, f"{tmp_path / 'file'} is not a directory" in result.stderr) == (1, True)
 
 
 def test_dump_prints_runs_and_frames_and_changes_nothing(cli, new_server):

@@ -155,6 +155,11 @@ def test_tables_are_listed_described_and_flushed(cli):
     assert json.loads(cli("table", "describe", "cpu", "--json").stdout)["file_rows"] == 2
 
 
+def test_names_are_whole_on_a_narrow_terminal(filled):
+    listed = on_a_terminal(40, "table", "list", MILLRACE_HTTP=filled.http_address)
+    assert "my db" in listed and "cpu.load/1" in listed and "MEASUREMENT" in listed and "…" not in listed
+
+
 def test_all_tables_are_flushed_at_once(new_server):
     server = new_server().start()
     settings = {"MILLRACE_HTTP": server.http_address}
