@@ -317,7 +317,7 @@ def test_a_table_deleted_by_kafka_is_gone_and_its_name_is_free(new_server):
         client.flush("t")
         client.write("t", {"v": ["old"]})
         assert kafka.delete_topic("main.t") == wire.NONE
-        assert client.query("SELECT * FROM t").status == 400
+        assert client.query("SELECT * FROM t").status == 404
         assert client.table("t") is None
         client.write("t", {"v": [1.5]})
         assert client.rows("SELECT v FROM t") == [(1.5,)]
