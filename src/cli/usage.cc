@@ -100,7 +100,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
   constexpr std::string_view kNoNumber = "Could not convert: ";
   const CLI::App& last = deepest(app);
   const auto surplus = app.remaining(true);
-  const std::string text = error.what();
+  std::string text = error.what();
   if (auto unknown = unknown_verb(app)) {
     return *unknown;
   }

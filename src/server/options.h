@@ -44,8 +44,8 @@ struct Options {
 const SettingSchema& settings_schema();
 
 /// Errors: kInvalid (no data directory, an address that is none, a bind that needs --insecure, a
-/// wildcard bind without an advertised address, port 0 advertised), kConflict (the data directory is
-/// something else).
+/// wildcard bind without an advertised address, port 0 advertised), kConflict (the data directory
+/// is something else).
 Result<Options> options_from(const Settings& settings);
 
 }  // namespace millrace::server
