@@ -49,7 +49,10 @@ class Filled:
             return self.first_kept(table) > beyond
 
         def is_done():
-            kept = sum(path.stat().st_size for path in journal.files(self.data).values())
+            try:
+                kept = sum(path.stat().st_size for path in journal.files(self.data).values())
+            except FileNotFoundError:  # just now
+                return False
             return kept == client.metrics()["millrace_journal_bytes"]
 
         wait_for("rows to leave the journal", has_moved, 30)
