@@ -6,6 +6,7 @@
 #include "query/database.h"
 #include "query/deadline_watch.h"
 #include "query/encode_json.h"
+#include "query/hints.h"
 #include "query/names.h"
 #include "query/session.h"
 #include "query/views.h"
@@ -119,7 +120,11 @@ Result<QueryAnswer> Engine::run(std::string_view sql, const QueryLimits& limits)
 
 Result<QueryAnswer> Engine::Impl::run(Instance& instance, Session& session, const std::string& sql,
                                       const QueryLimits& limits) {
-  MILLRACE_TRY(const StatementFacts facts, session.check(sql));
+  const Result<StatementFacts> checked = session.check(sql);
+  if (!checked.ok()) {
+    return or_offset(checked.error(), sql);
+  }
+  const StatementFacts& facts = *checked;
   std::vector<tables::TableInfo> list;
   if (facts.lists_tables || !facts.tables.empty()) {
     list = tables.list();
@@ -173,12 +178,15 @@ Result<std::vector<tables::Snapshot>> Engine::Impl::snapshots(
     runtime::Deadline deadline) {
   std::vector<tables::Snapshot> taken;
   for (const TableReference& reference : facts.tables) {
-    MILLRACE_TRY(const auto table, resolve(reference, list));
-    const auto is_same = [&table](const auto& other) { return other.name == table.name; };
+    const auto table = resolve(reference, list);
+    if (!table.ok()) {
+      return or_topic(table.error(), reference, topics);
+    }
+    const auto is_same = [&table](const auto& other) { return other.name == table->name; };
     if (std::ranges::any_of(taken, is_same)) {
       continue;
     }
-    MILLRACE_TRY(auto snapshot, tables.snapshot(table.name, deadline));
+    MILLRACE_TRY(auto snapshot, tables.snapshot(table->name, deadline));
     taken.push_back(std::move(snapshot));
   }
   return taken;

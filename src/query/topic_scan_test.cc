@@ -17,6 +17,7 @@ namespace millrace::query {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 /// Hands out what a reader gives, changed as a test wants it.
@@ -185,6 +186,20 @@ TEST_F(TopicScan, AnUnknownTopicIsNamedWithThoseThereAre) {
   EXPECT_EQ(rows("FROM topic('x')"), "not_found: no topic 'x': there are a, b, c, d, e and 2 more");
   EXPECT_THAT(rows("FROM topic(NULL)"), StartsWith("not_found: "));
   EXPECT_EQ(rows("FROM topic('a')"), "[]");
+}
+
+TEST_F(TopicScan, ATopicTakenForATableIsNamed) {
+  create("orders");
+  create("a.b");
+  EXPECT_THAT(rows("SELECT * FROM orders"),
+              HasSubstr("there is a topic of that name: topic('orders')"));
+  EXPECT_THAT(rows("SELECT * FROM a.b"), HasSubstr("topic('a.b')"));
+  EXPECT_THAT(rows("SELECT * FROM nothing"), Not(HasSubstr("topic of that name")));
+  const std::string hint = R"(stands in quotes, "offset")";
+  EXPECT_THAT(rows("SELECT key, offset FROM topic('orders')"), HasSubstr(hint));
+  EXPECT_THAT(rows("SELECT Offset, key FROM topic('orders')"), HasSubstr(hint));
+  EXPECT_THAT(rows("SELECT \"offset\" FORM topic('orders')"), Not(HasSubstr(hint)));
+  EXPECT_THAT(rows("SELECT offsets FORM topic('orders')"), Not(HasSubstr(hint)));
 }
 
 TEST_F(TopicScan, RecordsAfterTheStartAreNotSeen) {

@@ -1,0 +1,18 @@
+// What people mean when they take a topic for a table.
+#pragma once
+
+#include "base/result.h"
+#include "query/statement_check.h"
+#include "query/topic_source.h"
+
+#include <string_view>
+
+namespace millrace::query {
+
+/// There is no such table: names the topic of that name, if there is one.
+Error or_topic(Error error, const TableReference& reference, const TopicSource& topics);
+
+/// The statement cannot be parsed: says so where it names the column `offset` without quotes.
+Error or_offset(Error error, std::string_view sql);
+
+}  // namespace millrace::query
