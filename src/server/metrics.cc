@@ -102,6 +102,8 @@ void add_tables(Metrics& metrics, const tables::Tables& tables) {
                     [&] { return number(tables.all().size()); });
   metrics.add_gauge("millrace_tables_rebuilding", "Tables being rebuilt from the log.", {},
                     [&] { return number(tables.replaying()); });
+  metrics.add_gauge("millrace_tables_damaged", "Tables whose queries are an error: damage.", {},
+                    [&] { return number(tables.damaged()); });
 }
 
 void add_budget(Metrics& metrics, const MemoryBudget& budget) {

@@ -230,9 +230,14 @@ void Tables::keep_reserve() {
 size_t Tables::replaying() const {
   size_t count = 0;
   for (const TablePtr& table : all()) {
-    count += table->is_replayed() ? 0 : 1;
+    count += table->is_replayed() || table->damage() ? 0 : 1;
   }
   return count;
+}
+
+size_t Tables::damaged() const {
+  return static_cast<size_t>(std::ranges::count_if(
+      all(), [](const TablePtr& table) { return table->damage().has_value(); }));
 }
 
 void Tables::update_hold() {

@@ -94,6 +94,9 @@ class Tables final : public SnapshotSource {
   const MemoryBudget& hot_budget() const { return budget_; }
 
   size_t replaying() const;
+  /// Tables whose queries are an error: a file of theirs, or rows in the journal, are damaged or
+  /// gone.
+  size_t damaged() const;
 
  private:
   Tables(TablesParts parts, TablesOptions options);

@@ -383,7 +383,9 @@ def test_a_damaged_row_of_the_journal_is_an_error_of_its_table_alone(filled):
         for write in (client.post_columns("t", {"n": [1]}), client.lines("t n=1i")):
             assert write.status == 500 and "cannot be rebuilt" in write.error, write.text
         assert time.monotonic() - begun < 5, "what cannot come is not waited for"
-        assert client.get("/ready").json["tables_being_rebuilt"] == 1
+        ready = client.get("/ready").json
+        assert (ready["tables_being_rebuilt"], ready["tables_damaged"]) == (0, 1)
+        assert client.metrics()["millrace_tables_damaged"] == 1
     assert filled.server.terminate() == 0
     journal.overwrite(victim.path, at, good[at : at + 1])
     filled.goes_on()

@@ -32,7 +32,8 @@ runtime::Task<net::HttpResponse> ready(Call call) {
     co_return answer_of(make_error(Code::kReadOnly, kPoisoned), ErrorForm::kMillrace);
   }
   nlohmann::json content = {{"status", "ready"},
-                            {"tables_being_rebuilt", call.context.tables.replaying()}};
+                            {"tables_being_rebuilt", call.context.tables.replaying()},
+                            {"tables_damaged", call.context.tables.damaged()}};
   if (const auto full = log.full()) {  // reads, queries, deletes go on: still 200
     content["writes"] = "refused";
     content["message"] = "writes are refused: " + full->message;
