@@ -12,7 +12,7 @@ import tempfile
 import time
 import traceback
 
-from e2e import journal, wire
+from e2e import journal, web, wire
 from e2e.server import NotReady, Server, wait_for
 
 from .client import Client
@@ -140,9 +140,19 @@ class Campaign:
         for load in self.loads:
             load.verify()
         if self.is_lean:
-            wait_for("files of the journal to be freed", lambda: len(journal.files(self.server.data)) <= LEAN_FILES)
+            try:
+                wait_for("files of the journal to be freed", lambda: len(journal.files(self.server.data)) <= LEAN_FILES)
+            except AssertionError as error:
+                raise Broken(f"{error}; {self.holders()}") from None
             self.counters["lean_rounds"] += 1
         self.observe()
+
+    def holders(self):
+        """What may keep files of the journal."""
+        with web.Client(self.server) as client:
+            tables = [table for table in client.get("/api/v1/tables").json["tables"] if table["hot_rows"] or table["damage"]]
+            metrics = {name: value for name, value in client.metrics().items() if "journal" in name or "flush" in name}
+        return f"files {list(journal.files(self.server.data))}; tables {tables}; {metrics}"
 
     def stop_and_look(self, after_stop=lambda: None):
         """A clean stop with all rows in files; those are read without the server. It runs before and does not afterwards."""
