@@ -70,7 +70,7 @@ def test_it_is_told_that_writes_are_refused_and_what_helps(new_server):
     server = new_server(*budget(16)).start()
     with Client(server) as client:
         ready = client.get("/ready")
-        assert ready.json == {"status": "ready", "tables_being_rebuilt": 0}
+        assert ready.json == {"status": "ready", "tables_being_rebuilt": 0, "tables_damaged": 0}
         assert client.metrics()["millrace_journal_full"] == 0
         fill(server)
         for restart in (False, True):

@@ -299,4 +299,4 @@ def test_metrics_are_readable_and_move(client):
     assert moved["millrace_ingest_rows_total"] == 3 and moved["millrace_queries_total"] == 2
     assert moved["millrace_http_refused_total"] == 1 and moved["millrace_http_requests_total"] >= 4
     assert moved["millrace_ingest_bytes_total"] == len(packed("moved", {"v": [1, 2, 3]}))
-    assert json.loads(client.get("/ready").body) == {"status": "ready", "tables_being_rebuilt": 0}
+    assert json.loads(client.get("/ready").body) == {"status": "ready", "tables_being_rebuilt": 0, "tables_damaged": 0}
