@@ -31,7 +31,6 @@ DECODERS = {
         "src/columnar/decode_line_protocol.cc",
         "src/columnar/line_protocol_parser.cc",
         "src/columnar/line_protocol_value.cc",
-        "src/columnar/time_column.cc",
         "src/columnar/utf8.cc",
     ],
     "msgpack": [
