@@ -197,7 +197,8 @@ TEST(ParquetWriter, EveryPageHasAChecksum) {
   const ColumnBatch batch = every_type();
   ASSERT_TRUE(written({batch}, schema_of(batch), sink).ok());
   EXPECT_NO_THROW(read_pages(sink.content));
-  const auto group = opened(sink.content)->metadata()->RowGroup(0);
+  const auto file = opened(sink.content)->metadata();  // what it gives out lives no longer
+  const auto group = file->RowGroup(0);
   for (int i = 0; i < group->num_columns(); ++i) {
     const auto column = group->ColumnChunk(i);
     std::string damaged = sink.content;
