@@ -2,6 +2,7 @@
 
 #include "bytes/crc32c.h"
 #include "io/simulated_disk.h"
+#include "journal/test_options.h"
 #include "record/record_batch_builder.h"
 #include "runtime/coroutine.h"
 #include "runtime/on_shard.h"
@@ -35,11 +36,7 @@ class BrokerTest : public testing::Test {
   }
 
   void start() {
-    journal::JournalOptions options;
-    options.directory = "/data/journal";
-    options.recovery.quarantine = "/data/quarantine";
-    options.recovery.writer.file_bytes = 64 << 10;
-    options.recovery.writer.first_file_bytes = 64 << 10;
+    auto options = journal::test_options(64 << 10);
     options.recovery.writer.max_bytes = max_bytes_;
     log_ = journal::JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
     broker_ = Broker::open(*log_, 100'000, clock_).value();

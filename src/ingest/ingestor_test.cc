@@ -2,6 +2,7 @@
 
 #include "catalog/memory_catalog.h"
 #include "io/simulated_disk.h"
+#include "journal/test_options.h"
 #include "runtime/coroutine.h"
 #include "runtime/gate.h"
 #include "runtime/on_shard.h"
@@ -31,12 +32,7 @@ class IngestorTest : public testing::Test {
   }
 
   void start() {
-    journal::JournalOptions journal;
-    journal.directory = "/data/journal";
-    journal.recovery.quarantine = "/data/quarantine";
-    journal.recovery.writer.file_bytes = 1 << 20;
-    journal.recovery.writer.first_file_bytes = 1 << 20;
-    log_ = journal::JournalLog::open(disk_, std::move(journal), clock_, *pool_).value();
+    log_ = journal::JournalLog::open(disk_, journal::test_options(1 << 20), clock_, *pool_).value();
     broker_ = broker::Broker::open(*log_, 1 << 20, clock_).value();
     catalog_ = std::make_unique<catalog::MemoryCatalog>(catalog_store_);
     ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());

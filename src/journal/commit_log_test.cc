@@ -2,6 +2,7 @@
 
 #include "bytes/crc32c.h"
 #include "io/simulated_disk.h"
+#include "journal/test_options.h"
 #include "runtime/coroutine.h"
 #include "runtime/gate.h"
 #include "runtime/on_shard.h"
@@ -37,11 +38,7 @@ class CommitLogTest : public testing::Test {
   }
 
   void open(uint64_t max_bytes = uint64_t{1} << 40) {
-    JournalOptions options;
-    options.directory = "/data/journal";
-    options.recovery.quarantine = "/data/quarantine";
-    options.recovery.writer.file_bytes = 1 << 20;
-    options.recovery.writer.first_file_bytes = 1 << 20;
+    auto options = test_options(1 << 20);
     options.recovery.writer.max_bytes = max_bytes;
     options.prove_after = std::chrono::milliseconds(20);
     log_ = JournalLog::open(disk_, std::move(options), clock_, *readers_).value();

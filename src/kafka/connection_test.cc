@@ -1,6 +1,7 @@
 #include "base/memory_budget.h"
 #include "bytes/cursor.h"
 #include "io/simulated_disk.h"
+#include "journal/test_options.h"
 #include "kafka/handlers/handlers.h"
 #include "kafka/protocol/frame.h"
 #include "kafka/service.h"
@@ -114,11 +115,9 @@ class ConnectionTest : public testing::Test {
   void SetUp() override {
     shards_ = runtime::ShardSet::start(2, "shard").value();
     readers_ = runtime::BlockingPool::start({.name = "read", .threads = 2}).value();
-    journal::JournalOptions options;
-    options.directory = "/data/journal";
-    options.recovery.writer.file_bytes = 4 << 20;
-    options.recovery.writer.first_file_bytes = 4 << 20;
-    log_ = journal::JournalLog::open(disk_, std::move(options), system_clock(), *readers_).value();
+    log_ =
+        journal::JournalLog::open(disk_, journal::test_options(4 << 20), system_clock(), *readers_)
+            .value();
     broker_ = broker::Broker::open(*log_, 1 << 20, system_clock()).value();
     ServiceOptions service;
     service.advertised = {"127.0.0.1", 0};

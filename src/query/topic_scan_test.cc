@@ -1,7 +1,7 @@
 #include "broker/broker.h"
 #include "bytes/crc32c.h"
 #include "io/simulated_disk.h"
-#include "journal/open.h"
+#include "journal/test_options.h"
 #include "query/engine_test.h"
 #include "query/topic_reader.h"
 #include "record/record_batch_builder.h"
@@ -53,12 +53,8 @@ class TopicScan : public EngineTest {
   TopicScan() {
     shards_ = runtime::ShardSet::start(2, "shard").value();
     readers_ = runtime::BlockingPool::start({.name = "read", .threads = 1}).value();
-    journal::JournalOptions options;
-    options.directory = "/data/journal";
-    options.recovery.quarantine = "/data/quarantine";
-    options.recovery.writer.file_bytes = 1 << 20;
-    options.recovery.writer.first_file_bytes = 1 << 20;
-    log_ = journal::JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
+    log_ =
+        journal::JournalLog::open(disk_, journal::test_options(1 << 20), clock_, *readers_).value();
     broker_ = broker::Broker::open(*log_, 100'000, clock_).value();
     reader_ = std::make_unique<TopicReader>(*broker_, *shards_);
     changed_ = std::make_unique<ChangedTopics>(*reader_);

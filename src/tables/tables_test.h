@@ -3,6 +3,7 @@
 
 #include "catalog/sqlite_catalog.h"
 #include "io/simulated_disk.h"
+#include "journal/test_options.h"
 #include "runtime/coroutine.h"
 #include "runtime/on_shard.h"
 #include "tables/entry.h"
@@ -40,11 +41,7 @@ class TablesTest : public testing::Test {
 
   Status try_start() {
     MILLRACE_TRY_STATUS(disk_.make_directories("/data"));
-    journal::JournalOptions journal;
-    journal.directory = "/data/journal";
-    journal.recovery.quarantine = "/data/quarantine";
-    journal.recovery.writer.file_bytes = 64 << 10;
-    journal.recovery.writer.first_file_bytes = 64 << 10;
+    auto journal = journal::test_options(64 << 10);
     MILLRACE_TRY(catalog_, catalog::open_sqlite(disk_, "/data/catalog.db"));
     journal.recovery.approve = [this](const journal::Findings& found) {
       return check_trust(catalog_->contents(), found);

@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from . import server as servers
+from .web import Client
 from .wire import Connection
 
 
@@ -56,6 +57,19 @@ new_shared_server = make_fixture("module")
 def server(new_server):
     """A server of this test's own."""
     return new_server().start()
+
+
+@pytest.fixture
+def client(shared):
+    """A connection to the server that the tests of a module share."""
+    with Client(shared) as one:
+        yield one
+
+
+@pytest.fixture
+def table(request):
+    """A measurement of this test's own."""
+    return "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
 
 
 @pytest.fixture(scope="module")

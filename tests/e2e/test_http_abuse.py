@@ -16,12 +16,6 @@ GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
-def client(shared):
-    with Client(shared) as one:
-        yield one
-
-
-@pytest.fixture
 def raw(shared):
     with Raw(shared) as one:
         yield one

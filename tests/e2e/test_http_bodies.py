@@ -13,17 +13,6 @@ from .wire import Connection
 LIMIT = 32 << 20
 
 
-@pytest.fixture
-def client(shared):
-    with Client(shared) as one:
-        yield one
-
-
-@pytest.fixture
-def table(request):
-    return "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
-
-
 def post(client, body, target=WRITE, **headers):
     return client.call("POST", target, body, **headers)
 

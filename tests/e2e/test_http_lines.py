@@ -11,12 +11,6 @@ BOTH = pytest.mark.parametrize("target", [V1, V2])
 
 
 @pytest.fixture
-def client(shared):
-    with Client(shared) as one:
-        yield one
-
-
-@pytest.fixture
 def m(request):
     """A measurement of this test's own."""
     return "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]

@@ -13,18 +13,6 @@ FIRST_NS = -9_223_286_400_000_000_000
 EXACT = 1 << 53
 
 
-@pytest.fixture
-def client(shared):
-    with Client(shared) as one:
-        yield one
-
-
-@pytest.fixture
-def table(request):
-    """A measurement of this test's own."""
-    return "".join(c if c.isalnum() else "_" for c in request.node.name)[:80]
-
-
 def stored(client, table):
     """The values of column v in order of column n."""
     return [value for (value,) in client.rows(f"SELECT v FROM {quoted(table)} ORDER BY n")]

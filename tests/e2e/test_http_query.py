@@ -19,12 +19,6 @@ def shared(new_shared_server):
     return server
 
 
-@pytest.fixture
-def client(shared):
-    with Client(shared) as one:
-        yield one
-
-
 # --- answers ---------------------------------------------------------------------------------------
 
 

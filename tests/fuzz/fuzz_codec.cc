@@ -2,21 +2,16 @@
 // back. Byte 0: codec (0-5, 5 is HTTP's deflate) and, from 128 on, compress the rest first and
 // damage it at the place named by bytes 1-3.
 #include "bytes/codec.h"
+#include "fuzz.h"
 
 #include <cstdint>
-#include <cstdlib>
+
+using namespace millrace::bytes;  // NOLINT(google-build-using-namespace): one short file
+using millrace::fuzz::expect;
 
 namespace {
 
-using namespace millrace::bytes;  // NOLINT(google-build-using-namespace): one short file
-
 constexpr size_t kLimit = size_t{1} << 20;
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 void take_apart(unsigned form, std::span<const std::byte> input) {
   const auto result =

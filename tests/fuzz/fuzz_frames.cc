@@ -4,23 +4,18 @@
 #include "broker/topic.h"
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
+#include "fuzz.h"
 #include "record/record_batch.h"
 #include "tables/entry.h"
 #include "tables/schema_frame.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 using namespace millrace;  // NOLINT(google-build-using-namespace): one short file
+using fuzz::expect;
 
 namespace {
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 template <typename T>
 bool is_whole_or_refused(const Result<T>& result) {
@@ -97,9 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) {
     return 0;
   }
-  // A copy of its own, so that the address sanitizer sees a read past its end.
-  const std::vector<std::byte> input(reinterpret_cast<const std::byte*>(data + 1),
-                                     reinterpret_cast<const std::byte*>(data + size));
+  const auto input = fuzz::own_copy(data + 1, size - 1);
   switch (data[0] % 5) {
     case 0:
       take_batch(input);

@@ -1,26 +1,21 @@
 // Requests of anything: no crash, no read outside the bytes given, and one reading however they are
 // cut. Byte 0 says where the input is cut in two; the rest is a connection's bytes.
+#include "fuzz.h"
 #include "net/http_body.h"
 #include "net/http_parser.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
+using namespace millrace::net;  // NOLINT(google-build-using-namespace): one short file
+using millrace::fuzz::expect;
+
 namespace {
 
-using namespace millrace::net;  // NOLINT(google-build-using-namespace): one short file
-
 constexpr size_t kMostBody = size_t{64} << 10;
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 /// What a connection's bytes mean: requests and bodies, or the status of a refusal at the end.
 class Connection {

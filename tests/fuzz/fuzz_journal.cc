@@ -3,6 +3,7 @@
 // them; what is valid is written the same way again.
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
+#include "fuzz.h"
 #include "journal/format.h"
 #include "journal/index.h"
 #include "journal/state.h"
@@ -11,19 +12,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 
 using namespace millrace;  // NOLINT(google-build-using-namespace): one short file
+using fuzz::expect;
 
 namespace {
 
 using Bytes = std::span<const std::byte>;
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 void take_run(Bytes input) {
   if (input.size() >= journal::kBlock) {
@@ -111,9 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) {
     return 0;
   }
-  // A copy of its own, so that the address sanitizer sees a read past its end.
-  const std::vector<std::byte> input(reinterpret_cast<const std::byte*>(data + 1),
-                                     reinterpret_cast<const std::byte*>(data + size));
+  const auto input = fuzz::own_copy(data + 1, size - 1);
   switch (data[0] % 5) {
     case 0:
       take_run(input);

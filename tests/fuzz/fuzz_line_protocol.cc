@@ -2,27 +2,22 @@
 // nothing; rows written as lines again read back alike. Byte 0 is the precision.
 #include "columnar/decode_line_protocol.h"
 #include "columnar/utf8.h"
+#include "fuzz.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 using namespace millrace;            // NOLINT(google-build-using-namespace): one short file
 using namespace millrace::columnar;  // NOLINT(google-build-using-namespace)
+using fuzz::expect;
 
 namespace {
 
 constexpr ArrivalTime kArrival{std::chrono::microseconds(1'700'000'000'123'456)};
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 std::string escaped(std::string_view text, std::string_view set) {
   std::string result;
@@ -124,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) {
     return 0;
   }
-  const std::vector<char> body(data + 1, data + size);
+  const auto body = fuzz::own_copy<char>(data + 1, size - 1);
   const auto precision = static_cast<Precision>(data[0] % 6);
   const auto result = decode_line_protocol({body.data(), body.size()}, precision, kArrival);
   expect(result.ok());

@@ -4,25 +4,20 @@
 #include "columnar/decode_msgpack.h"
 #include "columnar/schema.h"
 #include "columnar/utf8.h"
+#include "fuzz.h"
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 using namespace millrace;            // NOLINT(google-build-using-namespace): one short file
 using namespace millrace::columnar;  // NOLINT(google-build-using-namespace)
+using fuzz::expect;
 
 namespace {
 
 constexpr ArrivalTime kArrival{std::chrono::microseconds(1'700'000'000'123'456)};
-
-void expect(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 void check_column(const Column& column, size_t rows) {
   size_t nulls = 0;
@@ -92,9 +87,7 @@ void check_same(const Column& a, const Column& b) {
 
 // NOLINTNEXTLINE(readability-identifier-naming): the name libFuzzer calls.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  // A copy of its own, so that the address sanitizer sees a read past its end.
-  const std::vector<std::byte> body(reinterpret_cast<const std::byte*>(data),
-                                    reinterpret_cast<const std::byte*>(data) + size);
+  const auto body = fuzz::own_copy(data, size);
   const auto first = decode_msgpack(body, kArrival);
   if (!first.ok()) {
     expect(first.error().code == Code::kInvalid);

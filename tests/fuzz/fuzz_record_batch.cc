@@ -2,13 +2,14 @@
 // chance never gets past it.
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
+#include "fuzz.h"
 #include "record/record_batch.h"
 #include "record/record_reader.h"
 
 #include <cstdint>
-#include <cstdlib>
 
 using namespace millrace;  // NOLINT(google-build-using-namespace): one short file
+using fuzz::expect;
 
 namespace {
 
@@ -19,12 +20,6 @@ void with_right_crc(std::span<const std::byte> input, bytes::Writer& writer) {
   const auto length = reader.be<uint32_t>();
   if (input.size() >= record::kBatchHeaderSize && length >= 9 && length <= input.size() - 12) {
     writer.patch_be(17, bytes::crc32c(input.subspan(21, length - 9)));
-  }
-}
-
-void check(bool condition) {
-  if (!condition) {
-    std::abort();
   }
 }
 
@@ -40,11 +35,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     }
     const record::BatchView& batch = **next;
-    check(record::whole_crc(batch) == bytes::crc32c(batch.bytes));
+    expect(record::whole_crc(batch) == bytes::crc32c(batch.bytes));
     const bool is_valid = record::validate_records(batch, size_t{1} << 20).ok();
     auto reader = record::RecordReader::open(batch, size_t{1} << 20);
     if (!reader.ok()) {
-      check(!is_valid);
+      expect(!is_valid);
       continue;
     }
     record::Record each;
@@ -52,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     while (reader->next(each)) {
       ++records;
     }
-    check(!is_valid || (reader->status().ok() && records == batch.header.record_count));
+    expect(!is_valid || (reader->status().ok() && records == batch.header.record_count));
   }
   return 0;
 }
