@@ -137,10 +137,10 @@ class Connection {
       ++worker_.outcome.retries;
       worker_.outcome.refusal = answer->refusal;
       const auto again = now + answer->later;
+      std::this_thread::sleep_until(std::min(again, load_.end));
       if (again >= load_.end || load_.is_over) {
         return {};  // it was not written, and is not any more
       }
-      std::this_thread::sleep_until(again);
     }
   }
 

@@ -266,7 +266,7 @@ def test_bench_reports_the_memory_before_and_after_the_load(cli, filled):
 class Impostor:
     """Answers as a server would: writes by `answers` in turn, SQL by what it took, less `lost` rows."""
 
-    def __init__(self, answers, lost=0):
+    def __init__(self, answers, lost=0, retry_after_s=0):
         self.counts = {status: 0 for status in answers}
         turns = itertools.cycle(answers)
         lock = threading.Lock()
@@ -299,7 +299,7 @@ class Impostor:
             def answer(self, status, text):
                 self.send_response(status)
                 if status == 503:
-                    self.send_header("Retry-After", "0")
+                    self.send_header("Retry-After", str(retry_after_s))
                 if status != 204:
                     self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
@@ -334,6 +334,13 @@ def test_bench_ingest_sends_again_what_was_put_off_and_counts_it():
     assert report["retries"] == impostor.counts[503] > 0
     assert report["total_rows_acknowledged"] == 3 * impostor.counts[204] > 0
     assert report["is_exact"] and report["errors"] == 0 and report["total_rows_unknown"] == 0
+
+
+def test_bench_ingest_sends_nothing_more_when_it_is_put_off_beyond_the_end():
+    with Impostor([204, 503], retry_after_s=1) as impostor:
+        result = impostor.bench()
+    assert result.returncode == 0, result.stderr
+    assert impostor.counts == {204: 1, 503: 1}
 
 
 def test_bench_ingest_counts_requests_without_an_answer_as_unknown():
