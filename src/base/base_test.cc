@@ -68,6 +68,24 @@ TEST(MemoryBudget, RefusesOneByteOverTheLimit) {
   EXPECT_FALSE(budget.try_reserve(SIZE_MAX));
 }
 
+TEST(MemoryBudget, ResizesWhatIsHeldEvenBeyondTheLimit) {
+  MemoryBudget budget("test", 100);
+  auto held = budget.try_reserve(60);
+  held.resize(10);
+  EXPECT_EQ(budget.used(), 10U);
+  held.resize(130);
+  EXPECT_EQ(budget.used(), 130U);
+  EXPECT_FALSE(budget.try_reserve(0));
+  auto both = budget.reserve_anyway(5);
+  both.add(std::move(held));
+  both.add({});
+  EXPECT_EQ(both.bytes(), 135U);
+  held.add(std::move(both));
+  EXPECT_EQ(budget.used(), 135U);
+  held.release();
+  EXPECT_EQ(budget.used(), 0U);
+}
+
 TEST(ManualClock, JumpMovesOnlyTheWall) {
   ManualClock clock;
   const auto wall = clock.wall();

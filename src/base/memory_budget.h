@@ -34,6 +34,23 @@ class MemoryBudget {
 
     explicit operator bool() const { return budget_ != nullptr; }
 
+    /// To `bytes`, also beyond the limit: for what was guessed before and is known now. Not of an
+    /// empty one.
+    void resize(size_t bytes) {
+      budget_->used_.fetch_add(bytes - bytes_, std::memory_order_relaxed);  // wraps when smaller
+      bytes_ = bytes;
+    }
+
+    /// Takes over what `other` holds; both of the same budget, this one may be empty.
+    void add(Reservation other) {
+      if (budget_ == nullptr) {
+        *this = std::move(other);
+      } else if (other.budget_ != nullptr) {
+        bytes_ += std::exchange(other.bytes_, 0);
+        other.budget_ = nullptr;
+      }
+    }
+
     void release() {
       if (budget_ != nullptr) {
         budget_->used_.fetch_sub(bytes_, std::memory_order_relaxed);

@@ -66,7 +66,7 @@ void Partition::committed(record::StoredBatch batch) {
 
 runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
                                                                         size_t max_bytes) {
-  auto cached = cache_.read(id_, from, max_bytes);
+  auto cached = read_tail(from, max_bytes);
   if (!cached.empty()) {
     co_return cached;
   }

@@ -66,6 +66,11 @@ class Partition {
   /// [start, end); end is the high watermark.
   record::PartitionRange range() const { return log_.range(id_); }
 
+  /// What read() would find in memory; empty when it would look into files.
+  std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const {
+    return cache_.read(id_, from, max_bytes);
+  }
+
   /// Whole batches from the one that holds `from`; empty at the end. Errors: CommitLog::read's.
   runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from, size_t max_bytes);
 

@@ -122,7 +122,7 @@ std::variant<net::HttpAdmission, HttpResponse> Service::admit(const HttpRequest&
     count(response.status);
     return response;
   }
-  const size_t limit = context_.options.body_bytes;
+  const size_t limit = std::min(context_.options.body_bytes, context_.bodies.limit());
   const uint64_t length = head.content_length.value_or(head.is_chunked ? kUnknownBody : 0);
   if (length > limit) {
     count(413);

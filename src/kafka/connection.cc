@@ -17,9 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kIdle = 10min;
-constexpr auto kRequest = 30s;      // the rest of a frame that has begun
-constexpr auto kResponse = 30s;     // a client that takes nothing for so long is gone
-constexpr auto kMemoryRetry = 2ms;  // between looks at a spent buffer budget
+constexpr auto kRequest = 30s;   // the rest of a frame that has begun
+constexpr auto kResponse = 30s;  // for each kChunk of a response: a slower client is gone
+constexpr size_t kChunk = size_t{1} << 20;
 constexpr size_t kMaxInFlight = 64;
 constexpr size_t kSmallestFrame = 8;  // key, version, correlation id
 
@@ -43,6 +43,26 @@ runtime::Task<Result<std::vector<bytes::Buffer>>> answer(
     }
   }
   co_return frame_of(header, response);
+}
+
+runtime::Task<Status> send(net::Stream& stream, const std::vector<bytes::Buffer>& response) {
+  std::vector<net::ConstSpan> chunk;
+  size_t room = kChunk;
+  for (const bytes::Buffer& part : response) {
+    for (auto rest = part.span(); !rest.empty();) {
+      const auto piece = rest.first(std::min(rest.size(), room));
+      chunk.push_back(piece);
+      room -= piece.size();
+      rest = rest.subspan(piece.size());
+      if (room == 0) {
+        MILLRACE_CO_TRY_STATUS(
+            co_await stream.write_all(chunk, runtime::Deadline::after(kResponse)));
+        chunk.clear();
+        room = kChunk;
+      }
+    }
+  }
+  co_return co_await stream.write_all(chunk, runtime::Deadline::after(kResponse));
 }
 
 }  // namespace
@@ -118,7 +138,8 @@ runtime::Task<Result<bytes::Buffer>> Connection::read_frame() {
   bytes::Reader head_in(head);
   const auto key = static_cast<ApiKey>(head_in.be<int16_t>());
   const ApiRange* api = find_api(key);
-  const size_t limit = api != nullptr ? api->max_frame_bytes : kMaxOtherFrame;
+  const size_t limit = std::min(api != nullptr ? api->max_frame_bytes : kMaxOtherFrame,
+                                context_.options.max_frame_bytes);
   if (static_cast<size_t>(length) > limit) {
     co_return make_error(Code::kInvalid, "frame of {} bytes for API {}, the limit is {}", length,
                          static_cast<int>(key), limit);
@@ -146,7 +167,7 @@ runtime::Task<bytes::MutableBuffer> Connection::allocate(size_t size) {
 
 runtime::Task<void> Connection::handle(bytes::Buffer frame, RequestHeader header, size_t body_at,
                                        InFlightPtr in_flight) {
-  auto response = co_await dispatch(std::move(frame), header, body_at);
+  auto response = co_await dispatch(std::move(frame), header, body_at, in_flight->held);
   if (response.ok()) {
     in_flight->response = std::move(*response);
   } else {
@@ -156,10 +177,9 @@ runtime::Task<void> Connection::handle(bytes::Buffer frame, RequestHeader header
   changed_.notify_all();
 }
 
-runtime::Task<Result<std::vector<bytes::Buffer>>> Connection::dispatch(bytes::Buffer frame,
-                                                                       RequestHeader header,
-                                                                       size_t body_at) {
-  Call call{header.version, frame, stop_};
+runtime::Task<Result<std::vector<bytes::Buffer>>> Connection::dispatch(
+    bytes::Buffer frame, RequestHeader header, size_t body_at, MemoryBudget::Reservation& held) {
+  Call call{header.version, frame, stop_, held};
   if (header.api_key == ApiKey::kApiVersions && !header.is_supported()) {
     header.version =
         0;  // what the answer is written in; the body of the request is not read (KIP-511)
@@ -201,12 +221,7 @@ runtime::Task<void> Connection::write_loop() {
     }
     const InFlightPtr finished = in_flight_.front();
     if (!finished->response.empty() && !has_failed_) {
-      std::vector<net::ConstSpan> parts;
-      parts.reserve(finished->response.size());
-      for (const bytes::Buffer& part : finished->response) {
-        parts.push_back(part.span());
-      }
-      const auto sent = co_await stream_.write_all(parts, runtime::Deadline::after(kResponse));
+      const auto sent = co_await send(stream_, finished->response);
       if (!sent.ok()) {
         has_failed_ = true;
         stream_.cancel();  // ends the read too

@@ -1,6 +1,7 @@
 // One Kafka connection: frames in, requests dispatched, responses out in order.
 #pragma once
 
+#include "base/memory_budget.h"
 #include "bytes/buffer.h"
 #include "kafka/context.h"
 #include "kafka/protocol/frame.h"
@@ -31,6 +32,7 @@ class Connection {
   /// A request whose response is not sent yet.
   struct InFlight {
     std::vector<bytes::Buffer> response;  // empty: none is sent (acks=0)
+    MemoryBudget::Reservation held;       // for the response
     bool is_done = false;
   };
 
@@ -45,7 +47,8 @@ class Connection {
   runtime::Task<void> handle(bytes::Buffer frame, RequestHeader header, size_t body_at,
                              InFlightPtr in_flight);
   runtime::Task<Result<std::vector<bytes::Buffer>>> dispatch(bytes::Buffer frame,
-                                                             RequestHeader header, size_t body_at);
+                                                             RequestHeader header, size_t body_at,
+                                                             MemoryBudget::Reservation& held);
   runtime::Task<void> wait_until_at_most(size_t in_flight);
   void fail(const Error& error);
 

@@ -121,7 +121,7 @@ class ConnectionTest : public testing::Test {
     broker_ = broker::Broker::open(*log_, 1 << 20, system_clock()).value();
     ServiceOptions service;
     service.advertised = {"127.0.0.1", 0};
-    service_ = std::make_unique<Service>(*broker_, pool_, service);
+    service_ = std::make_unique<Service>(*broker_, pool_, reads_, service);
     listener_ = net::Listener::start(*shards_, {"kafka", {"127.0.0.1", 0}, 100}, *service_).value();
     service_->listening_on(listener_->address().port);
   }
@@ -183,6 +183,7 @@ class ConnectionTest : public testing::Test {
 
   MemoryBudget budget_{"buffers", 64 << 20};
   bytes::BufferPool pool_{budget_, 1 << 20};
+  MemoryBudget reads_{"reads", 16 << 20};
   io::SimulatedDisk disk_{1};
   std::unique_ptr<runtime::ShardSet> shards_;
   std::unique_ptr<runtime::BlockingPool> readers_;

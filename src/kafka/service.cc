@@ -5,9 +5,10 @@
 
 namespace millrace::kafka {
 
-Service::Service(broker::Broker& broker, bytes::BufferPool& pool, ServiceOptions options)
+Service::Service(broker::Broker& broker, bytes::BufferPool& pool, MemoryBudget& reads,
+                 ServiceOptions options)
     : options_(std::move(options)),
-      context_{broker, options_, broker.journal().directory_id().to_string(),
+      context_{broker, reads, options_, broker.journal().directory_id().to_string(),
                options_.advertised.port},
       pool_(pool) {}
 

@@ -17,9 +17,11 @@ namespace millrace::kafka {
 /// it are answered. A malformed frame ends its connection, and no other.
 class Service final : public net::ConnectionHandler {
  public:
-  /// `broker` and `pool` outlive this. `pool` gives the memory requests are read into: when it is
-  /// spent a connection stops reading until some comes back.
-  Service(broker::Broker& broker, bytes::BufferPool& pool, ServiceOptions options);
+  /// `broker`, `pool` and `reads` outlive this. `pool` gives the memory requests are read into:
+  /// when it is spent a connection stops reading until some comes back. `reads` is for responses
+  /// that come from files: when it is spent a Fetch finds nothing yet.
+  Service(broker::Broker& broker, bytes::BufferPool& pool, MemoryBudget& reads,
+          ServiceOptions options);
 
   /// The listener's port, once it is known; connections that come before are closed at once.
   void listening_on(uint16_t port);

@@ -91,6 +91,7 @@ struct Application::Parts {
   std::optional<io::LockFile> lock;
   std::unique_ptr<MemoryBudget> buffer_budget;
   std::unique_ptr<bytes::BufferPool> buffers;
+  std::unique_ptr<MemoryBudget> reads;
   std::unique_ptr<MemoryBudget> bodies;
   Metrics metrics;
   http::HttpCounters http_counters;
@@ -130,6 +131,7 @@ Status Application::Parts::open_directory() {
                                                  budgets.request_buffers / 2 + budgets.tail_cache);
   bodies = std::make_unique<MemoryBudget>("request bodies", budgets.request_buffers / 2);
   buffers = std::make_unique<bytes::BufferPool>(*buffer_budget, kMaxIdleBuffers);
+  reads = std::make_unique<MemoryBudget>("reads", budgets.reads);
   const size_t count =
       options.shards != 0 ? options.shards : std::max(1U, std::thread::hardware_concurrency());
   MILLRACE_TRY(readers, runtime::BlockingPool::start({.name = "read", .threads = kReaderThreads}));
@@ -230,11 +232,13 @@ Status Application::Parts::listen() {
   service.default_partitions = options.default_partitions;
   service.auto_create_topics = options.auto_create_topics;
   service.advertised = options.kafka_advertise.value_or(options.kafka);
-  kafka = std::make_unique<kafka::Service>(*broker, *buffers, service);
+  service.max_frame_bytes =
+      std::min(kafka::kMaxProduceFrame, budgets_for(options.memory_bytes).request_buffers / 2);
+  kafka = std::make_unique<kafka::Service>(*broker, *buffers, *reads, service);
   MILLRACE_TRY(kafka_listener, net::Listener::start(*shards, kafka_options, *kafka));
   kafka->listening_on(kafka_listener->address().port);
-  add_metrics(metrics, {*log, *broker, *tables, *ingestor, *bodies, *buffer_budget, http_counters,
-                        *kafka_listener});
+  add_metrics(metrics, {*log, *broker, *tables, *ingestor, *bodies, *buffer_budget, *reads,
+                        http_counters, *kafka_listener});
   http = std::make_unique<http::Service>(http::Context{.broker = *broker,
                                                        .tables = *tables,
                                                        .ingestor = *ingestor,

@@ -32,7 +32,7 @@ uint64_t machine_memory() {
 
 Budgets budgets_for(uint64_t memory_bytes) {
   const uint64_t total = memory_bytes != 0 ? memory_bytes : std::min(kGiB, machine_memory() / 4);
-  return {total, total / 5, total / 10, total / 100 * 45, total / 4};
+  return {total, total / 5, total / 20, total / 20, total / 100 * 45, total / 4};
 }
 
 Result<journal::WriterOptions> journal_limits(io::Disk& disk, const Options& options) {

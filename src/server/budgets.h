@@ -16,7 +16,8 @@ namespace millrace::server {
 struct Budgets {
   size_t total = 0;
   size_t request_buffers = 0;  // 20 %
-  size_t tail_cache = 0;       // 10 %
+  size_t tail_cache = 0;       // 5 %
+  size_t reads = 0;            // 5 %: records from files on their way to readers
   size_t hot_rows = 0;         // 45 %
   size_t queries = 0;          // 25 %
 };

@@ -135,6 +135,7 @@ void add_metrics(Metrics& metrics, const Measured& of) {
   add_budget(metrics, of.tables.hot_budget());
   add_budget(metrics, of.bodies);
   add_budget(metrics, of.buffers);
+  add_budget(metrics, of.reads);
   add_http(metrics, of.http);
   metrics.add_gauge("millrace_topics", "Topics there are, those of tables included.", {},
                     [&broker = of.broker] { return number(broker.topics().size()); });

@@ -20,6 +20,7 @@ struct Measured {
   const ingest::Ingestor& ingestor;
   const MemoryBudget& bodies;
   const MemoryBudget& buffers;
+  const MemoryBudget& reads;
   const http::HttpCounters& http;
   const net::Listener& kafka;
 };

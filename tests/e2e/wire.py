@@ -205,8 +205,12 @@ class Fetched:
 
 
 class Connection:
-    def __init__(self, port, host="127.0.0.1", timeout=TIMEOUT_S):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=TIMEOUT_S, receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.correlation = 0
 
@@ -245,10 +249,14 @@ class Connection:
             length -= len(part)
         return b"".join(parts)
 
+    def receive_length(self):
+        """Of the next response, whose rest is still to come."""
+        (length,) = struct.unpack(">i", self._exactly(4))
+        return length
+
     def receive(self, correlation=None):
         """The body of the next response."""
-        (length,) = struct.unpack(">i", self._exactly(4))
-        response = self._exactly(length)
+        response = self._exactly(self.receive_length())
         (answers,) = struct.unpack_from(">i", response)
         assert correlation is None or answers == correlation
         return Reader(response[4:])

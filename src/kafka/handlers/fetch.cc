@@ -13,6 +13,7 @@ using Answer = FetchResponse::Topic::Partition;
 
 constexpr size_t kMaxResponse = size_t{64} << 20;  // whatever the client allows
 constexpr int32_t kMaxWaitMs = 60'000;             // a client that has gone is noticed by then
+constexpr size_t kReadsAtOnce = 8;                 // that the memory for reads is enough for
 
 /// One partition of the request, found.
 struct Target {
@@ -66,9 +67,45 @@ void append_batch(const record::StoredBatch& batch, RecordsParts& records) {
   records.parts.push_back(batch.payload.slice(head.size(), batch.payload.size() - head.size()));
 }
 
-/// Reads one partition; returns the bytes added. `room`: what the response may still take; the
-/// first batch of a response comes whole whatever its size (KIP-74).
-runtime::Task<size_t> read_partition(Target& target, size_t room, bool is_first) {
+/// Whole batches from `from`, at least one if there is one. Those from files are added to `held`;
+/// those in memory are counted where they lie. Errors: Partition::read's; kOverloaded (`reads` is
+/// spent: nothing was read).
+runtime::Task<Result<std::vector<record::StoredBatch>>> read_within(MemoryBudget& reads,
+                                                                    MemoryBudget::Reservation& held,
+                                                                    broker::Partition& partition,
+                                                                    Offset from, size_t limit) {
+  auto tail = partition.read_tail(from, limit);
+  if (!tail.empty()) {
+    co_return tail;
+  }
+  limit = std::min(limit, reads.limit() / kReadsAtOnce);
+  auto reserved = reads.try_reserve(limit);
+  if (!reserved) {
+    co_return make_error(Code::kOverloaded, "responses from files take {} of {} bytes",
+                         reads.used(), reads.limit());
+  }
+  auto batches = co_await partition.read(from, limit);
+  if (batches.ok()) {
+    size_t bytes = 0;
+    for (const auto& batch : *batches) {
+      bytes += batch.payload.size();
+    }
+    reserved.resize(bytes);  // the first batch comes whole, whatever the limit
+    held.add(std::move(reserved));
+  }
+  co_return batches;
+}
+
+/// What one partition gave.
+struct Part {
+  size_t bytes = 0;
+  bool is_short_of_memory = false;
+};
+
+/// Reads one partition. `room`: what the response may still take; the first batch of a response
+/// comes whole whatever its size (KIP-74).
+runtime::Task<Part> read_partition(MemoryBudget& reads, MemoryBudget::Reservation& held,
+                                   Target& target, size_t room, bool is_first) {
   Answer& answer = *target.answer;
   const auto range = target.partition->range();
   answer.error_code = ErrorCode::kNone;
@@ -78,42 +115,50 @@ runtime::Task<size_t> read_partition(Target& target, size_t room, bool is_first)
   answer.log_start_offset = range.start;
   if (target.asked.fetch_offset < range.start || target.asked.fetch_offset > range.end) {
     answer.error_code = ErrorCode::kOffsetOutOfRange;
-    co_return 0;
+    co_return Part{};
   }
   const size_t limit =
       std::min(room, static_cast<size_t>(std::max(target.asked.partition_max_bytes, 0)));
   if (target.asked.fetch_offset == range.end || (limit == 0 && !is_first)) {
-    co_return 0;
+    co_return Part{};
   }
-  auto batches = co_await target.partition->read(target.asked.fetch_offset, limit);
+  auto batches =
+      co_await read_within(reads, held, *target.partition, target.asked.fetch_offset, limit);
   if (!batches.ok()) {
-    answer.error_code = batches.error().code == Code::kNotFound
-                            ? ErrorCode::kOffsetOutOfRange
-                            : error_code_of(batches.error().code);
-    co_return 0;
+    const Code code = batches.error().code;
+    if (code == Code::kOverloaded) {
+      co_return Part{.is_short_of_memory = true};
+    }
+    answer.error_code =
+        code == Code::kNotFound ? ErrorCode::kOffsetOutOfRange : error_code_of(code);
+    co_return Part{};
   }
-  size_t bytes = 0;
+  Part part;
   for (const auto& batch : *batches) {
-    if (!is_first && bytes + batch.payload.size() > limit) {
+    if (!is_first && part.bytes + batch.payload.size() > limit) {
       break;
     }
-    bytes += batch.payload.size();
+    part.bytes += batch.payload.size();
     append_batch(batch, *answer.records);
     is_first = false;
   }
-  co_return bytes;
+  co_return part;
 }
 
 struct Round {
   size_t bytes = 0;
   bool has_error = false;
+  bool is_short_of_memory = false;
 };
 
-runtime::Task<Round> read_all(std::vector<Target>& targets, size_t max_bytes) {
+runtime::Task<Round> read_all(MemoryBudget& reads, MemoryBudget::Reservation& held,
+                              std::vector<Target>& targets, size_t max_bytes) {
   Round round;
   for (Target& target : targets) {
     const size_t room = max_bytes > round.bytes ? max_bytes - round.bytes : 0;
-    round.bytes += co_await read_partition(target, room, round.bytes == 0);
+    const Part part = co_await read_partition(reads, held, target, room, round.bytes == 0);
+    round.bytes += part.bytes;
+    round.is_short_of_memory |= part.is_short_of_memory;
     round.has_error |= target.answer->error_code != ErrorCode::kNone;
   }
   co_return round;
@@ -172,10 +217,18 @@ runtime::Task<FetchResponse> fetch(Context& context, const FetchRequest& request
   const auto max_wait = std::chrono::milliseconds(std::clamp(request.max_wait_ms, 0, kMaxWaitMs));
   const auto deadline = runtime::Deadline::after(max_wait);
   while (true) {
-    const Round round = co_await read_all(targets, max_bytes);
+    const Round round = co_await read_all(context.reads, call.held, targets, max_bytes);
     if (round.bytes >= std::min(min_bytes, max_bytes) || round.has_error || has_unknown ||
         deadline.has_passed() || call.stop.is_cancelled()) {
       co_return response;
+    }
+    for (const Target& target : targets) {
+      target.answer->records = RecordsParts{};  // read again after the wait
+    }
+    call.held.release();
+    if (round.is_short_of_memory) {
+      co_await runtime::sleep_until(runtime::Deadline::after(kMemoryRetry), call.stop);
+      continue;
     }
     const Waiting waiting(targets);
     const runtime::CancelCallback on_stop(call.stop,

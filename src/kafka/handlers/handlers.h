@@ -19,8 +19,9 @@ namespace millrace::kafka {
 /// What a handler knows of its request besides the message.
 struct Call {
   int16_t version = 0;
-  bytes::Buffer frame;        // the request's bytes: batches are slices of it
-  runtime::CancelToken stop;  // the server's drain deadline has passed
+  bytes::Buffer frame;              // the request's bytes: batches are slices of it
+  runtime::CancelToken stop;        // the server's drain deadline has passed
+  MemoryBudget::Reservation& held;  // what the response holds, until it was sent
 };
 
 /// A version that ApiVersions does not have is answered with kUnsupportedVersion (KIP-511).
