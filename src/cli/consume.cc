@@ -12,9 +12,12 @@
 #include <unistd.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <memory>
+#include <utility>
 
 namespace millrace::cli {
 namespace {
@@ -99,12 +102,57 @@ Result<std::vector<int32_t>> partitions_of(const ConsumeArguments& arguments) {
   return unknown_topic(arguments.topic, topics);
 }
 
+/// What silence means while it follows a topic: nothing new, no server, or no topic any more.
+class Following {
+ public:
+  explicit Following(const ConsumeArguments& arguments) : arguments_(arguments) {}
+
+  /// After each wait in vain. Errors: kNotFound (the topic was deleted).
+  Status look() {
+    if (Clock::now() < next_) {
+      return {};
+    }
+    const auto topics = ask();
+    next_ = Clock::now() + kLookEvery;
+    if (!topics.ok()) {
+      admin_.reset();
+      if (!std::exchange(is_away_, true)) {
+        std::fprintf(stderr, "millrace: %s does not answer; waiting for it\n",
+                     arguments_.servers.c_str());
+      }
+      return {};
+    }
+    is_away_ = false;
+    if (std::ranges::find(*topics, arguments_.topic, &client::TopicInfo::name) == topics->end()) {
+      return make_error(Code::kNotFound, "topic {} was deleted", arguments_.topic);
+    }
+    return {};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto kLookEvery = std::chrono::seconds(2);
+
+  Result<std::vector<client::TopicInfo>> ask() {
+    if (!admin_) {
+      MILLRACE_TRY(admin_, client::Admin::connect(arguments_.servers, kLookEvery));
+    }
+    return admin_->list_topics();
+  }
+
+  const ConsumeArguments& arguments_;
+  std::unique_ptr<client::Admin> admin_;
+  Clock::time_point next_ = Clock::now() + kLookEvery;
+  bool is_away_ = false;
+};
+
 Status consume(const ConsumeArguments& arguments) {
   MILLRACE_TRY(const auto start, parse_start(arguments.from));
   MILLRACE_TRY(const auto partitions, partitions_of(arguments));
   MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
                                                            partitions, start, kTimeout));
   const Interrupt interrupt;
+  Following following(arguments);
   uint64_t printed = 0;
   auto heard = std::chrono::steady_clock::now();
   while ((arguments.count == 0 || printed < arguments.count) && std::ferror(stdout) == 0) {
@@ -123,6 +171,9 @@ Status consume(const ConsumeArguments& arguments) {
     std::fflush(stdout);
     if (is_reader_gone() || (consumer->is_at_end() && !arguments.follow)) {
       break;
+    }
+    if (arguments.follow) {
+      MILLRACE_TRY_STATUS(following.look());
     }
     if (!arguments.follow && !consumer->is_at_end() &&
         std::chrono::steady_clock::now() - heard > kTimeout) {
@@ -145,7 +196,8 @@ void add_consume(CLI::App& app, int& exit_code) {
       ->type_name("PLACE")
       ->capture_default_str();
   verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
-  verb->add_option("-n,--count", arguments->count, "stop after so many records");
+  verb->add_option("-n,--count", arguments->count, "stop after so many records")
+      ->check(CLI::Range(uint64_t{1}, std::numeric_limits<uint64_t>::max()));
   verb->add_flag("-f,--follow", arguments->follow, "wait for more at the end");
   verb->add_flag("-K,--with-key", arguments->with_key,
                  "key and a tab before the value; \\N is a null key or value");

@@ -24,6 +24,8 @@ using DeleteTopic = std::unique_ptr<rd_kafka_DeleteTopic_t, Destroy<rd_kafka_Del
 using Metadata =
     std::unique_ptr<const struct rd_kafka_metadata, Destroy<rd_kafka_metadata_destroy>>;
 
+constexpr int kFirstWaitMs = 250;
+
 Status status_of(const rd_kafka_topic_result_t* const* results, size_t count,
                  const std::string& what) {
   for (size_t i = 0; i < count; ++i) {
@@ -39,6 +41,7 @@ Status status_of(const rd_kafka_topic_result_t* const* results, size_t count,
 }  // namespace
 
 struct Admin::Impl {
+  bool is_down = false;
   Handle handle;
   int timeout_ms = 0;
 
@@ -60,13 +63,24 @@ struct Admin::Impl {
     return event;
   }
 
+  /// Asks again after longer and longer waits, between which it learns that nobody is there.
   Result<Metadata> metadata() const {
-    const struct rd_kafka_metadata* raw = nullptr;
-    const auto code = rd_kafka_metadata(handle.get(), 1, nullptr, &raw, timeout_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return error_of(code, "list topics");
+    int left_ms = timeout_ms;
+    for (int wait_ms = kFirstWaitMs;; wait_ms *= 2) {
+      const struct rd_kafka_metadata* raw = nullptr;
+      const auto code =
+          rd_kafka_metadata(handle.get(), 1, nullptr, &raw, std::min(wait_ms, left_ms));
+      if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return Metadata(raw);
+      }
+      rd_kafka_poll(handle.get(), 0);
+      left_ms -= wait_ms;
+      const bool is_silent =
+          code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
+      if (!is_silent || is_down || left_ms <= 0) {
+        return error_of(code, "list topics");
+      }
     }
-    return Metadata(raw);
   }
 };
 
@@ -77,8 +91,9 @@ Admin::~Admin() = default;
 Result<std::unique_ptr<Admin>> Admin::connect(const std::string& servers,
                                               std::chrono::milliseconds timeout) {
   auto impl = std::make_unique<Impl>();
-  MILLRACE_TRY(impl->handle, make_handle(RD_KAFKA_PRODUCER, servers, {}));
+  MILLRACE_TRY(impl->handle, make_handle(RD_KAFKA_PRODUCER, servers, {}, &impl->is_down));
   impl->timeout_ms = static_cast<int>(timeout.count());
+  MILLRACE_TRY_STATUS(impl->metadata());
   return std::unique_ptr<Admin>(new Admin(std::move(impl)));
 }
 

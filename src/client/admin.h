@@ -27,6 +27,7 @@ struct TopicInfo {
 /// (topic exists), kForbidden (refused, with the server's reason), kIo.
 class Admin {
  public:
+  /// Returns once a server has answered; at once when none of them can be reached.
   static Result<std::unique_ptr<Admin>> connect(const std::string& servers,
                                                 std::chrono::milliseconds timeout);
   ~Admin();

@@ -2,12 +2,15 @@
 
 #include "client/handle.h"
 
+#include <future>
 #include <set>
+#include <thread>
 
 namespace millrace::client {
 namespace {
 
 constexpr int kWatermarksMs = 3000;
+constexpr auto kMostLeave = std::chrono::seconds(2);
 
 struct ListDeleter {
   void operator()(rd_kafka_topic_partition_list_t* list) const {
@@ -59,8 +62,22 @@ ConsumedRecord record_of(const rd_kafka_message_t& message) {
 
 }  // namespace
 
+/// Ends a consumer that has joined no group. librdkafka 2.0 waits for ever when a topic that was
+/// read has been deleted: it is then left to the end of the process.
+struct Leave {
+  void operator()(rd_kafka_t* handle) const {
+    std::promise<void> done;
+    const auto ended = done.get_future();
+    std::thread([handle, done = std::move(done)]() mutable {
+      rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+      done.set_value();
+    }).detach();
+    ended.wait_for(kMostLeave);
+  }
+};
+
 struct Consumer::Impl {
-  Handle handle;
+  std::unique_ptr<rd_kafka_t, Leave> handle;
   std::string topic;
   size_t partitions = 0;
   std::set<int32_t> at_end;
@@ -82,12 +99,6 @@ struct Consumer::Impl {
         first == next ? fmt::format("there are no records; the next offset is {}", next)
                       : fmt::format("offsets are {} to {}", first, next - 1));
   }
-
-  ~Impl() {
-    if (handle) {
-      rd_kafka_consumer_close(handle.get());
-    }
-  }
 };
 
 Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -100,7 +111,7 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
                                                  const StartAt& start,
                                                  std::chrono::milliseconds timeout) {
   auto impl = std::make_unique<Impl>();
-  MILLRACE_TRY(impl->handle,
+  MILLRACE_TRY(auto handle,
                make_handle(RD_KAFKA_CONSUMER, servers,
                            {{"group.id", "millrace-cli"},  // required, never used: we assign
                             {"enable.auto.commit", "false"},
@@ -108,6 +119,7 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
                             {"auto.offset.reset", "error"},
                             {"allow.auto.create.topics", "false"},
                             {"fetch.wait.max.ms", "100"}}));
+  impl->handle.reset(handle.release());
   impl->topic = topic;
   impl->start = start;
   impl->partitions = partitions.size();

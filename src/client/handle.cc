@@ -43,11 +43,26 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view
   return make_error(ours, "{}: {}", what, reason);
 }
 
+namespace {
+
+void on_error(rd_kafka_t* /*handle*/, int code, const char* /*reason*/, void* is_down) {
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    *static_cast<bool*>(is_down) = true;
+  }
+}
+
+}  // namespace
+
 Result<Handle> make_handle(rd_kafka_type_t type, const std::string& servers,
-                           std::initializer_list<std::pair<const char*, std::string>> settings) {
+                           std::initializer_list<std::pair<const char*, std::string>> settings,
+                           bool* is_down) {
   std::array<char, 512> reason{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_conf_set_log_cb(conf, nullptr);
+  if (is_down != nullptr) {
+    rd_kafka_conf_set_opaque(conf, is_down);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+  }
   bool is_set = rd_kafka_conf_set(conf, "bootstrap.servers", servers.c_str(), reason.data(),
                                   reason.size()) == RD_KAFKA_CONF_OK;
   for (const auto& [name, value] : settings) {

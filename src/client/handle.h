@@ -22,8 +22,10 @@ using Handle = std::unique_ptr<rd_kafka_t, HandleDeleter>;
 Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail = {});
 
 /// A producer or consumer that logs nothing by itself. Errors: kInvalid (a setting it does not
-/// take).
+/// take). `is_down` is set, by rd_kafka_poll(), once no server of the list can be reached; it
+/// outlives the handle.
 Result<Handle> make_handle(rd_kafka_type_t type, const std::string& servers,
-                           std::initializer_list<std::pair<const char*, std::string>> settings);
+                           std::initializer_list<std::pair<const char*, std::string>> settings,
+                           bool* is_down = nullptr);
 
 }  // namespace millrace::client

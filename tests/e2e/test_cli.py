@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -240,6 +241,39 @@ def test_interrupting_consume_says_how_many_came(cli, shared):
     assert ended(child) == (130, "", "millrace: interrupted after 2 records\n")
 
 
+def test_following_a_topic_ends_when_it_is_deleted(cli, shared):
+    cli("topic", "create", "cli-leaving")
+    cli("produce", "cli-leaving", stdin="a\nb\n")
+    child = started(shared, "consume", "cli-leaving", "-f")
+    assert {child.stdout.readline(), child.stdout.readline()} == {"a\n", "b\n"}
+    cli("topic", "delete", "cli-leaving")
+    status, _, told = ended(child)
+    assert (status, told) == (1, "millrace: topic cli-leaving was deleted\n")
+
+
+def test_following_says_when_the_server_is_away_and_goes_on_when_it_is_back(new_server):
+    server = new_server().start()
+    for_server = {"MILLRACE_KAFKA": server.address}
+    assert run("produce", "t", stdin="before\n", **for_server).returncode == 0
+    with started(server, "consume", "t", "-f") as child:
+        assert child.stdout.readline() == "before\n"
+        server.kill()
+        assert "does not answer; waiting for it" in child.stderr.readline()
+        server.start("--kafka", for_server["MILLRACE_KAFKA"])
+        assert run("produce", "t", stdin="after\n", **for_server).returncode == 0
+        assert child.stdout.readline() == "after\n"
+        child.send_signal(signal.SIGINT)
+        assert ended(child)[0] == 130
+
+
+@pytest.mark.parametrize("arguments", [["topic", "list"], ["topic", "create", "x"], ["consume", "x"], ["produce", "x"]], ids=" ".join)
+def test_a_wrong_kafka_address_is_told_soon(arguments):
+    begun = time.monotonic()
+    result = run(*arguments, stdin="", MILLRACE_KAFKA="127.0.0.1:1")
+    assert result.returncode == 3 and "nobody answers" in result.stderr
+    assert time.monotonic() - begun < 5, "the wait for an answer that may come is 10 s"
+
+
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
 def test_interrupting_produce_says_how_many_records_are_durable(cli, shared, form):
     topic = f"cli-stopped{len(form)}"
@@ -260,15 +294,13 @@ def test_interrupting_produce_says_how_many_records_are_durable(cli, shared, for
     assert cli("consume", topic) == "one\ntwo\n"  # half a line is no record
 
 
-def test_a_second_interrupt_ends_at_once(cli, shared):
-    """The first finds the producer waiting for a server that does not answer any more."""
+def test_an_interrupt_before_a_server_has_answered_ends_at_once(cli, shared):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as deaf:
         child = subprocess.Popen(
             [binary(), "produce", "t", "--kafka", "127.0.0.1:%d" % deaf.getsockname()[1]], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
         )  # fmt: skip
         connection, _ = deaf.accept()  # it is up
-        child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGINT)
         assert ended(child)[0] == -signal.SIGINT
         connection.close()
