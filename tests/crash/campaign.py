@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import tempfile
 import time
 import traceback
@@ -208,12 +209,14 @@ def missing(campaign, counters):
     return [name for name in campaign.REQUIRED if not counters[name]]
 
 
-def run(campaign, rounds, say=print):
+def run(campaign, rounds, say=print, is_interrupted=lambda: False):
     """Violations and counters of a whole campaign, which is closed afterwards."""
     violations = []
     begun = time.monotonic()
     try:
         for number in range(1, rounds + 1):
+            if is_interrupted():
+                raise KeyboardInterrupt
             campaign.run_round(number)
             campaign.counters["rounds"] += 1
             if number % 10 == 0:
@@ -259,9 +262,16 @@ def _main(kind, description, arguments, plants):
     print(f"{kind.NAME}: {options.rounds} rounds, seed {seed}", flush=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix=f"millrace-{kind.NAME}-"))
     given = {"plant": options.plant} if plants else {}
+    interrupts = []
+
+    def interrupt(number, _):
+        interrupts.append(number)  # Python drops an exception that is raised in a finalizer or a callback
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
         campaign = kind(directory, seed, **given)
-        violations, counters = run(campaign, options.rounds, say=lambda text: print(text, flush=True))
+        violations, counters = run(campaign, options.rounds, lambda text: print(text, flush=True), lambda: bool(interrupts))
     except BaseException:
         shutil.rmtree(directory)
         raise

@@ -56,8 +56,10 @@ class Powercut(campaign.Campaign):
         self.seen = collections.Counter()  # what the disk had counted when this life began
 
     def close(self):
-        super().close()
-        self.disk.close()
+        try:
+            super().close()
+        finally:
+            self.disk.close()
 
     def remove(self, directory, keep):
         shutil.rmtree(directory)

@@ -40,12 +40,17 @@ def test_a_campaign_without_its_disk_is_no_noticed_plant(tmp_path):
 
 
 def test_an_interrupted_campaign_leaves_nothing_behind(tmp_path):
-    command = [sys.executable, ROOT / "tests/crash/powercut.py", "--rounds", "100", "--seed", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": tmp_path}) as child:
+    command = [sys.executable, "-X", "faulthandler", ROOT / "tests/crash/powercut.py", "--rounds", "100", "--seed", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": tmp_path}) as child:
         wait_for("a server on the disk", lambda: list(tmp_path.glob("*/disk/data/journal/*.log")), 30)
         child.send_signal(signal.SIGINT)
-        assert child.wait(60) != 0
-    assert list(tmp_path.iterdir()) == []
+        try:
+            _, told = child.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGABRT)  # it tells where it was
+            pytest.fail(f"still running 60 s later:\n{child.communicate()[1]}")
+    assert child.returncode != 0
+    assert list(tmp_path.iterdir()) == [], told
 
 
 def test_a_plant_of_another_name_is_wrong_usage():
