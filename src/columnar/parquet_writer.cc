@@ -13,6 +13,8 @@
 #include <parquet/metadata.h>
 #include <parquet/properties.h>
 
+#include <algorithm>
+#include <cmath>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -101,8 +103,16 @@ Status check(std::span<const ColumnBatch* const> batches, const Schema& schema) 
   return {};
 }
 
-std::shared_ptr<parquet::WriterProperties> properties_of(const Schema& schema,
-                                                         const ParquetSettings& settings) {
+bool has_nan(std::span<const ColumnBatch* const> batches, size_t column) {
+  return std::ranges::any_of(batches, [&](const ColumnBatch* batch) {
+    return std::ranges::any_of(batch->columns[column].values_as<double>(),
+                               [](double value) { return std::isnan(value); });
+  });
+}
+
+std::shared_ptr<parquet::WriterProperties> properties_of(
+    std::span<const ColumnBatch* const> batches, const Schema& schema,
+    const ParquetSettings& settings) {
   parquet::WriterProperties::Builder builder;
   builder.compression(arrow::Compression::ZSTD)
       ->compression_level(settings.zstd_level)
@@ -111,13 +121,18 @@ std::shared_ptr<parquet::WriterProperties> properties_of(const Schema& schema,
       ->enable_write_page_index()
       ->enable_page_checksum()
       ->created_by("millrace");
-  for (const SchemaColumn& column : schema.columns()) {
+  for (size_t i = 0; i < schema.columns().size(); ++i) {
+    const SchemaColumn& column = schema.columns()[i];
     if (is_time(column.type)) {
       builder.disable_dictionary(column.name)
           ->encoding(column.name, parquet::Encoding::DELTA_BINARY_PACKED);
     } else if (column.type == ColumnType::kF64) {
       builder.disable_dictionary(column.name)
           ->encoding(column.name, parquet::Encoding::BYTE_STREAM_SPLIT);
+      if (has_nan(batches, i)) {
+        // Parquet leaves NaN out of them, DuckDB holds it for the greatest value and would skip it.
+        builder.disable_statistics(column.name);
+      }
     } else if (column.is_tag) {
       builder.disable_statistics(column.name);
     }
@@ -146,9 +161,9 @@ arrow::Result<ParquetFile> write(std::span<const ColumnBatch* const> batches, co
                                  const ParquetSettings& settings,
                                  const std::shared_ptr<SinkStream>& stream) {
   ARROW_ASSIGN_OR_RAISE(const auto table, table_of(batches, schema));
-  ARROW_ASSIGN_OR_RAISE(
-      auto writer, parquet::arrow::FileWriter::Open(*table->schema(), arrow::default_memory_pool(),
-                                                    stream, properties_of(schema, settings)));
+  ARROW_ASSIGN_OR_RAISE(auto writer, parquet::arrow::FileWriter::Open(
+                                         *table->schema(), arrow::default_memory_pool(), stream,
+                                         properties_of(batches, schema, settings)));
   auto metadata = std::make_shared<arrow::KeyValueMetadata>();
   for (const auto& [key, value] : settings.metadata) {
     metadata->Append(key, value);

@@ -42,11 +42,11 @@ struct ParquetFile {
 ///
 /// Times are timestamps without a zone, in the column's unit, DELTA_BINARY_PACKED; doubles are
 /// BYTE_STREAM_SPLIT; tags have a dictionary and no statistics; all else has statistics and a page
-/// index. Every page has its CRC32, and the footer a checksum of the whole file (parquet_footer.h).
-/// Blocks for as long as it takes: call it on a BlockingPool. Values are not copied, but for
-/// the indexes of tags, and bools.
-/// Errors: the sink's own; kInvalid (a batch not of the schema's form, a schema of no columns);
-/// kInternal (Arrow's message).
+/// index, but for doubles of which one is NaN: they would make readers skip its rows. Every page
+/// has its CRC32, and the footer a checksum of the whole file (parquet_footer.h). Blocks for as
+/// long as it takes: call it on a BlockingPool. Values are not copied, but for the indexes of tags,
+/// and bools. Errors: the sink's own; kInvalid (a batch not of the schema's form, a schema of no
+/// columns); kInternal (Arrow's message).
 Result<ParquetFile> write_parquet(std::span<const ColumnBatch* const> batches, const Schema& schema,
                                   const ParquetSettings& settings, Sink& sink);
 

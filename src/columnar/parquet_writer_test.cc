@@ -177,6 +177,23 @@ TEST(ParquetWriter, EncodingsStatisticsAndPageIndexAreAsDocumented) {
   EXPECT_EQ(reader->metadata()->created_by(), "millrace");
 }
 
+TEST(ParquetWriter, DoublesWithNaNHaveNoStatistics) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [values, has_statistics] :
+       {std::pair{std::vector<double>{1, 2}, true}, {{nan, 2}, false}, {{1, -nan}, false}}) {
+    MemorySink sink;
+    const ColumnBatch batch{.columns = {times({1, 2}), column_of("v", {Value::of_f64(values[0]),
+                                                                       Value::of_f64(values[1])})},
+                            .rows = 2};
+    ASSERT_TRUE(written({batch}, schema_of(batch), sink).ok());
+    const auto reader = opened(sink.content);
+    EXPECT_EQ(reader->metadata()->RowGroup(0)->ColumnChunk(1)->is_stats_set(), has_statistics);
+    EXPECT_TRUE(reader->metadata()->RowGroup(0)->ColumnChunk(0)->is_stats_set());
+    EXPECT_EQ(reader->GetPageIndexReader()->RowGroup(0)->GetColumnIndex(1) != nullptr,
+              has_statistics);
+  }
+}
+
 /// Every page, with its CRC32 compared.
 void read_pages(const std::string& content) {
   parquet::ReaderProperties properties;
