@@ -12,6 +12,8 @@
 namespace millrace::columnar {
 namespace {
 
+constexpr size_t kMostShownBytes = 64;
+
 template <typename... Args>
 Error invalid_at(size_t byte, fmt::format_string<Args...> format, Args&&... args) {
   return make_error(Code::kInvalid, "byte {}: {}", byte,
@@ -21,9 +23,13 @@ Error invalid_at(size_t byte, fmt::format_string<Args...> format, Args&&... args
 /// One request, from its first byte to its last.
 class Decoder {
  public:
-  explicit Decoder(std::span<const std::byte> body) : reader_(body) {}
+  explicit Decoder(std::span<const std::byte> body)
+      : reader_(body), is_json_(!body.empty() && body[0] == std::byte{'{'}) {}
 
   Result<MeasurementBatch> decode(ArrivalTime arrival) {
+    if (is_json_) {
+      return invalid_at(0, "this looks like JSON; a request is MessagePack");
+    }
     MILLRACE_TRY(const uint64_t keys, head_of(MsgpackKind::kMap, "a request"));
     for (uint64_t i = 0; i < keys; ++i) {
       MILLRACE_TRY_STATUS(read_key());
@@ -68,6 +74,9 @@ class Decoder {
     if (find_invalid_utf8(token.text)) {
       return invalid_at(byte, "{} is not UTF-8", what);
     }
+    if (has_control_character(token.text)) {
+      return invalid_at(byte, "{} has a control character", what);
+    }
     return token.text;
   }
 
@@ -90,6 +99,13 @@ class Decoder {
         return invalid_at(byte, "\"columns\" stands twice");
       }
       return read_columns();
+    }
+    if (key.text != "tag_keys") {  // of Arc's clients: every column of strings may be a tag here
+      return invalid_at(
+          byte,
+          "the key \"{}\": a write has \"m\" and \"columns\"; its database stands in the "
+          "header x-millrace-database",
+          key.text.substr(0, kMostShownBytes));
     }
     if (!reader_.skip()) {
       return invalid_at(reader_.position(), "{} within a key that is skipped",
@@ -161,6 +177,7 @@ class Decoder {
   }
 
   MsgpackReader reader_;
+  const bool is_json_;  // to the eye
   MeasurementBatch result_;
   bool has_measurement_ = false;
   bool has_columns_ = false;

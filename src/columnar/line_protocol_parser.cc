@@ -316,6 +316,9 @@ bool LineParser::check_names(const ParsedLine& line) {
     if (pair.key == kTimeName) {
       return fail(R"("time" is the timestamp's name and cannot be a tag or a field)");
     }
+    if (has_control_character(pair.key)) {
+      return fail(fmt::format("the name {} has a control character", quoted(pair.key)));
+    }
     names_.push_back(pair.key);
   }
   std::ranges::sort(names_);

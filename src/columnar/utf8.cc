@@ -1,5 +1,6 @@
 #include "columnar/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -78,6 +79,11 @@ std::optional<size_t> find_invalid_utf8(std::string_view text) {
     }
   }
   return std::nullopt;
+}
+
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 }  // namespace millrace::columnar

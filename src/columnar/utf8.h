@@ -13,4 +13,7 @@ bool is_ascii(std::string_view text);
 /// at a time.
 std::optional<size_t> find_invalid_utf8(std::string_view text);
 
+/// Whether text has a byte below 0x20, or 0x7f.
+bool has_control_character(std::string_view text);
+
 }  // namespace millrace::columnar

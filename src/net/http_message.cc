@@ -63,17 +63,43 @@ std::optional<std::string_view> HttpRequest::header(std::string_view name) const
   return std::nullopt;
 }
 
-std::optional<std::string> HttpRequest::param(std::string_view name) const {
-  for (std::string_view rest = query; !rest.empty();) {
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
-    const size_t equals = pair.find('=');
-    if (form_decode(pair.substr(0, equals)) == name) {
-      return equals == std::string_view::npos ? std::string()
-                                              : form_decode(pair.substr(equals + 1));
+namespace {
+
+/// Calls `visit(name, value)`, neither decoded, until it answers true.
+template <typename Visit>
+void for_each_param(std::string_view query, Visit&& visit) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    if (!pair.empty() &&
+        visit(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())))) {
+      return;
     }
   }
-  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> HttpRequest::param(std::string_view name) const {
+  std::optional<std::string> found;
+  for_each_param(query, [&](std::string_view key, std::string_view value) {
+    if (form_decode(key) != name) {
+      return false;
+    }
+    found = form_decode(value);
+    return true;
+  });
+  return found;
+}
+
+std::vector<std::string> HttpRequest::param_names() const {
+  std::vector<std::string> names;
+  for_each_param(query, [&](std::string_view key, std::string_view) {
+    names.push_back(form_decode(key));
+    return false;
+  });
+  return names;
 }
 
 Result<std::string> percent_decode(std::string_view text) {

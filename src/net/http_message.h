@@ -45,6 +45,8 @@ struct HttpRequest {
   std::optional<std::string_view> header(std::string_view name) const;
   /// First value of a query parameter, decoded; '+' is a space. "" for `?name` alone.
   std::optional<std::string> param(std::string_view name) const;
+  /// Of every query parameter, decoded, in order.
+  std::vector<std::string> param_names() const;
 };
 
 /// "a%20b" → "a b". Errors: invalid, with the place of a '%' that two hex digits do not follow.

@@ -20,8 +20,7 @@ Status validate_part(std::string_view what, std::string_view part) {
   if (columnar::find_invalid_utf8(part)) {
     return make_error(Code::kInvalid, "{} name is not UTF-8", what);
   }
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  if (std::ranges::any_of(part, is_control)) {
+  if (columnar::has_control_character(part)) {
     return make_error(Code::kInvalid, "{} name has a control character", what);
   }
   return {};

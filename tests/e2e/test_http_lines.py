@@ -286,3 +286,26 @@ def test_what_influx_clients_ask_first(client):
     answer = client.get("/ping")
     assert answer.status == 204 and answer.headers["X-Influxdb-Version"]
     assert client.get("/health").json["status"] == "pass"
+
+
+@pytest.mark.parametrize("target, known", [(V1, "db, precision, rp, u, consistency, p"), (V2, "bucket, precision, org, orgID")])
+@pytest.mark.parametrize("name", ["databse", "presicion", "DB"])
+def test_a_parameter_of_another_name_is_refused(client, m, target, known, name):
+    answer = client.lines(f"{m} v=1", target, **{name: "s"})
+    message = answer.json["error" if target == V1 else "message"]
+    assert answer.status == 400 and message == f'the parameter "{name}": {target} takes {known}'
+    assert client.table(m) is None
+
+
+def test_parameters_of_clients_of_influxdb_are_taken(client, m):
+    every = {V1: {"db": "main", "rp": "autogen", "consistency": "all", "u": "x", "p": "y", "precision": "s"},
+             V2: {"bucket": "main", "org": "acme", "orgID": "1", "precision": "s"}}  # fmt: skip
+    for target, parameters in every.items():
+        assert client.lines(f"{m} v=1 1", target, **parameters).status == 204
+    assert client.rows(f"SELECT count(*) FROM {quoted(m)}") == [(2,)]
+
+
+def test_a_name_with_a_control_character_is_a_bad_line(client, m):
+    answer = client.lines(f"{m} a\0b=1\n{m},a\x01=c v=1\n{m} v=1")
+    assert answer.status == 400 and answer.json["error"].count("has a control character") == 2
+    assert client.rows(f"SELECT v FROM {quoted(m)}") == [(1.0,)]

@@ -4,10 +4,19 @@
 #include "http/routes/routes.h"
 #include "runtime/coroutine.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 namespace millrace::http {
 namespace {
 
 constexpr std::chrono::seconds kWait{30};  // for a table that is being rebuilt
+
+/// What clients of InfluxDB send. All but the database and the precision change nothing here.
+constexpr std::array<std::string_view, 6> kInflux1Params = {"db", "precision",   "rp",
+                                                            "u",  "consistency", "p"};
+constexpr std::array<std::string_view, 4> kInflux2Params = {"bucket", "precision", "org", "orgID"};
 
 /// The database of a request: the first of these headers, or the default.
 std::string database_of(const net::HttpRequest& request) {
@@ -41,8 +50,23 @@ std::string partial_message(const ingest::WriteOutcome& outcome) {
   return message + fmt::format("dropped={}", outcome.error_count);
 }
 
+/// A misspelt parameter would send rows to another database, or to another time.
+Status check_params(const net::HttpRequest& request, std::span<const std::string_view> known) {
+  for (const std::string& name : request.param_names()) {
+    if (std::ranges::find(known, name) == known.end()) {
+      return make_error(Code::kInvalid, "the parameter \"{}\": {} takes {}", name, request.path,
+                        fmt::join(known, ", "));
+    }
+  }
+  return {};
+}
+
 runtime::Task<net::HttpResponse> write_lines(Call call, ingest::WriteOptions options,
-                                             ErrorForm form) {
+                                             ErrorForm form,
+                                             std::span<const std::string_view> params) {
+  if (const auto checked = check_params(call.request, params); !checked.ok()) {
+    co_return answer_of(checked.error(), form);
+  }
   if (const auto precision = call.request.param("precision"); precision && !precision->empty()) {
     const auto known = columnar::parse_precision(*precision);
     if (!known) {
@@ -86,14 +110,14 @@ runtime::Task<net::HttpResponse> write_influx1(Call call) {
   const auto named = call.request.param("db");
   std::string database = named && !named->empty() ? *named : database_of(call.request);
   auto options = options_of(call, std::move(database));
-  co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux1);
+  co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux1, kInflux1Params);
 }
 
 runtime::Task<net::HttpResponse> write_influx2(Call call) {
   const auto named = call.request.param("bucket");
   std::string database = named && !named->empty() ? *named : database_of(call.request);
   auto options = options_of(call, std::move(database));
-  co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux2);
+  co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux2, kInflux2Params);
 }
 
 }  // namespace millrace::http
