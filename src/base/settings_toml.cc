@@ -1,7 +1,9 @@
 #include "base/settings.h"
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <sstream>
 
@@ -31,6 +33,12 @@ Result<TomlValue> value_of(const std::string& path, const std::string& name,
 Result<std::map<std::string, TomlValue>> read_toml(const std::string& path) {
   if (!std::filesystem::exists(path)) {
     return make_error(Code::kNotFound, "{}: no such file", path);
+  }
+  if (std::filesystem::is_directory(path)) {
+    return make_error(Code::kInvalid, "{}: a directory, not a file of settings", path);
+  }
+  if (::access(path.c_str(), R_OK) != 0) {
+    return errno_error("access(2)", path, errno);
   }
   std::map<std::string, TomlValue> values;
   try {

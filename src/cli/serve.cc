@@ -113,6 +113,9 @@ int serve(const Settings::Sources& sources) {
   std::signal(SIGPIPE, SIG_IGN);  // a client that has gone is an error of its write
   const Signals signals;
   log::start(options->log_level, options->log_format);
+  if (!sources.file.empty()) {
+    log::info("settings", "{} was read", sources.file);
+  }
   auto application = server::Application::start(*options, signals.stop());
   if (!application.ok()) {
     log::stop();

@@ -13,7 +13,6 @@ namespace {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 constexpr uint64_t kLeastFile = kMiB;
-constexpr uint64_t kFilesInBudget = 8;
 
 uint64_t machine_memory() {
   const auto pages = static_cast<uint64_t>(std::max(::sysconf(_SC_PHYS_PAGES), 0L));
@@ -47,15 +46,15 @@ Result<journal::WriterOptions> journal_limits(io::Disk& disk, const Options& opt
       }
     }
     limits.max_bytes =
-        std::max(std::min(50 * kGiB, (space.free_bytes + held) / 2), kFilesInBudget * kLeastFile);
+        std::max(std::min(50 * kGiB, (space.free_bytes + held) / 2), kFilesInJournal * kLeastFile);
   }
-  if (limits.max_bytes < kFilesInBudget * kLeastFile) {
+  if (limits.max_bytes < kFilesInJournal * kLeastFile) {
     return make_error(Code::kInvalid,
                       "journal.max_bytes: {} is too small, at least {} files of 1 MiB must fit",
-                      limits.max_bytes, kFilesInBudget);
+                      limits.max_bytes, kFilesInJournal);
   }
   limits.file_bytes =
-      std::clamp(options.journal_file_bytes, kLeastFile, limits.max_bytes / kFilesInBudget);
+      std::clamp(options.journal_file_bytes, kLeastFile, limits.max_bytes / kFilesInJournal);
   limits.first_file_bytes = std::min(limits.first_file_bytes, limits.file_bytes);
   return limits;
 }

@@ -193,6 +193,13 @@ Result<Options> options_from(const Settings& settings) {
   options.auto_create_topics = settings.boolean("topic.auto_create");
   options.journal_file_bytes = static_cast<uint64_t>(settings.number("journal.file_bytes"));
   options.journal_max_bytes = static_cast<uint64_t>(settings.number("journal.max_bytes"));
+  if (settings.is_given("journal.file_bytes") && options.journal_max_bytes != 0 &&
+      options.journal_file_bytes > options.journal_max_bytes / kFilesInJournal) {
+    return make_error(
+        Code::kInvalid,
+        "journal.file_bytes: {} is more than an eighth of journal.max_bytes, which is {}",
+        options.journal_file_bytes, options.journal_max_bytes);
+  }
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));

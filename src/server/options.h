@@ -13,6 +13,8 @@
 
 namespace millrace::server {
 
+inline constexpr uint64_t kFilesInJournal = 8;  // that its budget must hold
+
 struct Options {
   std::string data;
   net::Address kafka;

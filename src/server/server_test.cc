@@ -55,6 +55,13 @@ TEST(ServerOptions, RefusesByNameWhatOnlyAStartWouldFind) {
               HasSubstr("data: /dev/null is not a directory"));
   EXPECT_THAT(options_of({{"data", "/d"}, {"http", "http://127.0.0.1:1"}}).error().message,
               HasSubstr("leave out http://"));
+  EXPECT_THAT(
+      options_of({{"data", "/d"}, {"journal.file_bytes", "9MiB"}, {"journal.max_bytes", "64MiB"}})
+          .error()
+          .message,
+      HasSubstr("journal.file_bytes: 9437184 is more than an eighth of journal.max_bytes, "
+                "which is 67108864"));
+  EXPECT_TRUE(options_of({{"data", "/d"}, {"journal.max_bytes", "64MiB"}}).ok());
 }
 
 TEST(Budgets, FilesFitEightTimesIntoTheBudget) {

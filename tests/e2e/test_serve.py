@@ -133,6 +133,18 @@ def test_a_settings_file_that_is_not_there_is_refused_by_name(new_server):
     assert (status, "/no/such.toml" in text) == (1, True)
 
 
+def test_a_directory_is_no_settings_file(new_server, tmp_path):
+    status, text = new_server().refused("--config", tmp_path)
+    assert (status, f"{tmp_path}: a directory, not a file of settings" in text) == (2, True), text
+
+
+def test_the_log_names_the_settings_file_that_was_read(new_server, tmp_path):
+    config = tmp_path / "millrace.toml"
+    config.write_text("[topic]\ndefault_partitions = 5\n")
+    server = new_server("--config", config).start()
+    wait_for("its name in the log", lambda: f"{config} was read" in server.process.text())
+
+
 def test_flags_beat_variables_beat_the_file(new_server, tmp_path):
     config = tmp_path / "millrace.toml"
     config.write_text("[topic]\ndefault_partitions = 5\n")
