@@ -207,9 +207,9 @@ def ask_files(server, before):
     say("Rows into Parquet files, and the same answers from them by DuckDB itself")
     for table in ("weather", "weather_lines"):
         print(run([server.binary, "table", "flush", "--http", server.http, f"nyc.{table}"]).rstrip())
-        files = str(server.data / "tables" / "nyc" / f"{table}~*" / "0*.parquet")
-        question = CHECKS[table].replace(f"nyc.{table}", f"'{files}'")
-        shown(["python3", "-c", f'import duckdb; print(duckdb.sql("{question}"))'])
+        files = str(server.data / "tables" / "nyc" / f"{table}~*" / "*.parquet")
+        question = CHECKS[table].replace(f"nyc.{table}", f"read_parquet('{files}', union_by_name = true)")
+        shown([sys.executable, "-c", f'import duckdb; print(duckdb.sql("{question}"))'])
         answer = list(duckdb.sql(question).fetchone())
         print(f"  {table}: {answer[0]} rows, checksum {answer[1]}")
         if list(map(int, answer)) != list(map(int, before[table])):
@@ -253,7 +253,8 @@ def main():
         show(server, folder, options.data)
         say(f"All as promised, in {time.monotonic() - started:.0f} s")
         if keep:
-            print(f"The server stays up: kafka {server.kafka}, http {server.http}, pid {server.process.pid}, data {folder}")
+            print(f"The server stays up: kafka {server.kafka}, http {server.http}, data {server.data}")
+            print(f"To end it and be rid of it: kill {server.process.pid}; rm -r {folder}")
         return 0
     except Failed as failure:
         print(f"\ndemo: FAILED: {failure}", file=sys.stderr)

@@ -22,6 +22,21 @@ def test_python_of_the_http_reference(server):
         assert client.rows("SELECT epoch(time), host, load FROM cpu") == [(1_700_000_000, "a", 0.5)]
 
 
+def test_parquet_files_are_read_as_the_operations_guide_says(server):
+    (program,) = blocks("docs/operations.md", "python")
+    assert "data/tables" in program
+    with Client(server) as client:
+        for lines in ["cpu load=1i 1", "cpu load=0.5 2\ncpu load=2,user=7 3", "cpu,host=a load=3i 4"]:  # widened, added to
+            assert client.lines(lines).status == 204
+            client.flush("cpu")
+        expected = client.rows("SELECT count(*), sum(load) FROM cpu")
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("data/tables", f"{server.data}/tables")],
+        check=True, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.stdout == f"{expected}\n" == "[(4, 6.5)]\n"
+
+
 def test_settings_file_of_the_operations_guide(new_server, tmp_path):
     (text,) = blocks("docs/operations.md", "toml")
     file = tmp_path / "millrace.toml"
