@@ -107,11 +107,13 @@ Result<BatchView> parse_batch(std::span<const std::byte> bytes) {
   return batch;
 }
 
-Status validate_records(const BatchView& batch, size_t limit) {
+Result<TimestampMs> validate_records(const BatchView& batch, size_t limit) {
   MILLRACE_TRY(RecordReader reader, RecordReader::open(batch, limit));
   Record record;
   int64_t expected = 0;
+  TimestampMs newest = TimestampMs::min();
   while (reader.next(record)) {
+    newest = std::max(newest, record.timestamp);
     const int64_t delta = record.offset - batch.header.base_offset;
     const bool in_place = batch.header.is_control()
                               ? delta >= expected && delta <= batch.header.last_offset_delta
@@ -122,7 +124,8 @@ Status validate_records(const BatchView& batch, size_t limit) {
     }
     expected = delta + 1;
   }
-  return reader.status();
+  MILLRACE_TRY_STATUS(reader.status());
+  return newest;
 }
 
 Result<std::optional<BatchView>> BatchIterator::next() {

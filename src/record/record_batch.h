@@ -90,9 +90,9 @@ Result<BatchView> parse_batch(std::span<const std::byte> bytes);
 
 /// Decompresses at most `limit` bytes and walks every record: lengths exact, offset deltas 0,
 /// 1, 2... (increasing up to the last offset delta in control batches), as many as the header says,
-/// nothing after them. Errors: kInvalid, naming the record; the codecs' kInvalid. Blocking CPU
-/// work.
-Status validate_records(const BatchView& batch, size_t limit);
+/// nothing after them. Returns their greatest timestamp, whatever the header says it is. Errors:
+/// kInvalid, naming the record; the codecs' kInvalid. Blocking CPU work.
+Result<TimestampMs> validate_records(const BatchView& batch, size_t limit);
 
 /// Walks over the batches of one records field; each is validated by parse_batch().
 class BatchIterator {

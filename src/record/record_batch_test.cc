@@ -228,7 +228,7 @@ TEST(RecordBatch, ValidationNamesTheDamagedRecord) {
   const auto reason = [](const Bytes& bytes) {
     const auto batch = parse_batch(bytes);
     EXPECT_TRUE(batch.ok());
-    const Status status = validate_records(*batch, kNoLimit);
+    const auto status = validate_records(*batch, kNoLimit);
     EXPECT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, Code::kInvalid);
     return status.error().message;

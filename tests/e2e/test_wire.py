@@ -195,6 +195,7 @@ def long_value():
     ("magic 1", Batch(magic=1), w.UNSUPPORTED_FOR_MESSAGE_FORMAT),
     ("magic 3", Batch(magic=3), w.UNSUPPORTED_FOR_MESSAGE_FORMAT),
     ("control batch", Batch(attributes=0x20), w.INVALID_RECORD),
+    ("time of the log", Batch(attributes=0x08), w.INVALID_RECORD),
     ("transactional batch", Batch(attributes=0x10, producer=(5, 0, 0)), w.INVALID_RECORD),
 ], ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")  # fmt: skip
 def test_a_bad_batch_gets_its_error_and_offset_minus_one(wire, stream, name, batch, error):
@@ -427,3 +428,12 @@ def test_groups_get_a_clear_error(wire):
     error, message = wire.find_coordinator("group")
     assert error == w.COORDINATOR_NOT_AVAILABLE
     assert "no consumer groups" in message
+
+
+@pytest.mark.parametrize("claimed", [0, 2_000, 10**15], ids="max_timestamp={}".format)
+def test_records_are_found_by_their_own_times_whatever_the_batch_claims(wire, topic, claimed):
+    records = [record(0, timestamp_delta=0), record(1, timestamp_delta=1_000)]
+    wire.create_topic(topic)
+    assert wire.produce(topic, Batch(records=records, timestamp=1_000, max_timestamp=claimed).pack()).error == w.NONE
+    assert wire.list_offset(topic, 1_500) == (w.NONE, 2_000, 1)
+    assert wire.list_offset(topic, 2_001) == (w.NONE, -1, -1)

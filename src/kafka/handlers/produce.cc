@@ -30,13 +30,18 @@ bytes::Buffer keep(const bytes::Buffer& frame, std::span<const std::byte> batch)
   return is_most_of_it ? frame.slice(batch) : bytes::Buffer::copy_of(batch);
 }
 
-Status check_batch(const record::BatchView& batch, const broker::TopicSettings& settings) {
+/// Returns the greatest timestamp of its records.
+Result<TimestampMs> check_batch(const record::BatchView& batch,
+                                const broker::TopicSettings& settings) {
   if (batch.bytes.size() > static_cast<size_t>(settings.max_message_bytes)) {
     return make_error(Code::kInvalid, "batch of {} bytes, max.message.bytes is {}",
                       batch.bytes.size(), settings.max_message_bytes);
   }
   if (batch.header.is_control() || batch.header.is_transactional()) {
     return make_error(Code::kUnsupported, "transactions are not supported");
+  }
+  if (batch.header.timestamp_type() == record::TimestampType::kLogAppend) {
+    return make_error(Code::kInvalid, "timestamp type LogAppendTime, must be CreateTime");
   }
   return record::validate_records(batch, kMaxContent);
 }
@@ -64,15 +69,16 @@ void check_partition(const broker::Topic& topic, const ProduceRequest::Topic::Pa
     return refuse(answer, ErrorCode::kInvalidRecord,
                   "a partition takes one record batch a request (KIP-98)");
   }
-  if (const auto checked = check_batch(*batch, topic.record.settings); !checked.ok()) {
+  const auto newest = check_batch(*batch, topic.record.settings);
+  if (!newest.ok()) {
     const bool is_large =
         batch->bytes.size() > static_cast<size_t>(topic.record.settings.max_message_bytes);
     return refuse(answer, is_large ? ErrorCode::kMessageTooLarge : ErrorCode::kInvalidRecord,
-                  checked.error().message);
+                  newest.error().message);
   }
   accepted.batches.push_back({partition, keep(call.frame, batch->bytes), record::whole_crc(*batch),
                               static_cast<uint32_t>(batch->header.record_count),
-                              batch->header.max_timestamp.time_since_epoch().count()});
+                              newest->time_since_epoch().count()});
   accepted.answers.push_back(&answer);
 }
 
