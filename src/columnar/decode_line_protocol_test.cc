@@ -317,15 +317,16 @@ TEST(LineProtocol, TimesAreExactInEveryPrecision) {
             "m f=1 @1ns | m f=2 @2000ns | m f=3 @1700000000123456000ns");
   EXPECT_EQ(outcome("m f=1 1\nn f=2 2000"), "m f=1 @1ns | n f=2 @2us");
   const std::string outside = " is outside 1677-09-22 to 2262-04-11";
+  const std::string in_unit = outside + "; is its unit the request's precision?";
   EXPECT_EQ(outcome("m f=1 9223372036854775807"), "!1 timestamp \"9223372036854775807\"" + outside);
   EXPECT_EQ(outcome("m f=1 -9223286400000000001"),
             "!1 timestamp \"-9223286400000000001\"" + outside);
-  EXPECT_EQ(outcome("m f=1 9223372037", "s"), "!1 timestamp \"9223372037\"" + outside);
-  EXPECT_EQ(outcome("m f=1 -9223372037", "s"), "!1 timestamp \"-9223372037\"" + outside);
-  EXPECT_EQ(outcome("m f=1 1700000000000", "s"), "!1 timestamp \"1700000000000\"" + outside);
-  EXPECT_EQ(outcome("m f=1 9223372036855", "ms"), "!1 timestamp \"9223372036855\"" + outside);
-  EXPECT_EQ(outcome("m f=1 9223372036854776", "us"), "!1 timestamp \"9223372036854776\"" + outside);
-  EXPECT_EQ(outcome("m f=1 2562048", "h"), "!1 timestamp \"2562048\"" + outside);
+  EXPECT_EQ(outcome("m f=1 9223372037", "s"), "!1 timestamp \"9223372037\"" + in_unit);
+  EXPECT_EQ(outcome("m f=1 -9223372037", "s"), "!1 timestamp \"-9223372037\"" + in_unit);
+  EXPECT_EQ(outcome("m f=1 1700000000000", "s"), "!1 timestamp \"1700000000000\"" + in_unit);
+  EXPECT_EQ(outcome("m f=1 9223372036855", "ms"), "!1 timestamp \"9223372036855\"" + in_unit);
+  EXPECT_EQ(outcome("m f=1 9223372036854776", "us"), "!1 timestamp \"9223372036854776\"" + in_unit);
+  EXPECT_EQ(outcome("m f=1 2562048", "h"), "!1 timestamp \"2562048\"" + in_unit);
   EXPECT_EQ(outcome("m f=1 9223372036854775808"),
             "!1 timestamp \"9223372036854775808\" is outside 64 bits with sign");
   for (const std::string text :

@@ -118,7 +118,9 @@ std::optional<std::string_view> parse_timestamp(std::string_view text, Precision
   }
   if (__builtin_mul_overflow(count, nanoseconds_in(precision), &time_ns) ||
       !is_in_ns_range(time_ns)) {
-    return "is outside 1677-09-22 to 2262-04-11";
+    return precision == Precision::kNs
+               ? "is outside 1677-09-22 to 2262-04-11"
+               : "is outside 1677-09-22 to 2262-04-11; is its unit the request's precision?";
   }
   return std::nullopt;
 }

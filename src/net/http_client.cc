@@ -28,10 +28,7 @@ namespace http = boost::beast::http;
 using runtime::Deadline;
 
 Error connect_error(const Address& server, int number) {
-  const std::string_view hint =
-      number == ECONNREFUSED
-          ? "; nothing listens there: is the server running, and is this its address?"
-          : "";
+  const std::string_view hint = number == ECONNREFUSED ? "; nothing listens there" : "";
   return make_error(Code::kIo, "connect to {}: {}{}", server.to_string(),
                     std::generic_category().message(number), hint);
 }

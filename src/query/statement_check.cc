@@ -14,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kWhatRuns =
-    "only SELECT, EXPLAIN, SHOW, DESCRIBE and SUMMARIZE run here, one statement at a time";
+    "only SELECT, EXPLAIN, SHOW, DESCRIBE and SUMMARIZE run here, one statement at a time; "
+    "a table is deleted with its topic: millrace topic delete DATABASE.TABLE";
 
 // Sorted, for binary_search. Everything below is lower case: names are folded before.
 constexpr std::array<std::string_view, 8> kTableFunctions = {
