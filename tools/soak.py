@@ -94,14 +94,19 @@ def git(*arguments):
     return result.stdout.strip()
 
 
+def filled(command, values):
+    return shlex.split(command.format(**{name: shlex.quote(str(value)) for name, value in values.items()}))
+
+
 def run(part, seed, out=OUT, root=ROOT, heartbeat=60):
     """Runs one part; its output goes to a file beside the report. Returns its entry in the report."""
     counters_file = out / f"{part.name}.json"
     counters_file.unlink(missing_ok=True)
     log = out / f"{part.name}.log"
     values = {"n": part.schedules, "seed": seed, "json": counters_file, "python": sys.executable}
-    command = shlex.split(part.command.format(**{name: shlex.quote(str(value)) for name, value in values.items()}))
-    entry = {"name": part.name, "command": shlex.join(command), "schedules": part.schedules, "seed": seed}
+    command = filled(part.command, values)
+    told = filled(part.command, values | {"json": counters_file.relative_to(root), "python": "python3"})  # of no machine
+    entry = {"name": part.name, "command": shlex.join(told), "schedules": part.schedules, "seed": seed}
     print(f"soak: {part.name}: {entry['command']}", flush=True)
     started = time.monotonic()
     try:
