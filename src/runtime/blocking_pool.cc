@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
 #include <system_error>
@@ -17,13 +18,25 @@
 
 namespace millrace::runtime {
 
+namespace {
+
+struct Job {
+  uint64_t number = 0;
+  std::function<void()> function;
+};
+
+}  // namespace
+
 struct BlockingPool::Impl {
   explicit Impl(BlockingPoolOptions given) : options(std::move(given)) {}
 
   const BlockingPoolOptions options;
   mutable Mutex mutex;
   Condition ready;
-  std::deque<std::function<void()>> jobs MILLRACE_GUARDED_BY(mutex);
+  Condition ended;
+  std::deque<Job> jobs MILLRACE_GUARDED_BY(mutex);
+  uint64_t next_number MILLRACE_GUARDED_BY(mutex) = 0;
+  size_t at_work MILLRACE_GUARDED_BY(mutex) = 0;  // threads that have not ended
   bool is_stopped MILLRACE_GUARDED_BY(mutex) = false;
   std::vector<std::thread> threads;
 
@@ -41,6 +54,9 @@ struct BlockingPool::Impl {
     while (auto job = next()) {
       job();
     }
+    const MutexLock lock(mutex);
+    --at_work;
+    ended.notify_all();
   }
 
   /// Empty: stopped, and nothing left.
@@ -52,9 +68,20 @@ struct BlockingPool::Impl {
     if (jobs.empty()) {
       return {};
     }
-    auto job = std::move(jobs.front());
+    auto job = std::move(jobs.front().function);
     jobs.pop_front();
     return job;
+  }
+
+  /// Until `deadline`. Returns: how many have not ended.
+  size_t wait_for_threads(Deadline deadline) {
+    // Bounds a wait that a time point beyond the clock's range would make; it only looks again.
+    constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+    const MutexLock lock(mutex);
+    while (at_work > 0 && !deadline.has_passed()) {
+      ended.wait_for(mutex, std::min<std::chrono::nanoseconds>(deadline.remaining(), kLongest));
+    }
+    return at_work;
   }
 };
 
@@ -68,9 +95,15 @@ Result<std::unique_ptr<BlockingPool>> BlockingPool::start(BlockingPoolOptions op
   Impl* impl = pool->impl_.get();
   try {
     for (size_t i = 0; i < impl->options.threads; ++i) {
+      {
+        const MutexLock lock(impl->mutex);
+        ++impl->at_work;
+      }
       impl->threads.emplace_back([impl, i] { impl->work(i); });
     }
   } catch (const std::system_error& error) {
+    const MutexLock lock(impl->mutex);
+    --impl->at_work;
     return make_error(Code::kOverloaded, "pool {}: starting a thread: {}", impl->options.name,
                       error.what());
   }
@@ -82,6 +115,12 @@ BlockingPool::~BlockingPool() {
 }
 
 Status BlockingPool::submit(std::function<void()> job) {
+  MILLRACE_TRY([[maybe_unused]] const uint64_t number, enqueue(std::move(job)));
+  return {};
+}
+
+Result<uint64_t> BlockingPool::enqueue(std::function<void()> job) {
+  uint64_t number = 0;
   {
     const MutexLock lock(impl_->mutex);
     if (impl_->is_stopped) {
@@ -91,10 +130,21 @@ Status BlockingPool::submit(std::function<void()> job) {
       return make_error(Code::kOverloaded, "pool {}: {} calls wait already", impl_->options.name,
                         impl_->jobs.size());
     }
-    impl_->jobs.push_back(std::move(job));
+    number = impl_->next_number++;
+    impl_->jobs.push_back({number, std::move(job)});
   }
   impl_->ready.notify_one();
-  return {};
+  return number;
+}
+
+void BlockingPool::take_back(uint64_t number) {
+  Job taken;  // goes after the lock
+  const MutexLock lock(impl_->mutex);
+  const auto found = std::ranges::find(impl_->jobs, number, &Job::number);
+  if (found != impl_->jobs.end()) {
+    taken = std::move(*found);
+    impl_->jobs.erase(found);
+  }
 }
 
 size_t BlockingPool::queued() const {
@@ -103,17 +153,25 @@ size_t BlockingPool::queued() const {
 }
 
 void BlockingPool::stop() {
+  stop(Deadline::never());
+}
+
+size_t BlockingPool::stop(Deadline deadline) {
+  MILLRACE_CHECK(impl_->threads.empty() || Shard::current() == nullptr,
+                 "a shard cannot wait for its pool");
   {
     const MutexLock lock(impl_->mutex);
     impl_->is_stopped = true;
   }
   impl_->ready.notify_all();
-  for (std::thread& thread : impl_->threads) {
-    if (thread.joinable()) {
-      MILLRACE_CHECK(Shard::current() == nullptr, "a shard cannot wait for its pool");
-      thread.join();
-    }
+  if (const size_t left = impl_->wait_for_threads(deadline); left > 0) {
+    return left;
   }
+  for (std::thread& thread : impl_->threads) {
+    thread.join();
+  }
+  impl_->threads.clear();
+  return 0;
 }
 
 }  // namespace millrace::runtime

@@ -9,11 +9,14 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <thread>
 
 namespace millrace::runtime {
 namespace {
+
+using namespace std::chrono_literals;
 
 std::unique_ptr<ShardSet> start_shards(size_t count) {
   return std::move(ShardSet::start(count, "test")).value();
@@ -102,6 +105,87 @@ TEST(BlockingPool, ThousandsOfCallsFromTwoShards) {
   }
   block_on(shards->shard(0), close(gate));
   EXPECT_EQ(ok, 4000);
+}
+
+Task<Result<Result<int>>> ask_until(BlockingPool& pool, std::function<Result<int>()> function,
+                                    Deadline deadline, CancelToken cancel) {
+  co_return co_await pool.run_until(std::move(function), deadline, cancel);
+}
+
+/// Calls that are not waited for any longer, to a pool of one thread.
+class LeftCalls : public testing::Test {
+ protected:
+  ~LeftCalls() override { open(); }
+
+  /// Waits for open(), and says that it has begun to.
+  Result<int> stay() {
+    running_.set_value();
+    until_.wait();
+    return 5;
+  }
+
+  void open() {
+    if (!is_open_) {
+      is_open_ = true;
+      open_.set_value();
+    }
+  }
+
+  Result<Result<int>> ask(std::function<Result<int>()> function, Deadline deadline,
+                          const CancelToken& cancel = {}) {
+    return block_on(shards_->shard(0), ask_until(*pool_, std::move(function), deadline, cancel));
+  }
+
+  std::promise<void> running_;
+  std::promise<void> open_;
+  const std::shared_future<void> until_ = open_.get_future().share();
+  bool is_open_ = false;
+  std::unique_ptr<ShardSet> shards_ = start_shards(1);
+  std::unique_ptr<BlockingPool> pool_ = start_pool(1, 0, 10);
+};
+
+TEST_F(LeftCalls, OneThatEndsInTimeIsAnswered) {
+  EXPECT_EQ(ask([] { return Result<int>(5); }, Deadline::after(60s)).value().value(), 5);
+  const auto failed =
+      ask([] { return Result<int>(make_error(Code::kIo, "x")); }, Deadline::never());
+  ASSERT_TRUE(failed.ok());
+  EXPECT_EQ(failed->error().code, Code::kIo);
+}
+
+TEST_F(LeftCalls, OneThatDoesNotEndIsLeftAtItsDeadlineAndDelaysNoStop) {
+  auto running = running_.get_future();
+  do {  // again where the thread was not even there yet
+    const auto answer = ask([this] { return stay(); }, Deadline::after(20ms));
+    ASSERT_EQ(answer.error().code, Code::kTimeout);
+  } while (running.wait_for(0s) != std::future_status::ready);
+  EXPECT_EQ(pool_->stop(Deadline::after(20ms)), 1U);
+  EXPECT_EQ(ask([] { return Result<int>(5); }, Deadline::never()).error().code, Code::kCancelled);
+  open();
+  EXPECT_EQ(pool_->stop(Deadline::after(60s)), 0U);
+  EXPECT_EQ(pool_->stop(Deadline::after(60s)), 0U);
+}
+
+TEST_F(LeftCalls, OneThatIsCancelledIsLeftAtOnce) {
+  CancelSource cancel;
+  auto answer = std::async(std::launch::async, [&] {
+    return ask([this] { return stay(); }, Deadline::never(), cancel.token());
+  });
+  running_.get_future().wait();
+  cancel.cancel();
+  EXPECT_EQ(answer.get().error().code, Code::kCancelled);
+}
+
+TEST_F(LeftCalls, OneWithoutAThreadIsTakenBackAtItsDeadline) {
+  ASSERT_TRUE(pool_->submit([this] { static_cast<void>(stay()); }).ok());
+  running_.get_future().wait();
+  const auto owned = std::make_shared<std::atomic<int>>(0);
+  const auto answer = ask([owned] { return Result<int>(++*owned); }, Deadline::after(20ms));
+  EXPECT_EQ(answer.error().code, Code::kTimeout);
+  EXPECT_EQ(pool_->queued(), 0U);
+  open();
+  pool_->stop();
+  EXPECT_EQ(*owned, 0);
+  EXPECT_EQ(owned.use_count(), 1);
 }
 
 TEST(BlockingPool, NoThreadsIsRefused) {
