@@ -101,8 +101,22 @@ Task<HttpConnection::Next> HttpConnection::serve_one() {
   if (has_body && co_await read_body(admission.body_bytes) == Next::kEnd) {
     co_return Next::kEnd;
   }
-  HttpResponse response = co_await handler_.handle(request_);
+  // A request behind this one says that the client is there, and hides that it goes.
+  const bool is_last = next_.empty() && begin_ + request_bytes_ == end_;
+  HttpResponse response = admission.ends_with_client && is_last
+                              ? co_await handle_while_connected()
+                              : co_await handler_.handle(request_);
   co_return co_await respond(std::move(response), request_.keeps_alive);
+}
+
+Task<HttpResponse> HttpConnection::handle_while_connected() {
+  runtime::CancelSource gone;
+  const runtime::CancelCallback on_stop(stop_, [&gone] { gone.cancel(); });
+  request_.cancel = gone.token();
+  stream_.watch_peer([&gone] { gone.cancel(); });
+  HttpResponse response = co_await handler_.handle(request_);
+  stream_.unwatch_peer();
+  co_return response;
 }
 
 Task<HttpConnection::Next> HttpConnection::read_head() {

@@ -32,6 +32,7 @@ class HttpConnection {
   runtime::Task<Next> read_body(size_t limit);
   runtime::Task<Next> read_known_body(size_t length);
   runtime::Task<Next> read_chunks(size_t limit);
+  runtime::Task<HttpResponse> handle_while_connected();
   runtime::Task<Next> refuse(HttpRefusal refusal);
   runtime::Task<Next> end_unread(const Error& error, bool has_begun);
   runtime::Task<Next> respond(HttpResponse response, bool keeps_alive);

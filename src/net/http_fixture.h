@@ -30,15 +30,16 @@ class TestHandler final : public HttpHandler {
     if (!memory && head.content_length.value_or(0) > 0) {
       return HttpResponse::text(503, "no memory");
     }
-    return HttpAdmission{allowed, std::move(memory)};
+    return HttpAdmission{allowed, std::move(memory), head.path == "/watched"};
   }
 
   runtime::Task<HttpResponse> handle(const HttpRequest& request) override {
     ++handled;
-    if (request.path == "/wait") {
+    if (request.path == "/wait" || request.path == "/watched") {
       const runtime::CancelCallback wake(request.cancel, [this] { release.set(); });
       waiting.set();
       co_await release.wait(runtime::Deadline::never());
+      cancelled += request.cancel.is_cancelled() ? 1 : 0;
       co_return HttpResponse::text(200, request.cancel.is_cancelled() ? "cancelled" : "released");
     }
     if (request.path == "/parts") {
@@ -59,6 +60,7 @@ class TestHandler final : public HttpHandler {
 
   MemoryBudget budget{"test", size_t{64} << 20};
   std::atomic<int> handled{0};
+  std::atomic<int> cancelled{0};
   runtime::Signal waiting;
   runtime::Signal release;
 };

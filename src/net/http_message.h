@@ -39,7 +39,8 @@ struct HttpRequest {
   bool expects_continue = false;
   bool keeps_alive = true;
   runtime::Deadline deadline = runtime::Deadline::never();  // of the request as a whole
-  runtime::CancelToken cancel;                              // the server stops and will not wait
+  /// The server stops and will not wait, or the client is gone (HttpAdmission).
+  runtime::CancelToken cancel;
 
   /// First value of the field, whatever the case of its name.
   std::optional<std::string_view> header(std::string_view name) const;

@@ -29,6 +29,9 @@ struct HttpLimits {
 struct HttpAdmission {
   size_t body_bytes = 0;                  // at most this many
   MemoryBudget::Reservation memory = {};  // held until the answer is written
+  /// Cancels the request's token once the client has gone, or has ended its side of the connection:
+  /// for long work that nobody else wants. Costs two system calls.
+  bool ends_with_client = false;
 };
 
 /// What the server is for. Outlives it; called on all shards at once.

@@ -160,6 +160,40 @@ TEST_F(HttpServerTest, AClientGoneBeforeTheAnswerLeavesNothingBehind) {
   EXPECT_TRUE(eventually([this] { return server_->counters().open == 0; }));
 }
 
+TEST_F(HttpServerTest, AClientThatGoesEndsWhatWasDoneForItAlone) {
+  HttpClient gone = client();
+  ASSERT_TRUE(
+      gone.send_raw("POST /watched HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello").ok());
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), wait_for(handler_.waiting)));
+  gone.close();
+  EXPECT_TRUE(eventually([this] { return server_->counters().open == 0; }));
+  EXPECT_EQ(handler_.cancelled, 1);
+}
+
+TEST_F(HttpServerTest, AClientThatStaysIsAnsweredAndGoesOn) {
+  HttpClient c = client();
+  ASSERT_TRUE(c.send_raw("GET /watched HTTP/1.1\r\nHost: h\r\n\r\n").ok());
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), wait_for(handler_.waiting)));
+  // What comes behind it is not lost to the watch.
+  ASSERT_TRUE(c.send_raw("GET /watched HTTP/1.1\r\nHost: h\r\n\r\n").ok());
+  handler_.release.set();
+  EXPECT_EQ(c.read_response().value().body, "released");
+  EXPECT_EQ(c.read_response().value().body, "released");
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(c.get("/watched").value().body, "released");
+  }
+  EXPECT_EQ(server_->counters().accepted, 1U);
+  EXPECT_EQ(handler_.cancelled, 0);
+}
+
+TEST_F(HttpServerTest, StopCancelsAlsoWhatIsWatched) {
+  HttpClient busy = client();
+  ASSERT_TRUE(busy.send_raw("GET /watched HTTP/1.1\r\nHost: h\r\n\r\n").ok());
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), wait_for(handler_.waiting)));
+  stop(std::chrono::milliseconds(1));
+  EXPECT_EQ(handler_.cancelled, 1);
+}
+
 TEST_F(HttpServerTest, ClientsOfTwoShardsAtOnce) {
   std::vector<std::thread> threads;
   threads.reserve(8);

@@ -20,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace millrace::net {
@@ -124,6 +125,7 @@ struct Stream::Impl {
   std::string peer;
   runtime::Timer read_timer{&Impl::expired_read, this};
   runtime::Timer write_timer{&Impl::expired_write, this};
+  std::shared_ptr<const std::function<void()>> peer_gone;  // while the peer is watched
   bool read_expired = false;
   bool write_expired = false;
   bool is_cancelled = false;
@@ -225,6 +227,29 @@ Task<Status> Stream::write_all(std::span<const ConstSpan> parts, Deadline deadli
     }
   }
   co_return Status();
+}
+
+void Stream::watch_peer(std::function<void()> gone) {
+  impl_->peer_gone = std::make_shared<const std::function<void()>>(std::move(gone));
+  const std::weak_ptr watched(impl_->peer_gone);
+  const int descriptor = impl_->socket.native_handle();
+  impl_->socket.async_wait(
+      Socket::wait_read, [watched, descriptor](const boost::system::error_code& error) {
+        const auto call = watched.lock();
+        if (error || !call) {
+          return;  // stopped, or not watched any more: then the descriptor may be another's
+        }
+        std::byte next{};
+        const ssize_t bytes = ::recv(descriptor, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (bytes == 0 || (bytes < 0 && errno == ECONNRESET)) {
+          (*call)();
+        }
+      });
+}
+
+void Stream::unwatch_peer() {
+  impl_->peer_gone.reset();
+  impl_->stop_waiting();
 }
 
 Task<void> Stream::close_gently() {

@@ -6,6 +6,7 @@
 #include "runtime/task.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +46,12 @@ class Stream {
   /// Writes all parts, gathered; what they point to lives until this returned.
   /// Errors: timeout, cancelled, io; then a part of it may have been sent.
   runtime::Task<Status> write_all(std::span<const ConstSpan> parts, runtime::Deadline deadline);
+
+  /// Calls `gone` once when the peer ends its side or resets the connection, until unwatch_peer():
+  /// for the time in between, in which nothing is read or written. What a peer that ended its side
+  /// still reads is not known. Bytes that come end the watch: they are its next request.
+  void watch_peer(std::function<void()> gone);
+  void unwatch_peer();
 
   /// Ends our side and reads what the peer still sends, at most 256 KiB and 1 s, so that the last
   /// answer is not lost to a reset (RFC 9112 section 9.6). Then closes.
