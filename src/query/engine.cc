@@ -145,6 +145,9 @@ Result<QueryAnswer> Engine::Impl::run(Instance& instance, Session& session, cons
       MILLRACE_TRY_STATUS(tables.recheck(topic, limits.deadline));
     }
   }
+  if (!answer.ok()) {
+    return or_zone(std::move(answer).error());
+  }
   return answer;
 }
 

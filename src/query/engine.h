@@ -39,7 +39,7 @@ class Engine {
   /// `tables` and `topics` outlive it. Errors: kInvalid (options that make no sense).
   static Result<std::unique_ptr<Engine>> open(EngineOptions options, tables::SnapshotSource& tables,
                                               const TopicSource& topics);
-  /// No query runs any more.
+  /// No query runs any more: BlockingPool::stop(deadline) says whether that is so.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -17,6 +17,7 @@ namespace {
 using columnar::ColumnType;
 using columnar::Value;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 using EngineTables = EngineTest;
@@ -96,6 +97,22 @@ TEST_F(EngineTables, HotRowsAreTheSameAsThoseOfFilesAtEveryPieceBorder) {
       R"(0.25,"text that goes beyond twelve bytes","2023-11-14T22:13:20.000000002Z",null]])");
   EXPECT_EQ(rows("SELECT * EXCLUDE (time) FROM hot WHERE time = make_timestamp(4)"),
             "[[null,null,null,null,null,null,null]]");
+}
+
+TEST_F(EngineTables, ATimeWithNanosecondsMeetsNowOnceItIsTold) {
+  tables_.make("main", "fine").add(make_batch({times({1}, ColumnType::kTimeNs)}));
+  tables_.make("main", "coarse").add(make_batch({times({1})}));
+  for (const char* condition : {"time < now()", "now() >= time", "time BETWEEN now() AND now()",
+                                "time - now() > '1 day'"}) {
+    EXPECT_THAT(rows(std::string("SELECT 1 FROM fine WHERE ") + condition),
+                HasSubstr("write now()::TIMESTAMP or localtimestamp"))
+        << condition;
+  }
+  EXPECT_EQ(rows("SELECT 1 FROM fine WHERE time < now()::TIMESTAMP AND time < localtimestamp"),
+            "[[1]]");
+  EXPECT_EQ(rows("SELECT 1 FROM fine WHERE time < now()::TIMESTAMP - INTERVAL 1 HOUR"), "[[1]]");
+  EXPECT_EQ(rows("SELECT 1 FROM coarse WHERE time < now()"), "[[1]]");
+  EXPECT_THAT(rows("SELECT nothing FROM fine"), Not(HasSubstr("localtimestamp")));
 }
 
 TEST_F(EngineTables, OlderColumnsAreWidenedExactly) {

@@ -32,6 +32,22 @@ bool is_about_file(std::string_view message, std::string_view directory) {
          message.starts_with("Invalid Error");
 }
 
+/// Without DuckDB's advice to change settings, which no statement may do here.
+std::string without_advice(std::string_view message) {
+  for (const std::string_view advice : {"\nPossible solutions:", "\nThis limit was set by"}) {
+    message = message.substr(0, message.find(advice));
+  }
+  return std::string(message.substr(0, message.find_last_not_of(" .\n") + 1));
+}
+
+/// Of memory or temporary space that is spent.
+std::string spent(std::string_view message) {
+  const bool is_of_files = message.find("max_temp_directory_size") != std::string_view::npos;
+  return without_advice(message) +
+         (is_of_files ? "; queries may fill a tenth of what was free on the disk at the start"
+                      : "; all queries together have a quarter of memory.max_bytes");
+}
+
 }  // namespace
 
 Error error_of(std::string_view message, std::string_view tables_directory) {
@@ -49,6 +65,9 @@ Error error_of(std::string_view message, std::string_view tables_directory) {
   }
   if (invalidates_database(message)) {
     code = Code::kInternal;
+  }
+  if (message.starts_with("Out of Memory Error")) {
+    return make_error(code, "{}", spent(message));
   }
   return make_error(code, "{}", message);
 }

@@ -45,4 +45,16 @@ Error or_offset(Error error, std::string_view sql) {
   return error;
 }
 
+Error or_zone(Error error) {
+  const std::string_view message = error.message;
+  const std::string_view line = message.substr(0, message.find('\n'));  // below it: all candidates
+  if (line.starts_with("Binder Error") && line.find("TIMESTAMP_NS") != std::string_view::npos &&
+      line.find("TIMESTAMP WITH TIME ZONE") != std::string_view::npos) {
+    error.message +=
+        "\na time with nanoseconds has no zone (all are UTC): write now()::TIMESTAMP or "
+        "localtimestamp for now(), and TIMESTAMP for TIMESTAMPTZ";
+  }
+  return error;
+}
+
 }  // namespace millrace::query

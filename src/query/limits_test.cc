@@ -21,6 +21,7 @@ namespace millrace::query {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using namespace std::chrono_literals;
 
 using Limits = EngineTest;
@@ -102,6 +103,8 @@ TEST_F(Limits, SpentMemoryIsOverload) {
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, Code::kOverloaded) << result.error().message;
   EXPECT_THAT(result.error().message, HasSubstr("Out of Memory"));
+  EXPECT_THAT(result.error().message, Not(HasSubstr("SET")));
+  EXPECT_THAT(result.error().message, Not(HasSubstr("PRAGMA")));
   EXPECT_EQ(rows("SELECT 1"), "[[1]]");
 }
 
@@ -187,6 +190,23 @@ TEST(Errors, MessagesHaveTheirCodes) {
   EXPECT_EQ(code("Conversion Error: '/data/tables' is no integer"), Code::kInvalid);
   EXPECT_EQ(code("FATAL Error: x"), Code::kInternal);
   EXPECT_EQ(code("INTERNAL Error: x"), Code::kInternal);
+}
+
+TEST(Errors, SpentMemoryAdvisesNothingThatIsForbidden) {
+  const auto message = [](const char* text) { return error_of(text, "/data/tables").message; };
+  EXPECT_EQ(
+      message("Out of Memory Error: failed to pin block of size 1 MiB (3 MiB/3 MiB used)\n"
+              "Possible solutions:\n* Reducing the number of threads (SET threads=X)"),
+      "Out of Memory Error: failed to pin block of size 1 MiB (3 MiB/3 MiB used); all queries "
+      "together have a quarter of memory.max_bytes");
+  EXPECT_EQ(message("Out of Memory Error: failed to offload data block of size 1 MiB (1 MiB/1 MiB "
+                    "used).\nThis limit was set by the 'max_temp_directory_size' setting.\nYou can "
+                    "adjust this setting, by using (for example) PRAGMA "
+                    "max_temp_directory_size='10GiB'"),
+            "Out of Memory Error: failed to offload data block of size 1 MiB (1 MiB/1 MiB used); "
+            "queries may fill a tenth of what was free on the disk at the start");
+  EXPECT_EQ(message("Binder Error: x\nPossible solutions: y"),
+            "Binder Error: x\nPossible solutions: y");
 }
 
 TEST(Watch, CallsAtTheDeadlineUnlessRemoved) {

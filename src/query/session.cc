@@ -133,6 +133,7 @@ Status Session::start() {
                                          prepared_.out()) != DuckDBSuccess) {
     return failed(duckdb_prepare_error(prepared_.get()));
   }
+  MILLRACE_TRY_STATUS(not_interrupted());  // binding may have taken long, and forgets it
   const auto type = duckdb_prepared_statement_type(prepared_.get());
   if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
     return make_error(Code::kForbidden, "only SELECT, EXPLAIN, SHOW, DESCRIBE and SUMMARIZE run");

@@ -82,7 +82,11 @@ void add_pieces(Bound& bound, const TopicExtent::Partition& partition, Offset fr
 }
 
 Status bind_topic(duckdb_bind_info info, Bound& bound) {
-  bound.topic = text_of(duckdb_bind_get_parameter(info, 0));
+  const DuckValue name(duckdb_bind_get_parameter(info, 0));
+  if (!name || duckdb_is_null_value(name.get())) {
+    return make_error(Code::kInvalid, "topic(NULL): its argument is the name of a topic");
+  }
+  bound.topic = take_string(duckdb_get_varchar(name.get()));
   MILLRACE_TRY(const TopicExtent extent, bound.context->topic(bound.topic));
   const auto partition = number_of(info, "partition");
   const Offset from{number_of(info, "from_offset").value_or(0)};

@@ -180,8 +180,13 @@ TEST_F(TopicScan, AnUnknownTopicIsNamedWithThoseThereAre) {
     create(name);
   }
   EXPECT_EQ(rows("FROM topic('x')"), "not_found: no topic 'x': there are a, b, c, d, e and 2 more");
-  EXPECT_THAT(rows("FROM topic(NULL)"), StartsWith("not_found: "));
   EXPECT_EQ(rows("FROM topic('a')"), "[]");
+}
+
+TEST_F(TopicScan, ANameThatIsNullIsSaidToBe) {
+  EXPECT_EQ(rows("FROM topic(NULL)"), "invalid: topic(NULL): its argument is the name of a topic");
+  EXPECT_EQ(rows("FROM topic(NULL::VARCHAR)"),
+            "invalid: topic(NULL): its argument is the name of a topic");
 }
 
 TEST_F(TopicScan, ATopicTakenForATableIsNamed) {
