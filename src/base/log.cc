@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/mutex.h"
+
 #include <fmt/chrono.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -15,14 +17,32 @@ namespace {
 std::atomic<Level> threshold{Level::kNormal};
 std::atomic<Format> line_format{Format::kText};
 
-std::shared_ptr<spdlog::logger>& logger() {
-  static std::shared_ptr<spdlog::logger> instance = [] {
-    auto sync = std::make_shared<spdlog::logger>("millrace",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    sync->set_pattern("%v");
-    return sync;
-  }();
+std::shared_ptr<spdlog::logger> sync_logger() {
+  auto sync = std::make_shared<spdlog::logger>("millrace",
+                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  sync->set_pattern("%v");
+  return sync;
+}
+
+/// Where lines go. Changed while threads that cannot be ended may still write.
+struct Target {
+  Mutex mutex;
+  std::shared_ptr<spdlog::logger> logger MILLRACE_GUARDED_BY(mutex) = sync_logger();
+};
+
+Target& target() {
+  static Target instance;
   return instance;
+}
+
+std::shared_ptr<spdlog::logger> logger() {
+  const MutexLock lock(target().mutex);
+  return target().logger;
+}
+
+void set_logger(std::shared_ptr<spdlog::logger> next) {
+  const MutexLock lock(target().mutex);
+  target().logger.swap(next);
 }
 
 std::string_view name_of(Severity severity) {
@@ -66,14 +86,11 @@ void start(Level level, Format format) {
       spdlog::async_overflow_policy::overrun_oldest);
   async->set_pattern("%v");
   async->set_level(spdlog::level::trace);
-  logger() = std::move(async);
+  set_logger(std::move(async));
 }
 
 void stop() {
-  auto sync = std::make_shared<spdlog::logger>("millrace",
-                                               std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  sync->set_pattern("%v");
-  logger() = std::move(sync);
+  set_logger(sync_logger());
   spdlog::shutdown();
 }
 

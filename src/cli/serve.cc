@@ -127,10 +127,15 @@ int serve(const Settings::Sources& sources) {
   }
   print_ready(**application, *options);
   signals.wait_for_stop();
-  const auto stopped = (*application)->stop();
+  const server::Stopped stopped = (*application)->stop();
+  if (stopped.queries_left > 0) {
+    // They could go on for hours, and use what is destroyed by any other way out.
+    log::stop();
+    std::_Exit(stopped.status.ok() ? kOk : report(stopped.status.error()));
+  }
   application->reset();
   log::stop();
-  return stopped.ok() ? kOk : report(stopped.error());
+  return stopped.status.ok() ? kOk : report(stopped.status.error());
 }
 
 /// "disk budget of the journal (0 or at least 8 MiB; default 0; MILLRACE_JOURNAL_MAX_BYTES)"

@@ -22,13 +22,14 @@ struct Route {
   HttpMethod method;
   std::string_view path;  // '*' stands for one segment
   Handler handler;
+  bool ends_with_client = false;
 };
 
 constexpr std::array kRoutes = {
     Route{HttpMethod::kPost, "/api/v1/write/msgpack", write_msgpack},
     Route{HttpMethod::kPost, "/write", write_influx1},
     Route{HttpMethod::kPost, "/api/v2/write", write_influx2},
-    Route{HttpMethod::kPost, "/api/v1/query", query},
+    Route{HttpMethod::kPost, "/api/v1/query", query, true},
     Route{HttpMethod::kGet, "/api/v1/tables", list_tables},
     Route{HttpMethod::kGet, "/api/v1/tables/*/*", describe_table},
     Route{HttpMethod::kPost, "/api/v1/tables/*/*/flush", flush_table},
@@ -130,7 +131,8 @@ std::variant<net::HttpAdmission, HttpResponse> Service::admit(const HttpRequest&
                      fmt::format("the body is {} bytes, {} are allowed", length, limit),
                      form_of(head.path));
   }
-  net::HttpAdmission admission{.body_bytes = limit};
+  net::HttpAdmission admission{.body_bytes = limit,
+                               .ends_with_client = found.route->ends_with_client};
   if (length > 0) {
     admission.memory = context_.bodies.try_reserve(length);
     if (!admission.memory) {

@@ -43,6 +43,9 @@ constexpr size_t kReaderThreads = 4;
 constexpr size_t kBlockingThreads = 2;
 constexpr int kQueryNice = 10;
 constexpr size_t kQueuedQueries = 64;
+/// For queries to end once they were told to: DuckDB looks at that between two steps, of which most
+/// take milliseconds, but one call of a function is one step, and so is binding a statement.
+constexpr auto kQueriesEnd = 2s;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
 
 /// Writes the broker's part of the catalog, moves the tables' hold and applies retention: soon
@@ -121,6 +124,8 @@ struct Application::Parts {
   Status open_queries();
   Status listen();
   void start_background();
+  Status stop_log();
+  size_t stop_pools(runtime::Deadline deadline);
 };
 
 Status Application::Parts::open_directory() {
@@ -263,6 +268,7 @@ Application::Application(std::unique_ptr<Parts> parts) : parts_(std::move(parts)
 // NOLINTNEXTLINE(bugprone-exception-escape): a stop that throws must end the process.
 Application::~Application() {
   static_cast<void>(stop());
+  static_cast<void>(parts_->stop_pools(runtime::Deadline::never()));
 }
 
 Result<std::unique_ptr<Application>> Application::start(const Options& options,
@@ -297,7 +303,40 @@ std::chrono::milliseconds Application::started_in() const {
   return parts_->started_in;
 }
 
-Status Application::stop() {
+Status Application::Parts::stop_log() {
+  if (!log) {
+    return {};
+  }
+  log->stop();
+  const auto& counters = log->counters();
+  log::info("journal",
+            "closed: {} runs, {} frames, {} rotations, {} files freed, {} recycled, {} "
+            "zero-written",
+            counters.runs.load(), counters.frames.load(), counters.rotations.load(),
+            counters.files_freed.load(), log->recycled(), log->zero_written());
+  if (log->is_poisoned()) {
+    return make_error(Code::kReadOnly, "the journal was poisoned: the next start recovers it");
+  }
+  return {};
+}
+
+/// Returns: queries that still run at `deadline`. Then what they may call goes on.
+size_t Application::Parts::stop_pools(runtime::Deadline deadline) {
+  if (const size_t left = queries ? queries->stop(deadline) : 0; left > 0) {
+    return left;
+  }
+  for (auto* pool : {blocking.get(), readers.get()}) {
+    if (pool != nullptr) {
+      pool->stop();
+    }
+  }
+  if (shards) {
+    shards->stop();
+  }
+  return 0;
+}
+
+Stopped Application::stop() {
   Parts& parts = *parts_;
   if (parts.is_stopped) {
     return {};
@@ -310,6 +349,12 @@ Status Application::stop() {
   }
   if (parts.kafka_listener) {
     runtime::block_on(parts.shards->shard(0), parts.kafka_listener->stop(drain));
+  }
+  // No handler waits for a query any more, but some may still run: told to end, and mostly about
+  // to.
+  const auto queries_by = runtime::Deadline::after(kQueriesEnd);
+  if (parts.queries) {
+    static_cast<void>(parts.queries->stop(queries_by));
   }
   if (parts.background) {
     runtime::block_on(parts.shards->shard(0), parts.background->close());
@@ -324,28 +369,13 @@ Status Application::stop() {
       log::warning("catalog", "not closed in good order: {}", closed.error().message);
     }
   }
-  bool is_poisoned = false;
-  if (parts.log) {
-    parts.log->stop();
-    is_poisoned = parts.log->is_poisoned();
-    const auto& counters = parts.log->counters();
-    log::info(
-        "journal",
-        "closed: {} runs, {} frames, {} rotations, {} files freed, {} recycled, {} zero-written",
-        counters.runs.load(), counters.frames.load(), counters.rotations.load(),
-        counters.files_freed.load(), parts.log->recycled(), parts.log->zero_written());
+  Stopped stopped{.status = parts.stop_log()};
+  stopped.queries_left = parts.stop_pools(queries_by);
+  if (stopped.queries_left > 0) {
+    log::warning("query", "queries that did not end when told to: {}; all else has stopped",
+                 stopped.queries_left);
   }
-  for (auto* pool : {parts.queries.get(), parts.blocking.get(), parts.readers.get()}) {
-    if (pool != nullptr) {
-      pool->stop();
-    }
-  }
-  if (parts.shards) {
-    parts.shards->stop();
-  }
-  return is_poisoned ? Status(make_error(Code::kReadOnly,
-                                         "the journal was poisoned: the next start recovers it"))
-                     : Status{};
+  return stopped;
 }
 
 }  // namespace millrace::server

@@ -7,10 +7,19 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 
 namespace millrace::server {
+
+/// How a stop ended.
+struct Stopped {
+  Status status;  // kReadOnly when the journal was poisoned
+  /// That DuckDB does not end: their threads go on, in what the application owns. Destroying it
+  /// waits for them, however long; a process that will not wait leaves by _Exit().
+  size_t queries_left = 0;
+};
 
 /// A running server. Used by the main thread.
 class Application {
@@ -20,6 +29,7 @@ class Application {
   /// kOverloaded (disk full), kCancelled. Nothing runs after an error.
   static Result<std::unique_ptr<Application>> start(const Options& options,
                                                     const std::atomic<bool>& stop);
+  /// Stops if that was not done, and waits for every query.
   ~Application();
   Application(const Application&) = delete;
   Application& operator=(const Application&) = delete;
@@ -30,9 +40,8 @@ class Application {
   std::chrono::milliseconds started_in() const;
 
   /// Refuses new requests, lets those in progress finish until the drain deadline, makes the log
-  /// clean and closes it. Errors: kReadOnly when the journal was poisoned. A second call does
-  /// nothing.
-  Status stop();
+  /// clean and closes it, whatever queries are left. A second call does nothing.
+  Stopped stop();
 
  private:
   struct Parts;
