@@ -116,6 +116,10 @@ Status Dump::file(const std::string& path) {
     if (header.position < end) {
       continue;  // printed as part of a chain
     }
+    if (header.end() > file.size) {
+      damage(fmt::format("{}: cut short: run {} at {} goes on to {}, the file ends at {}", path,
+                         header.run, header.position, header.end(), size));
+    }
     if (header.position > end) {  // else a running server has just written it
       damage(fmt::format("{}: no run from {} to {}, but run {} behind it", path, end,
                          header.position, header.run));

@@ -1,6 +1,7 @@
 #include "journal/recovery.h"
 
 #include "base/log.h"
+#include "journal/cut_short.h"
 #include "journal/repair.h"
 #include "journal/walk.h"
 
@@ -138,7 +139,7 @@ class Recovery final : public Findings {
           file, 0,
           fmt::format("its name says file {}, its head says file {}", file.number, inside->file));
     }
-    return {};
+    return check_size(file, file.size, true);
   }
 
   Status check_directory_id() {
@@ -188,7 +189,7 @@ class Recovery final : public Findings {
                         list_[place.file]->file->path()));
       }
     }
-    return {};
+    return check_sizes(list_, chain_, behind_);
   }
 
   /// Files before the start: from their stored index, or from their frame headers. Each must end
@@ -229,7 +230,10 @@ class Recovery final : public Findings {
       auto index = FileIndex::decode(file.number, *stored);
       if (index.ok() && index->first_run == first->run &&
           index->last_crc == following->previous_crc) {
-        return index;
+        return index->end_position <= file.size
+                   ? std::move(index)
+                   : damage(file, file.size,
+                            fmt::format("cut short: its runs go on to {}", index->end_position));
       }
     }
     MILLRACE_TRY(FileIndex index, index_by_walking(file));

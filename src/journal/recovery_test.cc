@@ -129,6 +129,83 @@ TEST(Recovery, DamagedPayloadOfAProvenRunIsAnErrorForThatOffsetOnly) {
   EXPECT_EQ(bytes::as_text(behind->front().payload), "third");
 }
 
+/// What a copy that was not finished does to a file.
+void cut(TestLog& log, const std::string& path, uint64_t bytes) {
+  auto file = log.disk.open(path, io::OpenMode::kReadWrite).value();
+  ASSERT_TRUE(file->resize(bytes).ok());
+  ASSERT_TRUE(file->sync().ok());
+}
+
+/// A log killed while its last run of 20,000 bytes was not proven; where that run is.
+uint64_t fill_and_kill(TestLog& log) {
+  EXPECT_TRUE(log.start().ok());
+  EXPECT_TRUE(log.append(kA, "kept").ok());
+  const uint64_t last = end_of_log(log);
+  EXPECT_TRUE(log.append(kA, std::string(20'000, 'x'), 3).ok());
+  log.kill();
+  return last;
+}
+
+TEST(Recovery, NewestFileCutShortAtAnyByteIsRefusedAndChangesNothing) {
+  TestLog log;
+  const uint64_t last = fill_and_kill(log);
+  const uint64_t end = last + padded(kRunHeaderBytes + kFrameHeaderBytes + 20'000);
+  for (const uint64_t bytes :
+       {uint64_t{0}, uint64_t{1}, kBlock, kBlock + 1, last - 1, last, last + 1,
+        last + kRunHeaderBytes, last + kBlock - 1, last + kBlock, last + 2 * kBlock + 5, end - 1,
+        end, end + 1, end + kBlock - 1}) {
+    SCOPED_TRACE(bytes);
+    TestLog cut_log;
+    ASSERT_EQ(fill_and_kill(cut_log), last);
+    cut(cut_log, cut_log.path(1), bytes);
+    const auto before = cut_log.snapshot();
+    const auto started = cut_log.start();
+    ASSERT_FALSE(started.ok());
+    EXPECT_EQ(started.error().code, Code::kCorrupt);
+    EXPECT_THAT(started.error().message, HasSubstr(cut_log.path(1)));
+    EXPECT_THAT(started.error().message, HasSubstr("cut short"));
+    EXPECT_EQ(cut_log.snapshot(), before);
+  }
+  cut(log, log.path(1), end + kBlock);
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_EQ(log.texts(kA).size(), 2U);
+}
+
+TEST(Recovery, RunBeyondTheEndOfItsFileIsNamedWithItsOffsetsAndCutOnceTheFileIsLengthened) {
+  TestLog log;
+  const uint64_t last = fill_and_kill(log);
+  const uint64_t end = last + padded(kRunHeaderBytes + kFrameHeaderBytes + 20'000);
+  cut(log, log.path(1), last + 2 * kBlock);
+  const std::string message = log.start().error().message;
+  EXPECT_THAT(message, HasSubstr(fmt::format("damaged at {}: cut short: run 3 goes on to {}, the "
+                                             "file ends at {}; the run has offsets 1 to 3 of "
+                                             "partition 0 of topic {}",
+                                             last, end, last + 2 * kBlock, kA.topic.to_string())));
+  const uint64_t lengthened = end + 2 * kBlock;
+  EXPECT_THAT(message, HasSubstr(fmt::format("`truncate -s {} {}`", lengthened, log.path(1))));
+  log.kill();
+  cut(log, log.path(1), lengthened);
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.report.torn.has_value());
+  EXPECT_EQ(log.report.torn->position, last);
+  EXPECT_TRUE(log.disk.exists(log.report.torn->quarantined_as).value());
+  EXPECT_THAT(log.texts(kA), ElementsAre("kept"));
+  EXPECT_EQ(log.append(kA, "next")->base_offsets[0], Offset{1});
+}
+
+TEST(Recovery, FileThatEndsBehindItsHeaderOnlyRunIsFullAndServes) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "kept").ok());
+  ASSERT_TRUE(log.writer->prove().ok());
+  const uint64_t end = end_of_log(log);
+  log.kill();
+  cut(log, log.path(1), end);
+  ASSERT_TRUE(log.start().ok());
+  EXPECT_THAT(log.texts(kA), ElementsAre("kept"));
+  EXPECT_EQ(log.append(kA, "next")->base_offsets[0], Offset{1});
+}
+
 class RotatedLog : public testing::Test {
  protected:
   // Batches of 60,000 bytes: four fit a file of 256 KiB.
@@ -167,6 +244,27 @@ TEST_F(RotatedLog, StartsFromTheNewestCheckpointAndReadsAllFiles) {
 TEST_F(RotatedLog, MissingFileInTheMiddleIsRefused) {
   ASSERT_TRUE(log_.disk.remove(log_.path(2)).ok());
   expect_refused("are missing before " + log_.path(3));
+}
+
+TEST_F(RotatedLog, NewestFileCutWithinItsCheckpointIsRefused) {
+  cut(log_, log_.path(4), 0);
+  expect_refused("has 0 bytes");
+  log_.kill();
+  cut(log_, log_.path(4), 100);
+  expect_refused("has 100 bytes");
+}
+
+TEST_F(RotatedLog, SealedFileCutShortIsRefusedThoughItsIndexIsStored) {
+  ASSERT_TRUE(log_.start().ok());
+  for (const auto& [file, bytes] : log_.index->encode_unstored()) {
+    ASSERT_TRUE(log_.disk.replace_file(log_.files->index_path_of(file->number), bytes).ok());
+  }
+  log_.kill();
+  cut(log_, log_.path(2), 100'001);
+  expect_refused(log_.path(2) + ": damaged at 98304: cut short: it has 100001 bytes");
+  log_.kill();
+  cut(log_, log_.path(2), 98'304);
+  expect_refused(log_.path(2) + ": damaged at 98304: cut short: its runs go on to");
 }
 
 TEST_F(RotatedLog, SwappedFilesAreRefused) {

@@ -18,8 +18,7 @@ Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t 
         file.file->path(), *newer, kFormatVersion);
   }
   auto header = RunHeader::parse(block);
-  if (header &&
-      (header->file != file.number || header->position != position || header->end() > file.size)) {
+  if (header && (header->file != file.number || header->position != position)) {
     header.reset();  // left by an earlier life of the file, or a copy out of place
   }
   return header;
@@ -41,7 +40,11 @@ Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t p
   }
   std::array<std::byte, kBlock> block{};
   MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, block));
-  return parse_header(file, position, block);
+  MILLRACE_TRY(auto header, parse_header(file, position, block));
+  if (header && header->end() > file.size) {
+    header.reset();
+  }
+  return header;
 }
 
 Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t position) {
@@ -51,7 +54,7 @@ Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t p
   std::array<std::byte, kBlock> block{};
   MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, block));
   MILLRACE_TRY(const auto header, parse_header(file, position, block));
-  if (!header) {
+  if (!header || header->end() > file.size) {
     return std::optional<RunHead>();
   }
   std::vector<std::byte> large;

@@ -31,7 +31,7 @@ struct RunHead {
 };
 
 /// The header at `position`; nullopt when there is none that belongs there (own file number and
-/// position). Errors: kIo; kUnsupported when a newer version wrote it.
+/// position), or when its run goes beyond the end of the file. Errors: kIo; kUnsupported when a newer version wrote it.
 Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t position);
 
 /// Header and frame headers; nullopt when they are not whole and consistent. Errors: as above.
@@ -43,7 +43,8 @@ Result<std::vector<std::byte>> read_payload(const JournalFile& file, const RunHe
 /// true when every payload of the run matches its CRC.
 Result<bool> payloads_match(const JournalFile& file, const RunHead& run);
 
-/// Every valid header of this file's own number at or after `from`, in order of position.
+/// Every valid header of this file's own number at or after `from`, in order of position, also one
+/// whose run goes beyond the end of the file.
 Result<std::vector<RunHeader>> find_headers(const JournalFile& file, uint64_t from);
 
 }  // namespace millrace::journal

@@ -349,7 +349,10 @@ Status Writer::prove() {
   if (tail_.is_proven) {
     return {};
   }
-  MILLRACE_CHECK(tail_.position + kBlock <= tail_.file->size, "no block left for the proving run");
+  if (tail_.position + kBlock > tail_.file->size) {  // recovery refuses such a file
+    return poison(make_error(Code::kCorrupt, "{}: no block is left for the run that proves run {}",
+                             tail_.file->file->path(), tail_.last_synced));
+  }
   return write_run({}, 0);
 }
 

@@ -162,7 +162,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   const auto& report = log->report();
   if (report.torn) {
     log::warning("journal",
-                 "torn tail cut: {} from {} on (run {}, {} bytes, never acknowledged), kept as {}",
+                 "torn tail cut: {} from {} on (run {}, {} bytes, not proven durable), kept as {}",
                  report.torn->file, report.torn->position, report.torn->run, report.torn->bytes,
                  report.torn->quarantined_as);
   }

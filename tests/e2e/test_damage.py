@@ -1,6 +1,8 @@
 """Damaged, missing, swapped and foreign journal files: refused with nothing changed, or cut and told."""
 
+import os
 import random
+import re
 import shutil
 
 import pytest
@@ -132,3 +134,41 @@ def test_a_newer_format_is_refused_by_name(filled):
     first = journal.runs(server.data, max(journal.files(server.data)))[0]
     journal.rewrite_header(first, version=2)
     assert_refused_unchanged(server, first.path.name, "newer version", "journal format 2")
+
+
+def test_a_newest_file_cut_short_is_refused_and_can_be_given_up(new_server):
+    server = new_server(*SMALL).start()
+    values = fill(server, "t", 20, size=100_000)
+    server.kill()
+    last = next(run for run in reversed(journal.runs(server.data)) if run.frames and run.length > 50_000)
+    whole = last.path.read_bytes()
+    for size in (0, 100, last.position + 88, last.position + 40_001, last.position + 40_960, last.end):
+        last.path.write_bytes(whole[:size])
+        assert_refused_unchanged(server, last.path.name, "cut short", "nothing was changed")
+    last.path.write_bytes(whole[: last.position + 40_960])
+    _, text = server.refused()
+    assert f"damaged at {last.position}" in text
+    assert "offsets 19 to 19 of partition 0" in text
+    lengthened, path = re.search(r"`truncate -s (\d+) (\S+)`", text).groups()
+    os.truncate(path, int(lengthened))
+    server.start()
+    assert "torn tail cut" in server.process.text()
+    assert any((server.data / "quarantine").iterdir())
+    assert values_of(server, "t") == values[:19]
+    assert server.terminate() == 0
+    last.path.write_bytes(whole)
+    server.start()
+    assert values_of(server, "t") == values
+
+
+def test_a_newest_file_cut_after_a_clean_stop_ends_no_start_in_an_abort(filled):
+    server, values = filled
+    last = journal.runs(server.data)[-1]
+    assert last.frames == 0  # proves the one before
+    whole = last.path.read_bytes()
+    for size in (last.position, last.end - 1, last.end + 100):
+        last.path.write_bytes(whole[:size])
+        assert_refused_unchanged(server, last.path.name, "cut short")
+    last.path.write_bytes(whole[: last.end])  # full
+    server.start()
+    assert values_of(server, "t") == values
