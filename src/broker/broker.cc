@@ -115,13 +115,15 @@ runtime::Task<Result<TopicPtr>> Broker::create(NewTopic topic, bool validate_onl
 
 runtime::Task<Status> Broker::remove(std::string name) {
   TopicRecord record;
+  TopicPtr topic;
   {
     MutexLock lock(mutex_);
     const auto found = by_name_.find(name);
     if (found == by_name_.end() || changing_.contains(name)) {
       co_return make_error(Code::kNotFound, "there is no topic {}", name);
     }
-    record = found->second->record;
+    topic = found->second;
+    record = topic->record;
     changing_[name] = true;
   }
   record.is_deleted = true;
@@ -144,6 +146,9 @@ runtime::Task<Status> Broker::remove(std::string name) {
       cache_.forget({record.id, PartitionId{i}});
     }
     tombstones_[record.id] = record;
+  }
+  for (const auto& partition : topic->partitions) {
+    partition->end();
   }
   if (observer_ != nullptr) {
     co_await observer_->removed(record.id);

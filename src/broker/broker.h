@@ -124,6 +124,7 @@ class Broker {
   Wanted first_wanted(const std::vector<journal::FileSummary>& files) const;
   bool is_short_of_room(uint64_t bytes) const;
   void warn(const std::vector<Pin>& pins, uint64_t bytes);
+  void tell_freed(const std::vector<journal::FileSummary>& files, FileNumber first);
   runtime::Task<void> end_tombstones(const std::vector<journal::FileSummary>& files);
 
   journal::JournalLog& log_;
@@ -138,6 +139,7 @@ class Broker {
   std::map<TopicId, TopicRecord> tombstones_ MILLRACE_GUARDED_BY(mutex_);
   std::string warned_of_;  // used by apply_retention(), as the next
   std::optional<std::chrono::steady_clock::time_point> warned_at_;
+  FileNumber told_freed_below_;
 };
 
 }  // namespace millrace::broker

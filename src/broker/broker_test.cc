@@ -187,6 +187,18 @@ TEST_F(BrokerTest, AnAppendWakesWaitingReadersOnce) {
   EXPECT_FALSE(removed->more.is_set());
 }
 
+TEST_F(BrokerTest, TheEndOfATopicWakesWaitingReaders) {
+  const auto partition = create("orders").value()->partition(PartitionId{0});
+  const auto waiter = std::make_shared<ReadWaiter>();
+  partition->add_waiter(waiter);
+  EXPECT_FALSE(partition->has_ended());
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  EXPECT_TRUE(partition->has_ended());
+  const auto deadline = runtime::Deadline::after(std::chrono::seconds(10));
+  run(waiter->more.wait(deadline));
+  EXPECT_FALSE(deadline.has_passed());
+}
+
 TEST_F(BrokerTest, RetentionByTimeFreesWholeFilesAndMovesTheStart) {
   const auto old = create("old", 1, {{"retention.ms", "1000"}}).value();
   const auto kept = create("kept", 1, {{"retention.ms", "-1"}}).value();
@@ -318,7 +330,9 @@ TEST_F(ShortOfRoom, ATopicIsDeletedThoughTheJournalIsFull) {
   while (append(hoard, 0, 10'000).ok() || append(hoard, 0, 10).ok()) {
   }
   EXPECT_EQ(create("other").error().code, Code::kOverloaded);
+  run(broker_->apply_retention());
   ASSERT_TRUE(log_->full());
+  EXPECT_THAT(log_->full()->message, testing::EndsWith("; all of it is kept for hoard"));
   stop();
   start();
   ASSERT_TRUE(run(broker_->remove("hoard")).ok());

@@ -54,6 +54,15 @@ runtime::Task<Result<record::CommitOutcome>> Partition::append(record::CommitLog
 
 void Partition::committed(record::StoredBatch batch) {
   cache_.put(id_, std::move(batch));
+  wake_waiters();
+}
+
+void Partition::end() {
+  has_ended_ = true;
+  wake_waiters();
+}
+
+void Partition::wake_waiters() {
   std::vector<std::shared_ptr<ReadWaiter>> woken;
   {
     MutexLock lock(mutex_);

@@ -78,16 +78,23 @@ class Partition {
   /// Errors: CommitLog::find_timestamp's.
   runtime::Task<Result<std::optional<TimestampOffset>>> find_timestamp(int64_t timestamp_ms);
 
-  /// `waiter` is woken by the next append, once. Look at range() after this and before waiting.
+  /// Its topic was deleted: nothing more comes, and who waits is woken. For the broker.
+  void end();
+  bool has_ended() const { return has_ended_.load(); }
+
+  /// `waiter` is woken by the next append or the end, once. Look at range() and has_ended() after
+  /// this and before waiting.
   void add_waiter(std::shared_ptr<ReadWaiter> waiter);
   void remove_waiter(const std::shared_ptr<ReadWaiter>& waiter);
 
  private:
   void committed(record::StoredBatch batch);
+  void wake_waiters();
 
   const TopicPartition id_;
   record::CommitLog& log_;
   TailCache& cache_;
+  std::atomic<bool> has_ended_{false};
   Mutex mutex_;
   std::vector<std::shared_ptr<ReadWaiter>> waiters_ MILLRACE_GUARDED_BY(mutex_);
 };

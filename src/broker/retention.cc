@@ -17,24 +17,49 @@ using journal::PartitionSpan;
 /// Bytes of each partition in all files, counted down while files are given up from the oldest on.
 using BytesLeft = std::unordered_map<TopicPartition, uint64_t>;
 
+constexpr size_t kPartitionsNamed = 8;  // in a line of the log
+constexpr size_t kTopicsNamed = 8;
+
+bool is_too_old(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
+  return settings.retention_ms >= 0 && span.max_timestamp_ms < now_ms - settings.retention_ms;
+}
+
 bool is_expired(const TopicSettings& settings, const PartitionSpan& span, uint64_t bytes_left,
                 int64_t now_ms) {
-  const bool too_old =
-      settings.retention_ms >= 0 && span.max_timestamp_ms < now_ms - settings.retention_ms;
   const bool too_many = settings.retention_bytes >= 0 &&
                         bytes_left - span.bytes >= static_cast<uint64_t>(settings.retention_bytes);
-  return too_old || too_many;
+  return is_too_old(settings, span, now_ms) || too_many;
+}
+
+BytesLeft bytes_in(const std::vector<FileSummary>& files) {
+  BytesLeft bytes;
+  for (const FileSummary& file : files) {
+    for (const auto& [partition, span] : file.partitions) {
+      bytes[partition] += span.bytes;
+    }
+  }
+  return bytes;
+}
+
+/// Why a span of an expired topic was freed.
+const char* reason_of(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
+  return settings.is_table                      ? "its rows are in table files"
+         : is_too_old(settings, span, now_ms) ? "retention.ms"
+                                                : "retention.bytes";
+}
+
+std::string names_of(const std::vector<Pin>& pins, size_t limit) {
+  std::string names;
+  for (size_t i = 0; i < std::min(pins.size(), limit); ++i) {
+    names += (names.empty() ? "" : ", ") + pins[i].topic->name();
+  }
+  return pins.size() > limit ? fmt::format("{} and {} more", names, pins.size() - limit) : names;
 }
 
 }  // namespace
 
 Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const {
-  BytesLeft left;
-  for (const FileSummary& file : files) {
-    for (const auto& [partition, span] : file.partitions) {
-      left[partition] += span.bytes;
-    }
-  }
+  BytesLeft left = bytes_in(files);
   const int64_t now_ms = clock_.wall_ms().time_since_epoch().count();
   for (const FileSummary& file : files) {
     std::map<std::string, Pin> pins;
@@ -80,12 +105,15 @@ runtime::Task<void> Broker::apply_retention() {
   FileNumber first = files.front().number;
   if (wanted.file > first) {
     first = log_.free_below(wanted.file);
+    tell_freed(files, first);
   }
   uint64_t kept = 0;
   for (const FileSummary& file : files) {
     kept += file.number < first ? 0 : file.bytes;
   }
-  if (is_short_of_room(kept)) {
+  const bool is_short = is_short_of_room(kept);
+  log_.set_kept_for(is_short ? names_of(wanted.pins, kTopicsNamed) : "");
+  if (is_short) {
     std::vector<TopicId> needed;
     for (const Pin& pin : wanted.pins) {
       if (pin.is_needed) {
@@ -100,13 +128,48 @@ runtime::Task<void> Broker::apply_retention() {
   co_await end_tombstones(files);
 }
 
+/// One line for all files below `first`, each file once: where their partitions start now, and why.
+void Broker::tell_freed(const std::vector<FileSummary>& files, FileNumber first) {
+  struct Freed {
+    Offset start;
+    const char* reason;
+  };
+
+  const int64_t now_ms = clock_.wall_ms().time_since_epoch().count();
+  std::map<std::pair<std::string, PartitionId>, Freed> freed;
+  size_t count = 0;
+  for (const FileSummary& file : files) {
+    if (file.number >= first || file.number < told_freed_below_) {
+      continue;
+    }
+    ++count;
+    for (const auto& [partition, span] : file.partitions) {
+      if (const TopicPtr topic = find(partition.topic)) {
+        freed[{topic->name(), partition.partition}] = {
+            span.end, reason_of(topic->record.settings, span, now_ms)};
+      }
+    }
+  }
+  told_freed_below_ = std::max(told_freed_below_, first);
+  std::string starts;
+  size_t named = 0;
+  for (const auto& [partition, what] : freed) {
+    if (named++ == kPartitionsNamed) {
+      starts += fmt::format(", and {} more partitions", freed.size() - kPartitionsNamed);
+      break;
+    }
+    starts += fmt::format("{}{} partition {} starts at {} ({})", starts.empty() ? "" : ", ",
+                          partition.first, partition.second, what.start, what.reason);
+  }
+  if (!freed.empty()) {
+    log::info("journal", "{} {} freed: {}", count, count == 1 ? "file" : "files", starts);
+  }
+}
+
 /// Once a minute, and when other topics are in the way.
 void Broker::warn(const std::vector<Pin>& pins, uint64_t bytes) {
   constexpr std::chrono::minutes kBetweenLines{1};
-  std::string names;
-  for (const Pin& pin : pins) {
-    names += (names.empty() ? "" : ", ") + pin.topic->name();
-  }
+  std::string names = names_of(pins, pins.size());
   if (names.empty()) {
     names = "what is being written";
   }

@@ -109,7 +109,7 @@ Status list(client::Admin& admin, const TopicArguments& arguments) {
   return {};
 }
 
-void print_table(const client::TopicInfo& topic, std::optional<uint64_t> pinned) {
+void print_table(const client::TopicInfo& topic, std::optional<Pinned> pinned) {
   std::printf("%-9s %15s %15s %15s\n", "PARTITION", "START", "END", "RECORDS");
   for (const auto& partition : topic.partitions) {
     std::printf("%9d %15lld %15lld %15lld\n", partition.id,
@@ -119,9 +119,9 @@ void print_table(const client::TopicInfo& topic, std::optional<uint64_t> pinned)
   }
   if (pinned) {
     std::printf(
-        "\npins the journal's oldest file: %llu bytes of the journal cannot be freed while it "
-        "keeps records there\n",
-        static_cast<unsigned long long>(*pinned));
+        "\npins the journal's oldest file by %llu bytes of its own there: all %llu bytes of the "
+        "journal cannot be freed while it keeps them\n",
+        static_cast<unsigned long long>(pinned->own), static_cast<unsigned long long>(pinned->all));
   }
 }
 
@@ -144,7 +144,8 @@ Status describe(client::Admin& admin, const TopicArguments& arguments) {
   }
   json out{{"name", topic.name}, {"partitions", partitions}};
   if (pinned) {
-    out["journal_pinned_bytes"] = *pinned;
+    out["journal_pinned_bytes"] = pinned->own;
+    out["journal_kept_bytes"] = pinned->all;
   }
   std::printf("%s\n", out.dump().c_str());
   return {};

@@ -50,11 +50,16 @@ std::optional<TopicTable> table_of_topic(const std::string& http, const std::str
   return answer.ok() ? table_in(*answer, topic) : std::nullopt;
 }
 
-std::optional<uint64_t> pinned_bytes(const std::string& http, const std::string& topic) {
+std::optional<Pinned> pinned_bytes(const std::string& http, const std::string& topic) {
   const auto metrics = server_metrics(http);
-  const auto bytes =
+  const auto own =
       metrics ? metrics->sum_where("millrace_journal_pinned_bytes", "topic", topic) : std::nullopt;
-  return bytes && *bytes > 0 ? std::optional(static_cast<uint64_t>(*bytes)) : std::nullopt;
+  if (!own || *own <= 0) {
+    return std::nullopt;
+  }
+  // What is older than the file that it keeps is freed: it keeps all there is.
+  const double all = std::max(metrics->sum("millrace_journal_bytes").value_or(0), *own);
+  return Pinned{static_cast<uint64_t>(*own), static_cast<uint64_t>(all)};
 }
 
 }  // namespace millrace::cli

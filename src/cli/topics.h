@@ -25,8 +25,13 @@ std::optional<TopicTable> table_in(const std::string& answer, const std::string&
 /// The same of the server whose HTTP is at `http`; nullopt when nobody answers there soon.
 std::optional<TopicTable> table_of_topic(const std::string& http, const std::string& topic);
 
-/// How much of the journal cannot be freed because its oldest file has records that this topic
-/// keeps; nullopt when it keeps none there, or when nobody answers at `http` soon.
-std::optional<uint64_t> pinned_bytes(const std::string& http, const std::string& topic);
+/// How much of the journal cannot be freed while its oldest file has records that this topic keeps.
+struct Pinned {
+  uint64_t own = 0;  // its own bytes in that file
+  uint64_t all = 0;  // from that file on: what came later is kept with it
+};
+
+/// nullopt when it keeps none there, or when nobody answers at `http` soon.
+std::optional<Pinned> pinned_bytes(const std::string& http, const std::string& topic);
 
 }  // namespace millrace::cli

@@ -63,7 +63,11 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPa
                                                                          Offset from,
                                                                          size_t max_bytes) {
   const auto blocking = [this, partition, from, max_bytes] {
-    return read_batches(index_, partition, from, max_bytes);
+    auto batches = read_batches(index_, partition, from, max_bytes);
+    if (!batches.ok()) {
+      failures_.note(batches.error(), partition, from);
+    }
+    return batches;
   };
   co_return co_await readers_.run(blocking);
 }
@@ -71,7 +75,11 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPa
 runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_timestamp(
     TopicPartition partition, int64_t timestamp_ms) {
   const auto blocking = [this, partition, timestamp_ms] {
-    return journal::find_timestamp(index_, partition, timestamp_ms);
+    auto found = journal::find_timestamp(index_, partition, timestamp_ms);
+    if (!found.ok()) {
+      failures_.note(found.error(), partition, index_.range(partition).start);
+    }
+    return found;
   };
   co_return co_await readers_.run(blocking);
 }
@@ -111,6 +119,20 @@ FileNumber JournalLog::free_below(FileNumber number) {
   free_below_ = std::max(free_below_, number);
   changed_.notify_one();
   return number;
+}
+
+std::optional<Error> JournalLog::full() const {
+  auto full = writer_->full();
+  if (full) {
+    MutexLock lock(mutex_);
+    full->message += kept_for_.empty() ? "" : "; all of it is kept for " + kept_for_;
+  }
+  return full;
+}
+
+void JournalLog::set_kept_for(std::string topics) {
+  MutexLock lock(mutex_);
+  kept_for_ = std::move(topics);
 }
 
 void JournalLog::ask_for_round() {
@@ -176,6 +198,7 @@ void JournalLog::write_loop() {
       writer_->free_below(free_below);  // first: what is queued may need the room
     }
     write_all(queue);
+    tell_of_room();
     if (is_idle || is_last) {
       if (auto proven = writer_->prove(); !proven.ok() && proven.error().code != Code::kReadOnly) {
         log::error("journal", "read-only from now on, restart to recover: {}",
@@ -229,10 +252,20 @@ void JournalLog::after_refusals() {
     refusals_asked_ = now;
     ask_for_round();
   }
-  const auto full = writer_->full();
+  const auto full = this->full();
   if (full && (!refusals_logged_ || now - *refusals_logged_ >= kBetweenLines)) {
     refusals_logged_ = now;
+    is_refusing_told_ = true;
     log::error("journal", "writes are refused: {}", full->message);
+  }
+}
+
+/// As often as the line about refusals, at most.
+void JournalLog::tell_of_room() {
+  if (is_refusing_told_ && !writer_->full()) {
+    is_refusing_told_ = false;
+    log::info("journal", "writes are taken again: {} of {} bytes in use (journal.max_bytes)",
+              index_.total_bytes(), max_bytes());
   }
 }
 

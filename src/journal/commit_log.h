@@ -8,6 +8,7 @@
 #include "journal/files.h"
 #include "journal/index.h"
 #include "journal/open.h"
+#include "journal/read_failures.h"
 #include "journal/writer.h"
 #include "record/commit_log.h"
 #include "runtime/blocking_pool.h"
@@ -76,10 +77,16 @@ class JournalLog final : public record::CommitLog {
 
   bool is_poisoned() const { return writer_->is_poisoned(); }
 
-  /// Why writes are refused for want of room, with what helps; nullopt while they are not.
-  std::optional<Error> full() const { return writer_->full(); }
+  /// Why writes are refused for want of room, with what helps and what the room is kept for;
+  /// nullopt while they are not.
+  std::optional<Error> full() const;
+  /// For full(): the topics that the oldest file is kept for, "" for none that are known.
+  void set_kept_for(std::string topics);
 
   const WriterCounters& counters() const { return writer_->counters(); }
+
+  /// Reads that met damage or a failing disk.
+  uint64_t read_failures() const { return failures_.count(); }
 
   uint64_t recycled() const { return files_.recycled(); }
 
@@ -113,6 +120,7 @@ class JournalLog final : public record::CommitLog {
   void write_loop();
   void write_all(const std::vector<Operation*>& queue);
   void after_refusals();
+  void tell_of_room();
   void maintain_loop();
 
   const JournalOptions options_;
@@ -120,6 +128,7 @@ class JournalLog final : public record::CommitLog {
   runtime::BlockingPool& readers_;
   Files files_;
   Index index_;
+  ReadFailures failures_;
   std::unique_ptr<Writer> writer_;  // used by the writer thread once it runs
   StartReport report_;
 
@@ -130,13 +139,16 @@ class JournalLog final : public record::CommitLog {
   JournalPlace place_ MILLRACE_GUARDED_BY(mutex_);
   FileNumber free_below_ MILLRACE_GUARDED_BY(mutex_);  // 0: nothing to free
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);
+  std::string kept_for_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
   bool needs_maintenance_ MILLRACE_GUARDED_BY(mutex_) = true;
   bool is_round_wanted_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::shared_ptr<runtime::Signal> round_ MILLRACE_GUARDED_BY(mutex_);  // null: nobody waits
-  // Used by the writer thread: when refusals last asked for a round, and were last logged.
+  // Used by the writer thread: when refusals last asked for a round, and were last logged; they
+  // were, and writes have not been taken since.
   std::optional<std::chrono::steady_clock::time_point> refusals_asked_;
   std::optional<std::chrono::steady_clock::time_point> refusals_logged_;
+  bool is_refusing_told_ = false;
   std::thread writer_thread_;
   std::thread maintainer_;
 };

@@ -210,6 +210,41 @@ TEST_F(CommitLogTest, RefusedCommitsAskForARoundNowAndThen) {
   EXPECT_TRUE(is_asked(std::chrono::seconds(10)));
 }
 
+TEST_F(CommitLogTest, SaysWhatAFullJournalIsKeptFor) {
+  log_->set_kept_for("hoard");
+  EXPECT_FALSE(log_->full());
+  log_.reset();
+  disk_.kill();
+  open(uint64_t{1} << 20);
+  ASSERT_TRUE(commit(request_of(0, std::string(700'000, 'x'))).ok());
+  EXPECT_FALSE(commit(request_of(0, std::string(700'000, 'x'))).ok());
+  const std::string message = log_->full()->message;
+  log_->set_kept_for("hoard, other");
+  EXPECT_EQ(log_->full()->message, message + "; all of it is kept for hoard, other");
+}
+
+TEST_F(CommitLogTest, ReadsThatMeetDamageAreCounted) {
+  constexpr uint64_t kPayload = kBlock + kRunHeaderBytes + kFrameHeaderBytes;  // of the first batch
+  ASSERT_TRUE(commit(request_of(0, "first")).ok());
+  ASSERT_TRUE(commit(request_of(0, "second")).ok());
+  const auto read = [&](int64_t from) {
+    return runtime::block_on(shards_->shard(0), log_->read(partition_of(0), Offset{from}, 1));
+  };
+  ASSERT_TRUE(read(0).ok());
+  const std::string path = "/data/journal/" + file_name(FileNumber{1});
+  auto file = disk_.open(path, io::OpenMode::kReadWrite).value();
+  const std::byte wrong{0};
+  ASSERT_TRUE(file->write_at(kPayload, std::span(&wrong, 1)).ok());
+  EXPECT_EQ(read(0).error().code, Code::kCorrupt);
+  EXPECT_EQ(read(0).error().code, Code::kCorrupt);
+  EXPECT_TRUE(read(1).ok());
+  EXPECT_EQ(read(7).error().code, Code::kNotFound);  // no damage
+  EXPECT_EQ(log_->read_failures(), 2U);
+  const auto found = runtime::block_on(shards_->shard(0), log_->find_timestamp(partition_of(0), 0));
+  EXPECT_EQ(found.error().code, Code::kCorrupt);
+  EXPECT_EQ(log_->read_failures(), 3U);
+}
+
 TEST_F(CommitLogTest, StoppedLogRefusesAndSaysSo) {
   log_->stop();
   EXPECT_EQ(commit(request_of(0, "x")).error().code, Code::kCancelled);

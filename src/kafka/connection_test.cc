@@ -292,6 +292,32 @@ TEST_F(ConnectionTest, LongPollWakesForAnAppendAndEndsAtItsDeadline) {
   EXPECT_EQ(fetched.responses[0].partitions[0].error_code, ErrorCode::kNone);
 }
 
+TEST_F(ConnectionTest, LongPollEndsWithItsTopic) {
+  create("t");
+  create("u");
+  const auto reader = connect();
+  for (const int16_t version : {int16_t{12}, int16_t{13}}) {
+    FetchRequest request = fetch_of("t", 0, 30'000);
+    request.topics[0].topic_id = broker_->find("t")->record.id;
+    reader->send(version, request);
+    reader->send(12, fetch_of("u", 0, 0));  // behind it on the connection
+    const auto other = connect();
+    FetchResponse fetched;
+    ASSERT_TRUE(other->call(12, fetch_of("u", 0, 0), fetched));  // the first has time to wait
+    ASSERT_TRUE(runtime::block_on(shards_->shard(0), broker_->remove("t")).ok());
+    const auto begun = std::chrono::steady_clock::now();
+    ASSERT_TRUE(reader->receive(version, fetched));
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+    const auto& answer = fetched.responses[0].partitions[0];
+    EXPECT_EQ(answer.error_code, version == 13 ? ErrorCode::kUnknownTopicId
+                                               : ErrorCode::kUnknownTopicOrPartition);
+    EXPECT_EQ(answer.high_watermark, Offset{-1});
+    ASSERT_TRUE(reader->receive(12, fetched));
+    EXPECT_EQ(fetched.responses[0].partitions[0].error_code, ErrorCode::kNone);
+    create("t");
+  }
+}
+
 TEST_F(ConnectionTest, FetchOutsideTheLogSaysSo) {
   create("t");
   const auto client = connect();

@@ -47,6 +47,10 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   metrics.add_gauge("millrace_journal_full",
                     "1 while writes are refused for want of room, in the journal or on the disk.",
                     {}, [&] { return log.full() ? 1.0 : 0.0; });
+  metrics.add_counter("millrace_read_failures_total",
+                      "Reads of the journal that met damage or a failing disk; the log names the "
+                      "places.",
+                      {}, [&] { return number(log.read_failures()); });
   metrics.add_gauge("millrace_journal_read_only",
                     "1 after a failed write or sync, until the next start.", {},
                     [&] { return log.is_poisoned() ? 1.0 : 0.0; });

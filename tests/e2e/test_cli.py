@@ -417,13 +417,15 @@ def test_describe_says_that_a_topic_pins_the_journal(cli):
     metrics = (
         "# HELP millrace_journal_pinned_bytes Journal that a topic keeps.\n"
         'millrace_journal_pinned_bytes{topic="cli-pin-2"} 7\n'
-        'millrace_journal_pinned_bytes{topic="cli-pin"} 2.5e+08\n'
+        'millrace_journal_pinned_bytes{topic="cli-pin"} 73\n'
+        "millrace_journal_bytes 2.5e+08\n"
     )
     with canned_metrics(metrics) as address:
         text = cli("topic", "describe", "cli-pin", "--http", address)
-        assert "pins the journal's oldest file: 250000000 bytes of the journal" in text
+        assert "pins the journal's oldest file by 73 bytes of its own there: all 250000000 bytes" in text
         described = json.loads(cli("topic", "describe", "cli-pin", "--http", address, "--json"))
-        assert described["journal_pinned_bytes"] == 250_000_000
+        assert described["journal_pinned_bytes"] == 73
+        assert described["journal_kept_bytes"] == 250_000_000
         assert "pins" not in cli("topic", "describe", "cli-pi", "--http", address)
     for quiet in (cli.run("topic", "describe", "cli-pin", "--http", "127.0.0.1:1"), cli.run("topic", "describe", "cli-pin")):
         assert (quiet.returncode, "pins" in quiet.stdout, quiet.stderr) == (0, False, "")

@@ -9,6 +9,7 @@ import pytest
 
 from . import journal, wire
 from .test_serve import SMALL, fill, values_of
+from .web import Client
 from .wire import Connection, batch_of
 
 
@@ -62,6 +63,13 @@ def test_damage_in_a_proven_payload_is_an_error_of_that_offset_alone(filled):
         good = [dict(answer.values())[offset] for offset, answer in enumerate(answers) if offset != bad[0]]
         assert good == [value for offset, value in enumerate(values) if offset != bad[0]]
         assert connection.produce("t", batch_of(b"next")).base_offset == len(values)
+        for _ in range(3):  # as a consumer that tries again
+            assert connection.fetch("t", bad[0]).error == wire.CORRUPT_MESSAGE
+    with Client(server) as client:
+        assert client.metrics()["millrace_read_failures_total"] == 4
+    (line,) = [line for line in server.process.log if "cannot read" in line]
+    assert f" error journal: cannot read offset {bad[0]} of partition 0 of topic " in line
+    assert str(victim.path) in line and f"(run {victim.run})" in line, line
 
 
 @pytest.mark.parametrize("kind", ["garbage", "header", "header and half"])

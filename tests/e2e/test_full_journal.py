@@ -62,6 +62,9 @@ def test_a_topic_is_deleted_though_the_journal_is_full(new_server, how):
         kafka.create_topic("next")
         assert kafka.produce("next", batch_of(b"x")).error == wire.NONE
         assert "writes" not in client.get("/ready").json
+        if not how:
+            (line,) = lines_about(server, "writes are taken again: ")
+            assert " info journal: " in line
         used = client.metrics()["millrace_journal_bytes"]
         assert used <= 16 << 20, used
 
@@ -133,5 +136,11 @@ def test_metrics_and_log_name_what_pins_the_oldest_file(new_server):
         assert line.endswith("kept for: first, hoard, second")
         (line,) = lines_about(server, "writes are refused: ")
         assert "delete topics or lower their retention" in line
+        kept = "; all of it is kept for first, hoard, second"
+        assert line.endswith(kept)
+        assert client.get("/ready").json["message"].endswith(kept)
+        described = run("topic", "describe", "first", "--kafka", server.address, "--http", server.http_address)
+        total = int(client.metrics()["millrace_journal_bytes"])
+        assert f": all {total} bytes of the journal cannot be freed while it keeps them" in described.stdout
         assert kafka.delete_topic("hoard") == wire.NONE
         wait_for("others to be named", lambda: set(pinned(client)) <= {"first", "second"}, SOON_S)

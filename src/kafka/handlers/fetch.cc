@@ -20,6 +20,7 @@ struct Target {
   std::shared_ptr<broker::Partition> partition;
   Asked asked;
   Answer* answer = nullptr;
+  ErrorCode unknown = ErrorCode::kNone;  // the error of a topic that is not there
 };
 
 /// The response with an answer for each partition asked for, and those that can be read.
@@ -32,6 +33,8 @@ std::vector<Target> find_targets(const Context& context, const FetchRequest& req
     out.topic = std::string(asked_topic.topic);
     out.topic_id = asked_topic.topic_id;
     out.partitions.reserve(asked_topic.partitions.size());  // answers are pointed to
+    const ErrorCode unknown =
+        version >= 13 ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
     const auto topic = version >= 13 ? context.broker.find(asked_topic.topic_id)
                                      : context.broker.find(asked_topic.topic);
     for (const Asked& asked : asked_topic.partitions) {
@@ -41,15 +44,14 @@ std::vector<Target> find_targets(const Context& context, const FetchRequest& req
       answer.records = RecordsParts{};
       const auto partition = topic ? topic->partition(asked.partition) : nullptr;
       if (!partition) {
-        answer.error_code = !topic && version >= 13 ? ErrorCode::kUnknownTopicId
-                                                    : ErrorCode::kUnknownTopicOrPartition;
+        answer.error_code = topic ? ErrorCode::kUnknownTopicOrPartition : unknown;
         continue;
       }
       if (asked.current_leader_epoch > 0) {
         answer.error_code = ErrorCode::kUnknownLeaderEpoch;
         continue;
       }
-      targets.push_back({partition, asked, &answer});
+      targets.push_back({partition, asked, &answer, unknown});
     }
   }
   return targets;
@@ -107,6 +109,12 @@ struct Part {
 runtime::Task<Part> read_partition(MemoryBudget& reads, MemoryBudget::Reservation& held,
                                    Target& target, size_t room, bool is_first) {
   Answer& answer = *target.answer;
+  if (target.partition->has_ended()) {  // while the request waited
+    answer.error_code = target.unknown;
+    answer.records = RecordsParts{};
+    answer.high_watermark = answer.last_stable_offset = answer.log_start_offset = Offset{-1};
+    co_return Part{};
+  }
   const auto range = target.partition->range();
   answer.error_code = ErrorCode::kNone;
   answer.records = RecordsParts{};
@@ -191,7 +199,8 @@ class Waiting {
 
 bool has_news(const std::vector<Target>& targets) {
   return std::any_of(targets.begin(), targets.end(), [](const Target& target) {
-    return target.partition->range().end > target.answer->high_watermark;
+    return target.partition->range().end > target.answer->high_watermark ||
+           target.partition->has_ended();
   });
 }
 
