@@ -80,6 +80,7 @@ class Partition {
 
   /// Its topic was deleted: nothing more comes, and who waits is woken. For the broker.
   void end();
+
   bool has_ended() const { return has_ended_.load(); }
 
   /// `waiter` is woken by the next append or the end, once. Look at range() and has_ended() after

@@ -43,9 +43,9 @@ BytesLeft bytes_in(const std::vector<FileSummary>& files) {
 
 /// Why a span of an expired topic was freed.
 const char* reason_of(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
-  return settings.is_table                      ? "its rows are in table files"
+  return settings.is_table                    ? "its rows are in table files"
          : is_too_old(settings, span, now_ms) ? "retention.ms"
-                                                : "retention.bytes";
+                                              : "retention.bytes";
 }
 
 std::string names_of(const std::vector<Pin>& pins, size_t limit) {

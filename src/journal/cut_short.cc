@@ -28,8 +28,8 @@ Result<std::optional<Lost>> offsets_of(const JournalFile& file, const RunHeader&
   }
   Lost lost;
   for (size_t i = 0; i < header.frames; ++i) {
-    const auto frame = FrameHeader::parse(
-        std::span(table).subspan(i * kFrameHeaderBytes, kFrameHeaderBytes));
+    const auto frame =
+        FrameHeader::parse(std::span(table).subspan(i * kFrameHeaderBytes, kFrameHeaderBytes));
     if (!frame.ok() || frame->type != FrameType::kBatch) {
       continue;
     }
@@ -44,8 +44,8 @@ Result<std::optional<Lost>> offsets_of(const JournalFile& file, const RunHeader&
 Result<std::string> missing_of(const JournalFile& file, const RunHeader& header) {
   MILLRACE_TRY(const uint64_t size, file.file->size());
   MILLRACE_TRY(const auto lost, offsets_of(file, header));
-  std::string text = fmt::format("run {} goes on to {}, the file ends at {}", header.run,
-                                 header.end(), size);
+  std::string text =
+      fmt::format("run {} goes on to {}, the file ends at {}", header.run, header.end(), size);
   if (!lost) {
     return text;
   }
@@ -56,8 +56,7 @@ Result<std::string> missing_of(const JournalFile& file, const RunHeader& header)
     }
     text += fmt::format("{} offsets {} to {} of partition {} of topic {}",
                         named++ == 0 ? "; the run has" : ",", offsets.first,
-                        offsets.second.value - 1, partition.partition,
-                        partition.topic.to_string());
+                        offsets.second.value - 1, partition.partition, partition.topic.to_string());
   }
   return text;
 }
@@ -85,9 +84,8 @@ Status check_size(const JournalFile& file, uint64_t position, bool is_newest) {
   if (size != 0 && size % kBlock == 0) {
     return {};
   }
-  return cut_short(
-      file, position, size, is_newest,
-      fmt::format("it has {} bytes, a whole file has a multiple of {}", size, kBlock));
+  return cut_short(file, position, size, is_newest,
+                   fmt::format("it has {} bytes, a whole file has a multiple of {}", size, kBlock));
 }
 
 Status check_sizes(const FileList& files, const Chain& chain, const std::vector<RunPlace>& behind) {

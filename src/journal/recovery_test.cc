@@ -150,10 +150,9 @@ TEST(Recovery, NewestFileCutShortAtAnyByteIsRefusedAndChangesNothing) {
   TestLog log;
   const uint64_t last = fill_and_kill(log);
   const uint64_t end = last + padded(kRunHeaderBytes + kFrameHeaderBytes + 20'000);
-  for (const uint64_t bytes :
-       {uint64_t{0}, uint64_t{1}, kBlock, kBlock + 1, last - 1, last, last + 1,
-        last + kRunHeaderBytes, last + kBlock - 1, last + kBlock, last + 2 * kBlock + 5, end - 1,
-        end, end + 1, end + kBlock - 1}) {
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{1}, kBlock, kBlock + 1, last - 1, last,
+                               last + 1, last + kRunHeaderBytes, last + kBlock - 1, last + kBlock,
+                               last + 2 * kBlock + 5, end - 1, end, end + 1, end + kBlock - 1}) {
     SCOPED_TRACE(bytes);
     TestLog cut_log;
     ASSERT_EQ(fill_and_kill(cut_log), last);

@@ -31,7 +31,8 @@ struct RunHead {
 };
 
 /// The header at `position`; nullopt when there is none that belongs there (own file number and
-/// position), or when its run goes beyond the end of the file. Errors: kIo; kUnsupported when a newer version wrote it.
+/// position), or when its run goes beyond the end of the file. Errors: kIo; kUnsupported when a
+/// newer version wrote it.
 Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t position);
 
 /// Header and frame headers; nullopt when they are not whole and consistent. Errors: as above.

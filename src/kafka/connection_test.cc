@@ -309,8 +309,8 @@ TEST_F(ConnectionTest, LongPollEndsWithItsTopic) {
     ASSERT_TRUE(reader->receive(version, fetched));
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
     const auto& answer = fetched.responses[0].partitions[0];
-    EXPECT_EQ(answer.error_code, version == 13 ? ErrorCode::kUnknownTopicId
-                                               : ErrorCode::kUnknownTopicOrPartition);
+    EXPECT_EQ(answer.error_code,
+              version == 13 ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition);
     EXPECT_EQ(answer.high_watermark, Offset{-1});
     ASSERT_TRUE(reader->receive(12, fetched));
     EXPECT_EQ(fetched.responses[0].partitions[0].error_code, ErrorCode::kNone);

@@ -354,6 +354,9 @@ def test_files_are_rotated_freed_and_recycled(new_server):
         assert (sent - start) * 50_000 >= 1 << 20
     assert min(journal.files(server.data)) > 1
     server.kill()
+    freed = [line for line in server.process.log if "freed: short partition 0 starts at" in line]
+    assert freed and all(line.endswith("(retention.bytes)") for line in freed), freed
+    assert f"starts at {start} " in "".join(freed)
     server.start()
     with Connection(server.port) as connection:
         assert connection.list_offset("short", wire.EARLIEST)[2] >= start
