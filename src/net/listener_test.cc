@@ -112,6 +112,10 @@ TEST_F(ListenerTest, BeyondTheLimitConnectionsAreClosedAndCounted) {
 }
 
 TEST_F(ListenerTest, OutOfDescriptorsItRefusesAndRecovers) {
+#if __has_feature(undefined_behavior_sanitizer)
+  GTEST_SKIP() << "its runtime looks at objects through a pipe, for which nothing is left; the "
+                  "other trees run this";
+#endif
   auto listener = listen({"127.0.0.1", 0}).value();
   const Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   rlimit before{};
