@@ -1,10 +1,18 @@
 import shutil
+import signal
 
 import pytest
 
 from . import server as servers
 from .web import Client
 from .wire import Connection
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts():
+    """A shell's background job ignores SIGINT, and so would every process that a test starts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
