@@ -152,11 +152,11 @@ class OpenBatch {
 
 class Decoder {
  public:
-  Decoder(std::string_view body, Precision precision, ArrivalTime arrival,
+  Decoder(std::string_view body, Precision precision, int64_t arrival_ns,
           const SchemaLookup& schema_of)
       : parser_(body, precision),
         schema_of_(schema_of),
-        arrival_ns_(arrival.time_since_epoch().count() * 1000),
+        arrival_ns_(arrival_ns),
         most_cells_(std::max(size_t{1} << 20, body.size())) {}
 
   LineProtocolBatches decode() && {
@@ -256,7 +256,14 @@ Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precisio
     return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
                       kMostStringBytes);
   }
-  return Decoder(body, precision, arrival, schema_of).decode();
+  int64_t arrival_ns = 0;
+  if (__builtin_mul_overflow(arrival.time_since_epoch().count(), int64_t{1000}, &arrival_ns) ||
+      !is_in_ns_range(arrival_ns)) {
+    return make_error(Code::kInvalid,
+                      "the request came at {} us, which is outside 1677-09-22 to 2262-04-11",
+                      arrival.time_since_epoch().count());
+  }
+  return Decoder(body, precision, arrival_ns, schema_of).decode();
 }
 
 }  // namespace millrace::columnar

@@ -54,7 +54,8 @@ using SchemaLookup = std::function<const Schema*(std::string_view measurement)>;
 ///
 /// Memory: 8 bytes for each of at most max(1 Mi, body.size()) values, absent ones counted, so that
 /// a few wide lines among many narrow ones cannot ask for more; batches do not point into `body`.
-/// Errors: kInvalid when `body` is longer than kMostStringBytes.
+/// Errors: kInvalid when `body` is longer than kMostStringBytes, or when `arrival` has no
+/// nanoseconds of 64 bits.
 Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,
                                                  ArrivalTime arrival,
                                                  const SchemaLookup& schema_of = {});

@@ -316,6 +316,11 @@ TEST(LineProtocol, TimesAreExactInEveryPrecision) {
   EXPECT_EQ(outcome("m f=1 1\nm f=2 2000\nm f=3"),
             "m f=1 @1ns | m f=2 @2000ns | m f=3 @1700000000123456000ns");
   EXPECT_EQ(outcome("m f=1 1\nn f=2 2000"), "m f=1 @1ns | n f=2 @2us");
+  for (const int64_t arrival : {int64_t{9'700'000'000'123'456}, int64_t{-9'223'286'400'000'001}}) {
+    const auto late = decode_line_protocol("m f=1", Precision::kNs,
+                                           ArrivalTime(std::chrono::microseconds(arrival)));
+    EXPECT_EQ(late.error().code, Code::kInvalid);
+  }
   const std::string outside = " is outside 1677-09-22 to 2262-04-11";
   const std::string in_unit = outside + "; is its unit the request's precision?";
   EXPECT_EQ(outcome("m f=1 9223372036854775807"), "!1 timestamp \"9223372036854775807\"" + outside);

@@ -64,6 +64,8 @@ def entries():
     yield "batch_newer", batch(rows, entry_headers("msgpack/2"))
     yield "batch_no_headers", batch(rows, {"other": None})
     yield "batch_no_arrival", batch(rows, {"millrace.decoder": "msgpack/1", "millrace.arrival_us": "x"})
+    far = {"millrace.arrival_us": "9700000000123456"}  # has no nanoseconds of 64 bits
+    yield "batch_far_arrival", batch(line, entry_headers("line/1", **precision) | far)
     yield "batch_null", batch(None, entry_headers("msgpack/1"))
     yield "batch_two", batch(rows, entry_headers("msgpack/1"), records=2)
     yield "batch_no_rows", batch(b"\x81", entry_headers("msgpack/1"))
