@@ -77,7 +77,9 @@ struct Admin::Impl {
       left_ms -= wait_ms;
       const bool is_silent =
           code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
-      if (!is_silent || is_down || left_ms <= 0) {
+      // A name may have several addresses, of which the first to be tried need not be the one.
+      const bool is_nobody_there = is_down && wait_ms > kFirstWaitMs;
+      if (!is_silent || is_nobody_there || left_ms <= 0) {
         return error_of(code, "list topics");
       }
     }
