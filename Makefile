@@ -68,13 +68,15 @@ fuzz: tree-asan ## each fuzz target for FUZZ_SECONDS, then the lines it reaches 
 soak: setup ## the long forms of the tests; writes build/soak/report.json
 	@$(PYTHON) tools/soak.py $(SOAK)
 
-bench: tree-release ## the micro benchmarks of the release tree, as JSON into build/bench
-	@mkdir -p build/bench; found=; \
-	for bench in $(CURDIR)/build/release/bin/*_bench; do \
-	  [ -x "$$bench" ] || continue; found=1; name=$$(basename "$$bench"); \
-	  tools/step.sh "$$name" "$$bench" --benchmark_repetitions=5 --benchmark_report_aggregates_only=true \
-	    --benchmark_out=build/bench/$$name.json || exit 1; \
-	done; [ -n "$$found" ] || echo "bench: the release tree has no *_bench yet"
+# Those that millrace_bench() declares.
+benches := decode_bench query_bench
+bench: setup build/release/build.ninja ## the micro benchmarks, as JSON into build/bench
+	$(step) 'build release' cmake --build --preset release --parallel $(JOBS) --target benches
+	@mkdir -p build/bench
+	@for name in $(benches); do \
+	  tools/step.sh "$$name" build/release/bin/$$name --benchmark_repetitions=5 \
+	    --benchmark_report_aggregates_only=true --benchmark_out=build/bench/$$name.json || exit 1; \
+	done
 
 clean: ## remove build/ (the shared dependencies stay)
 	rm -rf build

@@ -3,6 +3,7 @@
 #   src/CMakeLists.txt, which lists the folders by level: an upward edge fails here.
 #   TESTS become one GoogleTest binary x_test (label unit). NO_TSAN: the module, or one below it,
 #   links a library that is not built with ThreadSanitizer; the thread tree leaves it out.
+# millrace_bench(NAME DEPS ..): micro benchmarks in NAME.cc, by Google Benchmark; the target benches has all.
 # millrace_fuzz(NAME SOURCE DEPS ..): a libFuzzer target in the address and coverage trees; ctest runs
 #   its corpus (tests/fuzz/corpus/NAME) under the label fuzz. In other trees it is not built.
 
@@ -76,6 +77,13 @@ function(millrace_module)
     add_test(NAME unit.${M_NAME} COMMAND ${M_NAME}_test)
     set_tests_properties(unit.${M_NAME} PROPERTIES LABELS unit TIMEOUT 300)
   endif()
+endfunction()
+
+add_custom_target(benches)
+function(millrace_bench name)
+  add_executable(${name} EXCLUDE_FROM_ALL ${name}.cc)
+  target_link_libraries(${name} PRIVATE ${ARGN} millrace_warnings benchmark::benchmark)
+  add_dependencies(benches ${name})
 endfunction()
 
 add_custom_target(fuzz_targets)
