@@ -69,7 +69,7 @@ soak: setup ## the long forms of the tests; writes build/soak/report.json
 	@$(PYTHON) tools/soak.py $(SOAK)
 
 # Those that millrace_bench() declares.
-benches := decode_bench query_bench
+benches := append_bench decode_bench query_bench
 bench: setup build/release/build.ninja ## the micro benchmarks, as JSON into build/bench
 	$(step) 'build release' cmake --build --preset release --parallel $(JOBS) --target benches
 	@mkdir -p build/bench

@@ -19,6 +19,7 @@ pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(liburing REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(fuse3 REQUIRED IMPORTED_TARGET fuse3)  # tests only
 find_package(Snappy CONFIG REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)

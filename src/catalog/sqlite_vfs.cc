@@ -27,13 +27,15 @@ class MemoryFile final : public io::File {
     return count;
   }
 
-  Status write_at(uint64_t position, std::span<const io::ConstBytes> parts) override {
+  Result<size_t> write_some(uint64_t position, std::span<const io::ConstBytes> parts) override {
+    size_t written = 0;
     for (const io::ConstBytes part : parts) {
-      bytes_.resize(std::max<uint64_t>(bytes_.size(), position + part.size()));
-      std::copy(part.begin(), part.end(), bytes_.begin() + static_cast<ptrdiff_t>(position));
-      position += part.size();
+      const uint64_t at = position + written;
+      bytes_.resize(std::max<uint64_t>(bytes_.size(), at + part.size()));
+      std::copy(part.begin(), part.end(), bytes_.begin() + static_cast<ptrdiff_t>(at));
+      written += part.size();
     }
-    return {};
+    return written;
   }
 
   Status sync() override { return {}; }

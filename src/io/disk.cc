@@ -1,6 +1,38 @@
 #include "io/disk.h"
 
+#include "io/write_queue.h"
+
+#include <algorithm>
+#include <array>
+
 namespace millrace::io {
+namespace {
+
+constexpr size_t kPartsPerCall = 256;  // below IOV_MAX (1024)
+
+}  // namespace
+
+Status File::write_at(uint64_t position, std::span<const ConstBytes> parts) {
+  std::array<ConstBytes, kPartsPerCall> rest;
+  size_t part = 0;  // first part not wholly written
+  size_t skip = 0;  // bytes of it that are written
+  while (part < parts.size()) {
+    const size_t count = std::min(kPartsPerCall, parts.size() - part);
+    std::copy_n(parts.begin() + static_cast<std::ptrdiff_t>(part), count, rest.begin());
+    rest[0] = rest[0].subspan(skip);
+    MILLRACE_TRY(const size_t written, write_some(position, std::span(rest).first(count)));
+    position += written;
+    skip += written;
+    while (part < parts.size() && skip >= parts[part].size()) {
+      skip -= parts[part++].size();
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<WriteQueue>> File::make_queue(unsigned) {
+  return make_error(Code::kUnsupported, "{}: no queue of writes", path());
+}
 
 Status File::read_exactly_at(uint64_t position, MutableBytes out) const {
   MILLRACE_TRY(const size_t read, read_at(position, out));

@@ -16,7 +16,10 @@ namespace millrace::io {
 using ConstBytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
 
-/// One open file, read and written by position. Thread-safe for reads beside one writer.
+class WriteQueue;
+
+/// One open file, read and written by position. Thread-safe for reads, and for writes of other
+/// ranges, beside a write.
 /// Errors: kIo (the system refused; message names call, path and reason), kOverloaded (disk full).
 class File {
  public:
@@ -24,9 +27,9 @@ class File {
 
   /// Fills `out` from `position`; returns fewer bytes only at the end of the file.
   virtual Result<size_t> read_at(uint64_t position, MutableBytes out) const = 0;
-  /// Writes all parts back to back from `position`, growing the file. After an error any part of
-  /// the range may hold old or new bytes.
-  virtual Status write_at(uint64_t position, std::span<const ConstBytes> parts) = 0;
+  /// One pwritev(2) of the parts, back to back from `position`. Returns how many bytes were
+  /// written: fewer than asked for when the system stopped in between, 0 when a signal came first.
+  virtual Result<size_t> write_some(uint64_t position, std::span<const ConstBytes> parts) = 0;
   /// fdatasync(2): what was written, and the size, survive a power cut once this returns. After an
   /// error nothing is known of unsynced bytes and a later success proves nothing: do not retry.
   virtual Status sync() = 0;
@@ -36,7 +39,13 @@ class File {
   /// disk.
   virtual Status reserve(uint64_t size) = 0;
   virtual Result<uint64_t> size() const = 0;
+  /// Up to `depth` writes at once, see write_queue.h. Errors: kUnsupported (no io_uring here).
+  virtual Result<std::unique_ptr<WriteQueue>> make_queue(unsigned depth);
   virtual const std::string& path() const = 0;
+
+  /// Writes all parts back to back from `position`, growing the file. After an error any part of
+  /// the range may hold old or new bytes.
+  Status write_at(uint64_t position, std::span<const ConstBytes> parts);
 
   /// One part.
   Status write_at(uint64_t position, ConstBytes bytes) {
@@ -65,13 +74,29 @@ enum class OpenMode : uint8_t {
   kCreateNew,  // read and write; kConflict when it exists
 };
 
+/// What stands between write_at() and the disk.
+enum class Access : uint8_t {
+  kPageCache,
+  kDirect,  // nothing (O_DIRECT): memory, positions and lengths are multiples of kDirectBlock
+};
+
+constexpr size_t kDirectBlock = 4096;  // enough for every disk with blocks of 512 or 4096 bytes
+
 /// A tree of files. Paths are as the system takes them. Thread-safe.
 /// Errors besides File's: kNotFound, kConflict.
 class Disk {
  public:
   virtual ~Disk() = default;
 
-  virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  /// Errors: kUnsupported (kDirect on a file system that has none).
+  virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                             Access access) = 0;
+
+  /// By way of the page cache.
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) {
+    return open(path, mode, Access::kPageCache);
+  }
+
   /// Replaces `to`. Durable after sync_directory of both parents.
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   /// A file or an empty directory. Durable after sync_directory of the parent.

@@ -1,4 +1,5 @@
 #include "io/disk.h"
+#include "io/uring_queue.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,11 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 
 namespace millrace::io {
 namespace {
-
-constexpr size_t kPartsPerCall = 256;  // below IOV_MAX (1024)
 
 class PosixFile final : public File {
  public:
@@ -44,35 +44,31 @@ class PosixFile final : public File {
     return done;
   }
 
-  Status write_at(uint64_t position, std::span<const ConstBytes> parts) override {
-    std::array<iovec, kPartsPerCall> vectors{};
-    size_t part = 0;  // first part not wholly written
-    size_t skip = 0;  // bytes of it that are written
-    while (part < parts.size()) {
-      size_t count = 0;
-      for (size_t i = part; i < parts.size() && count < kPartsPerCall; ++i, ++count) {
-        const ConstBytes rest = parts[i].subspan(i == part ? skip : 0);
-        vectors[count] = {const_cast<std::byte*>(rest.data()), rest.size()};
-      }
-      const ssize_t n = ::pwritev(descriptor_, vectors.data(), static_cast<int>(count),
-                                  static_cast<off_t>(position));
-      if (n < 0) {
-        if (errno == EINTR) {
-          continue;
-        }
-        return errno_error("pwritev(2)", path_, errno);
-      }
-      position += static_cast<uint64_t>(n);
-      skip += static_cast<size_t>(n);
-      while (part < parts.size() && skip >= parts[part].size()) {
-        skip -= parts[part++].size();
-      }
+  Result<size_t> write_some(uint64_t position, std::span<const ConstBytes> parts) override {
+    std::array<iovec, IOV_MAX> vectors;  // not set: only what is used below
+    const size_t count = std::min<size_t>(parts.size(), vectors.size());
+    bool is_nothing = true;
+    for (size_t i = 0; i < count; ++i) {
+      vectors[i] = {const_cast<std::byte*>(parts[i].data()), parts[i].size()};
+      is_nothing = is_nothing && parts[i].empty();
     }
-    return {};
+    const ssize_t n = ::pwritev(descriptor_, vectors.data(), static_cast<int>(count),
+                                static_cast<off_t>(position));
+    if (n < 0 && errno != EINTR) {
+      return errno_error("pwritev(2)", path_, errno);
+    }
+    if (n == 0 && !is_nothing) {  // no file system should; it would be asked for ever
+      return make_error(Code::kIo, "pwritev(2) of {}: wrote nothing", path_);
+    }
+    return static_cast<size_t>(std::max<ssize_t>(n, 0));
   }
 
   Status sync() override {
-    return ::fdatasync(descriptor_) == 0 ? Status{} : errno_error("fdatasync(2)", path_, errno);
+    int failed = 0;
+    do {
+      failed = ::fdatasync(descriptor_) == 0 ? 0 : errno;
+    } while (failed == EINTR);  // a signal ended the wait; no error of the disk was taken with it
+    return failed == 0 ? Status{} : errno_error("fdatasync(2)", path_, failed);
   }
 
   Status resize(uint64_t size) override {
@@ -92,6 +88,10 @@ class PosixFile final : public File {
       return errno_error("fstat(2)", path_, errno);
     }
     return static_cast<uint64_t>(info.st_size);
+  }
+
+  Result<std::unique_ptr<WriteQueue>> make_queue(unsigned depth) override {
+    return make_uring_queue(descriptor_, path_, depth);
   }
 
   const std::string& path() const override { return path_; }
@@ -117,8 +117,16 @@ int flags_of(OpenMode mode) {
 
 class PosixDisk final : public Disk {
  public:
-  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    const int descriptor = ::open(path.c_str(), flags_of(mode), 0644);
+  using Disk::open;
+
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                     Access access) override {
+    const int flags = flags_of(mode) | (access == Access::kDirect ? O_DIRECT : 0);
+    const int descriptor = ::open(path.c_str(), flags, 0644);
+    if (descriptor < 0 && errno == EINVAL && access == Access::kDirect) {
+      return make_error(Code::kUnsupported, "open(2) of {}: this file system has no O_DIRECT",
+                        path);
+    }
     if (descriptor < 0) {
       return errno_error("open(2)", path, errno);
     }

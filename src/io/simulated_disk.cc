@@ -1,5 +1,7 @@
 #include "io/simulated_disk.h"
 
+#include "io/simulated_queue.h"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -14,32 +16,45 @@ struct SimulatedDisk::DirectoryChange {
 
 class SimulatedDisk::SimulatedFile final : public File {
  public:
-  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedInode> inode, std::string path)
-      : disk_(disk), inode_(std::move(inode)), path_(std::move(path)) {}
+  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedInode> inode, std::string path,
+                Access access)
+      : disk_(disk), inode_(std::move(inode)), path_(std::move(path)), access_(access) {}
 
   Result<size_t> read_at(uint64_t position, MutableBytes out) const override {
     MutexLock lock(disk_.mutex_);
     if (disk_.is_off_) {
-      return disk_.error_of(Fate::kOff, "read", path_);
+      return error_of(Fate::kOff, "read", path_);
+    }
+    if (!is_aligned(position, out)) {
+      return errno_error("read", path_, EINVAL);
     }
     return inode_->read(position, out);
   }
 
-  Status write_at(uint64_t position, std::span<const ConstBytes> parts) override {
+  Result<size_t> write_some(uint64_t position, std::span<const ConstBytes> parts) override {
     MutexLock lock(disk_.mutex_);
     const Fate fate = disk_.begin_operation();
+    if (fate == Fate::kReadOnly) {
+      return error_of(fate, "write", path_);
+    }
     std::vector<std::byte> whole;
     for (const ConstBytes part : parts) {
+      if (!is_aligned(position + whole.size(), part)) {
+        return errno_error("write", path_, EINVAL);
+      }
       whole.insert(whole.end(), part.begin(), part.end());
     }
-    if (fate != Fate::kGood && !whole.empty()) {
+    if ((fate != Fate::kGood || disk_.faults_.writes_short) && !whole.empty()) {
       whole.resize(disk_.random_() % (whole.size() + 1));  // a part of it arrived
+      if (access_ == Access::kDirect && fate == Fate::kGood) {
+        whole.resize(whole.size() / kDirectBlock * kDirectBlock);
+      }
     }
     if (!disk_.has_room(*inode_, position + whole.size())) {
       return errno_error("write", path_, ENOSPC);
     }
     inode_->write(position, whole);
-    return fate == Fate::kGood ? Status{} : disk_.error_of(fate, "write", path_);
+    return fate == Fate::kGood ? Result<size_t>(whole.size()) : error_of(fate, "write", path_);
   }
 
   Status sync() override {
@@ -52,7 +67,7 @@ class SimulatedDisk::SimulatedFile final : public File {
       inode_->forget();
     }
     if (fate != Fate::kGood) {
-      return disk_.error_of(fate, "sync", path_);
+      return error_of(fate, "sync", path_);
     }
     if (!disk_.faults_.lies_about || !disk_.faults_.lies_about(path_)) {
       inode_->sync();
@@ -64,7 +79,7 @@ class SimulatedDisk::SimulatedFile final : public File {
     MutexLock lock(disk_.mutex_);
     const Fate fate = disk_.begin_operation();
     if (fate != Fate::kGood) {
-      return disk_.error_of(fate, "resize", path_);
+      return error_of(fate, "resize", path_);
     }
     inode_->resize(size);
     return {};
@@ -74,7 +89,7 @@ class SimulatedDisk::SimulatedFile final : public File {
     MutexLock lock(disk_.mutex_);
     const Fate fate = disk_.begin_operation();
     if (fate != Fate::kGood) {
-      return disk_.error_of(fate, "reserve", path_);
+      return error_of(fate, "reserve", path_);
     }
     if (!disk_.has_room(*inode_, size)) {
       return errno_error("reserve", path_, ENOSPC);
@@ -88,12 +103,24 @@ class SimulatedDisk::SimulatedFile final : public File {
     return inode_->size();
   }
 
+  Result<std::unique_ptr<WriteQueue>> make_queue(unsigned depth) override {
+    MutexLock lock(disk_.mutex_);
+    return std::unique_ptr<WriteQueue>(
+        std::make_unique<SimulatedQueue>(*this, depth, disk_.random_()));
+  }
+
   const std::string& path() const override { return path_; }
 
  private:
+  bool is_aligned(uint64_t position, ConstBytes bytes) const {
+    const auto address = reinterpret_cast<uintptr_t>(bytes.data());
+    return access_ != Access::kDirect || (position | address | bytes.size()) % kDirectBlock == 0;
+  }
+
   SimulatedDisk& disk_;
   const std::shared_ptr<SimulatedInode> inode_;
   const std::string path_;
+  const Access access_;
 };
 
 SimulatedDisk::SimulatedDisk(uint64_t seed) : random_(seed) {}
@@ -124,12 +151,15 @@ SimulatedDisk::Fate SimulatedDisk::begin_operation() {
     is_off_ = true;
     return Fate::kOff;
   }
+  if (faults_.is_read_only) {
+    return Fate::kReadOnly;
+  }
   return faults_.fail_at && operations_ == *faults_.fail_at ? Fate::kFails : Fate::kGood;
 }
 
-Error SimulatedDisk::error_of(Fate fate, std::string_view what, const std::string& path) const {
+Error SimulatedDisk::error_of(Fate fate, std::string_view what, const std::string& path) {
   return fate == Fate::kOff ? make_error(Code::kIo, "{} of {}: the disk is off", what, path)
-                            : errno_error(what, path, EIO);
+                            : errno_error(what, path, fate == Fate::kReadOnly ? EROFS : EIO);
 }
 
 uint64_t SimulatedDisk::used_bytes() const {
@@ -202,7 +232,8 @@ void SimulatedDisk::kill() {
   is_off_ = false;
 }
 
-Result<std::unique_ptr<File>> SimulatedDisk::open(const std::string& path, OpenMode mode) {
+Result<std::unique_ptr<File>> SimulatedDisk::open(const std::string& path, OpenMode mode,
+                                                  Access access) {
   MutexLock lock(mutex_);
   if (is_off_) {
     return error_of(Fate::kOff, "open", path);
@@ -226,7 +257,7 @@ Result<std::unique_ptr<File>> SimulatedDisk::open(const std::string& path, OpenM
   } else if (found->second->is_directory()) {
     return errno_error("open", path, EISDIR);
   }
-  return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second, path));
+  return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second, path, access));
 }
 
 Status SimulatedDisk::rename(const std::string& from, const std::string& to) {

@@ -24,8 +24,10 @@ struct DiskFaults {
   std::optional<uint64_t> capacity_bytes =
       {};  // sum of reserved and written blocks; beyond: ENOSPC
   std::function<bool(const std::string& path)> lies_about =
-      {};                    // plant: syncs of these paths do nothing and say yes
-  bool fails_syncs = false;  // every sync answers EIO
+      {};                     // plant: syncs of these paths do nothing and say yes
+  bool fails_syncs = false;   // every sync answers EIO
+  bool writes_short = false;  // every write stops anywhere, before its first byte too
+  bool is_read_only = false;  // remounted so: whatever would change something answers EROFS
 };
 
 /// Rules: a write is visible at once and durable after sync() of its file; a create, rename or
@@ -53,7 +55,9 @@ class SimulatedDisk final : public Disk {
   /// a later power_cut() may still take it. Faults are cleared. No File may be open.
   void kill();
 
-  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  using Disk::open;
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                     Access access) override;
   /// Refuses directories.
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
@@ -72,10 +76,10 @@ class SimulatedDisk final : public Disk {
   struct DirectoryChange;
   using Names = std::map<std::string, std::shared_ptr<SimulatedInode>>;
 
-  enum class Fate : uint8_t { kGood, kOff, kFails };
+  enum class Fate : uint8_t { kGood, kOff, kFails, kReadOnly };
 
   Fate begin_operation() MILLRACE_REQUIRES(mutex_);
-  Error error_of(Fate fate, std::string_view what, const std::string& path) const;
+  static Error error_of(Fate fate, std::string_view what, const std::string& path);
   uint64_t used_bytes() const MILLRACE_REQUIRES(mutex_);
   bool has_room(const SimulatedInode& inode, uint64_t end) const MILLRACE_REQUIRES(mutex_);
   static bool is_directory(const Names& names, const std::string& path);
