@@ -8,7 +8,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
@@ -98,15 +97,6 @@ CLI::App* add(CLI::App& bench, const char* name, const char* help,
 
 }  // namespace
 
-double own_cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 double cpu_seconds_of(int pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
   std::string line;
@@ -167,7 +157,8 @@ void print(const BenchArguments& arguments, const BenchReport& report) {
 }
 
 void add_bench(CLI::App& app, int& exit_code) {
-  CLI::App* bench = app.add_subcommand("bench", "put load on a server and measure it");
+  CLI::App* bench =
+      app.add_subcommand("bench", "put load on a server and measure it");
   bench->require_subcommand(1);
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* produce = add(*bench, "produce", "send records", arguments, bench_produce, exit_code);

@@ -1,8 +1,9 @@
 // Load for any server of the Kafka protocol, and what came of it.
 #pragma once
 
+#include "base/cpu_time.h"
+#include "base/histogram.h"
 #include "base/result.h"
-#include "cli/histogram.h"
 
 #include <atomic>
 #include <cstdint>
@@ -46,9 +47,7 @@ struct BenchReport {
   bool is_interrupted = false;                 // the figures are those up to then
 };
 
-/// User and system time of this process so far.
-double own_cpu_seconds();
-/// The same of process `pid` from /proc; -1 when there is none.
+/// User and system time of process `pid` so far, from /proc; -1 when there is none.
 double cpu_seconds_of(int pid);
 /// Its resident memory in 10^6 bytes.
 double rss_mb_of(int pid);

@@ -1,8 +1,8 @@
 // Load of rows by HTTP, and whether they landed.
 #pragma once
 
+#include "base/histogram.h"
 #include "base/result.h"
-#include "cli/histogram.h"
 #include "cli/ingest_body.h"
 
 #include <atomic>

@@ -1,10 +1,10 @@
-#include "cli/histogram.h"
+#include "base/histogram.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
-namespace millrace::cli {
+namespace millrace {
 namespace {
 
 // A bucket holds 2^shift values, shift being such that value >> shift has at most kBits + 1 bits:
@@ -66,4 +66,4 @@ double percentile_ms(const Histogram& latencies_us, double share) {
   return static_cast<double>(latencies_us.percentile(share)) / 1000;
 }
 
-}  // namespace millrace::cli
+}  // namespace millrace

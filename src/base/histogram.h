@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace millrace::cli {
+namespace millrace {
 
 /// Values from 0 on, kept to 1/256 of their size (exact below 512) however many there are; the
 /// largest is exact. One thread; merge() those of several.
@@ -32,4 +32,4 @@ class Histogram {
 /// Milliseconds of a percentile of microseconds.
 double percentile_ms(const Histogram& latencies_us, double share);
 
-}  // namespace millrace::cli
+}  // namespace millrace
