@@ -1,5 +1,5 @@
-// What a record costs on its way into a file, by method, record, buffer and number of threads on one
-// appender. The heap must not be asked for anything: else this ends with 1.
+// What a record costs on its way into a file, by method, record, buffer and number of threads on
+// one appender. The heap must not be asked for anything: else this ends with 1.
 #include "io/appender.h"
 
 #include <benchmark/benchmark.h>
@@ -65,7 +65,7 @@ void open_shared(const benchmark::State& state) {
 void close_shared(const benchmark::State&) {
   if (!shared->sync().ok() || !shared->close().ok()) {
     std::fprintf(stderr, "append_bench: %s\n", shared->sync().error().message.c_str());
-    std::exit(1);
+    std::abort();
   }
   shared.reset();
   static_cast<void>(posix_disk().remove(path()));

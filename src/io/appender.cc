@@ -58,9 +58,11 @@ class BufferedAppender final : public Appender {
       : file_(std::move(file)),
         size_(options.buffer_bytes),
         is_direct_(options.method != AppendMethod::kPageCache),
+        writeback_bytes_(is_direct_ ? 0 : options.writeback_bytes),
         buffers_(options.buffers),
         tail_(position),
         handed_end_(position),
+        writeback_from_(position),
         synced_(position) {
     gathered_.reserve(kParts);
   }
@@ -243,7 +245,8 @@ class BufferedAppender final : public Appender {
       while (!rest.empty()) {
         if (buffers_[filled_].used == buffers_[filled_].limit) {
           if (handed) {
-            write(buffers_[*std::exchange(handed, std::nullopt)]);
+            write(buffers_[*handed]);
+            handed.reset();
           }
           MILLRACE_TRY(handed, hand_over());
         }
@@ -269,7 +272,9 @@ class BufferedAppender final : public Appender {
     gathered_.clear();
     gathered_.emplace_back(buffer.bytes.get(), buffer.used);
     gathered_.insert(gathered_.end(), parts.begin(), parts.end());
-    if (const auto written = file_->write_at(buffer.position, gathered_); !written.ok()) {
+    Status written = file_->write_at(buffer.position, gathered_);
+    written = written.ok() ? begin_writeback(place + size) : written;
+    if (!written.ok()) {
       fail(written.error());
       return written.error();
     }
@@ -323,7 +328,10 @@ class BufferedAppender final : public Appender {
     }
     const ConstBytes bytes(buffer.bytes.get(), buffer.write_bytes);
     if (!queue_) {
-      ended(buffer, file_->write_at(buffer.position, bytes));
+      const uint64_t end = buffer.position + bytes.size();
+      Status written = file_->write_at(buffer.position, bytes);
+      written = written.ok() ? begin_writeback(end) : written;
+      ended(buffer, written);
       return;
     }
     MutexLock lock(state_mutex_);
@@ -334,6 +342,14 @@ class BufferedAppender final : public Appender {
     } else {
       break_off(begun.error());
     }
+  }
+
+  /// What was written up to `end`, if it is much.
+  Status begin_writeback(uint64_t end) {
+    uint64_t from = writeback_from_.load(std::memory_order_relaxed);
+    const bool is_due = writeback_bytes_ > 0 && end >= from + writeback_bytes_ &&
+                        writeback_from_.compare_exchange_strong(from, end);
+    return is_due ? file_->begin_writeback(from, end - from) : Status();
   }
 
   /// An earlier buffer, padded, has the block with which this one begins.
@@ -415,11 +431,15 @@ class BufferedAppender final : public Appender {
       return;
     }
     synced_.store(end, std::memory_order_release);
+    uint64_t from = writeback_from_.load(std::memory_order_relaxed);
+    while (from < end && !writeback_from_.compare_exchange_weak(from, end)) {
+    }
   }
 
   std::unique_ptr<File> file_;
   const size_t size_;
   const bool is_direct_;
+  const size_t writeback_bytes_;
   std::vector<Buffer> buffers_;
   uint64_t opened_size_ = 0;
   std::unique_ptr<WriteQueue> queue_;  // gone before the buffers: it waits for what is under way
@@ -442,6 +462,7 @@ class BufferedAppender final : public Appender {
   bool is_waiting_at_queue_ MILLRACE_GUARDED_BY(state_mutex_) = false;
   size_t under_way_ MILLRACE_GUARDED_BY(state_mutex_) = 0;  // in the queue
   std::atomic<bool> has_failed_{false};                     // is_broken_, without the lock
+  std::atomic<uint64_t> writeback_from_;                    // all below it is being written out
 
   alignas(kLine) std::atomic<uint64_t> synced_;
   std::atomic<bool> is_syncing_{false};

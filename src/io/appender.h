@@ -23,6 +23,9 @@ struct AppenderOptions {
   AppendMethod method = AppendMethod::kPageCache;
   size_t buffer_bytes = size_t{256} << 10;  // 4 KiB to 4 MiB, whole blocks (kDirectBlock)
   size_t buffers = 4;                       // 2 to 64: while some are written others are filled
+  // Of kPageCache: after so many bytes the kernel is asked to begin to write them out, so that the
+  // disk works while records come and sync() finds little left. 0: never.
+  size_t writeback_bytes = size_t{1} << 20;
 };
 
 /// Appends to one file. The bytes of a record lie at one place, in one piece, in the order in which

@@ -30,6 +30,10 @@ Status File::write_at(uint64_t position, std::span<const ConstBytes> parts) {
   return {};
 }
 
+Status File::begin_writeback(uint64_t, uint64_t) {
+  return {};
+}
+
 Result<std::unique_ptr<WriteQueue>> File::make_queue(unsigned) {
   return make_error(Code::kUnsupported, "{}: no queue of writes", path());
 }
