@@ -23,8 +23,12 @@ LEVELS = {
     "ingest": 6, "query": 6,
     "kafka": 7, "http": 7, "grpc": 7, "relay": 7, "pull": 7,
     "server": 8,
+    "bench": 8,
     "cli": 9,
 }  # fmt: skip
+
+# Folders that are not in src/ and that src/ may use. Their files are named from the root.
+ELSEWHERE = {"bench": "bench/append"}
 
 # (headers, folders that may include them). The first row that matches the start of a name counts.
 OWNERS = [
@@ -105,20 +109,21 @@ class Check:
         self.findings.append((str(path.relative_to(self.root)), line, what))
 
     def run(self):
-        modules = {}
-        for folder in sorted(p for p in (self.root / "src").glob("*") if p.is_dir()):
+        folders = {p.name: p for p in sorted((self.root / "src").glob("*")) if p.is_dir()}
+        folders |= {name: p for name, at in ELSEWHERE.items() if (p := self.root / at).is_dir()}
+        for name, folder in folders.items():
             files = [p for p in sorted(folder.rglob("*")) if p.suffix in MAX_LINES and p.is_file()]
             lists = folder / "CMakeLists.txt"
-            if folder.name not in LEVELS:
+            if name not in LEVELS:
                 self.report(folder, 1, "folder has no level; give it one in LEVELS of tools/check_layers.py")
                 continue
-            modules[folder.name] = module = Module(lists)
+            module = Module(lists)
             if files and not module.exists:
                 self.report(folder, 1, "no CMakeLists.txt; declare the folder with millrace_module()")
             for dep, line in [*module.deps.items(), *module.test_deps.items()]:
-                self.edge(lists, line, folder.name, dep, "names in its DEPS")
+                self.edge(lists, line, name, dep, "names in its DEPS")
             for path in files:
-                self.includes(path, folder.name, module)
+                self.includes(path, name, module)
         for top in ("src", "tests", "bench"):
             for path in sorted((self.root / top).rglob("*")):
                 if path.suffix in MAX_LINES and path.is_file():

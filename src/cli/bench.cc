@@ -158,7 +158,7 @@ void print(const BenchArguments& arguments, const BenchReport& report) {
 
 void add_bench(CLI::App& app, int& exit_code) {
   CLI::App* bench =
-      app.add_subcommand("bench", "put load on a server and measure it");
+      app.add_subcommand("bench", "put load on a server, or on a disk, and measure it");
   bench->require_subcommand(1);
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* produce = add(*bench, "produce", "send records", arguments, bench_produce, exit_code);
@@ -189,8 +189,10 @@ void add_bench(CLI::App& app, int& exit_code) {
   set_help(*consume, "The topic is what bench produce has made, or any other.",
            {"millrace bench consume", "millrace bench consume -t orders --json"});
   add_bench_ingest(*bench, exit_code);
+  add_bench_append(*bench, exit_code);
   set_help(*bench, "What it has written stays, see the help of each.",
-           {"millrace bench produce", "millrace bench consume", "millrace bench ingest -s 2"});
+           {"millrace bench produce", "millrace bench consume", "millrace bench ingest -s 2",
+            "millrace bench append --quick --policy group"});
 }
 
 }  // namespace millrace::cli

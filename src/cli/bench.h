@@ -66,7 +66,8 @@ void print(const BenchArguments& arguments, const BenchReport& report);
 Result<BenchReport> bench_produce(const BenchArguments& arguments);
 Result<BenchReport> bench_consume(const BenchArguments& arguments);
 
-/// The verb `bench ingest`.
+/// The verbs `bench ingest` and `bench append`.
 void add_bench_ingest(CLI::App& bench, int& exit_code);
+void add_bench_append(CLI::App& bench, int& exit_code);
 
 }  // namespace millrace::cli

@@ -14,6 +14,10 @@ class Progress {
   explicit Progress(std::string unit, std::chrono::duration<double> expected = {});
 
   void show(uint64_t count);
+
+  /// How long it takes in all, by what is known now.
+  void expect(double seconds) { expected_ = std::chrono::duration<double>(seconds); }
+
   /// The line is left as it is; what is printed next begins below it.
   void end() const;
 
@@ -23,7 +27,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
 
   const std::string unit_;
-  const std::chrono::duration<double> expected_;
+  std::chrono::duration<double> expected_;
   const bool is_terminal_;
   const Clock::time_point begun_ = Clock::now();
   Clock::time_point shown_ = begun_;

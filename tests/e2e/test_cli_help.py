@@ -17,7 +17,7 @@ from .server import Process, binary, environment, run
 # In this order they feed one another: what deletes comes last.
 ORDER = [
     "", "topic create", "topic", "topic list", "topic describe", "produce", "consume", "sql", "table list", "table",
-    "table describe", "table flush", "dump", "bench produce", "bench consume", "bench ingest", "bench", "version", "help",
+    "table describe", "table flush", "dump", "bench produce", "bench consume", "bench ingest", "bench append", "bench", "version", "help",
     "topic delete",
 ]  # fmt: skip
 
