@@ -1,0 +1,3 @@
+module millrace/bench/compare/append
+
+go 1.19
