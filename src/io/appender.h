@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace millrace::io {
 
@@ -18,6 +20,11 @@ enum class AppendMethod : uint8_t {
   kDirect,     // O_DIRECT: past the page cache; whoever fills a buffer waits for the disk
   kUring,      // O_DIRECT by io_uring: as many under way as there are buffers
 };
+
+/// "page_cache", "direct", "io_uring".
+std::string_view name_of(AppendMethod method);
+/// nullopt for any other text.
+std::optional<AppendMethod> append_method_of(std::string_view name);
 
 struct AppenderOptions {
   AppendMethod method = AppendMethod::kPageCache;

@@ -28,7 +28,7 @@ std::vector<std::byte> bytes_of(size_t size, uint32_t seed) {
   return bytes;
 }
 
-std::string name_of(AppendMethod method) {
+std::string test_name_of(AppendMethod method) {
   switch (method) {
     case AppendMethod::kPageCache:
       return "PageCache";
@@ -379,8 +379,8 @@ TEST_P(AppenderTest, OptionsOutOfRangeAreRefused) {
 /// The machine's own disk: what is written is read, and what a reader of the file sees is all that
 /// was flushed.
 TEST_P(AppenderTest, OnTheMachinesDisk) {
-  const std::string path =
-      testing::TempDir() + "appender-" + name_of(GetParam()) + "-" + std::to_string(::getpid());
+  const std::string path = testing::TempDir() + "appender-" + test_name_of(GetParam()) + "-" +
+                           std::to_string(::getpid());
   static_cast<void>(posix_disk().remove(path));
   auto opened = open_appender(posix_disk(), path, OpenMode::kCreateNew, 0,
                               {.method = GetParam(), .buffer_bytes = 4 * kBuffer, .buffers = 8});
@@ -409,7 +409,7 @@ TEST_P(AppenderTest, OnTheMachinesDisk) {
 INSTANTIATE_TEST_SUITE_P(Methods, AppenderTest,
                          testing::Values(AppendMethod::kPageCache, AppendMethod::kDirect,
                                          AppendMethod::kUring),
-                         [](const auto& info) { return name_of(info.param); });
+                         [](const auto& info) { return test_name_of(info.param); });
 
 }  // namespace
 }  // namespace millrace::io
