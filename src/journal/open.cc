@@ -11,15 +11,18 @@ Result<OpenedWriter> open_writer(Files& files, Index& index, const RecoveryOptio
   opened.report.runs_walked = recovered.runs_walked;
   opened.report.runs_rewritten = recovered.runs_rewritten;
   opened.report.torn = std::move(recovered.torn);
+  WriterOptions writer = options.writer;
+  opened.report.method =
+      writer.method ? Probed{*writer.method, ""} : probe(files.disk(), files.directory(), clock);
+  writer.method = opened.report.method.method;
   if (recovered.is_new) {
     const DirectoryId directory = options.expected.value_or(DirectoryId(Uuid::random()));
-    MILLRACE_TRY(recovered.tail,
-                 Writer::create(files, index, directory, next(recovered.tail.greatest_number),
-                                options.writer));
+    MILLRACE_TRY(recovered.tail, Writer::create(files, index, directory,
+                                                next(recovered.tail.greatest_number), writer));
   }
   opened.report.directory = recovered.tail.directory;
-  opened.writer = std::make_unique<Writer>(files, index, std::move(recovered.state),
-                                           std::move(recovered.tail), options.writer, clock);
+  MILLRACE_TRY(opened.writer, Writer::open(files, index, std::move(recovered.state),
+                                           std::move(recovered.tail), writer, clock));
   MILLRACE_TRY_STATUS(opened.writer->prove());
   return opened;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "journal/probe.h"
 #include "journal/recovery.h"
 #include "journal/writer.h"
 
@@ -18,6 +19,7 @@ struct StartReport {
   uint64_t runs_walked = 0;
   uint64_t runs_rewritten = 0;
   std::optional<TornTail> torn;
+  Probed method;  // how runs are written; figures: of the probe, empty when it was not asked
 };
 
 struct OpenedWriter {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "bytes/crc32c.h"
+#include "journal/probe.h"
 
 #include <algorithm>
 
@@ -32,6 +33,23 @@ Writer::Writer(Files& files, Index& index, State state, Tail tail, WriterOptions
   if (!fits(kLeastCommit, false) && !is_within_budget(options_.file_bytes)) {
     missing_bytes_ = options_.file_bytes;
   }
+}
+
+Result<std::unique_ptr<Writer>> Writer::open(Files& files, Index& index, State state, Tail tail,
+                                             WriterOptions options, const Clock& clock) {
+  std::unique_ptr<Writer> writer(
+      new Writer(files, index, std::move(state), std::move(tail), options, clock));
+  MILLRACE_TRY_STATUS(writer->open_tail());
+  return writer;
+}
+
+Status Writer::open_tail() {
+  MILLRACE_TRY(
+      out_, io::open_appender(files_.disk(), tail_.file->file->path(), io::OpenMode::kReadWrite,
+                              tail_.position,
+                              run_appender(options_.method.value_or(io::AppendMethod::kPageCache),
+                                           options_.run_bytes)));
+  return {};
 }
 
 /// By which batch ids grow old: goes on from the youngest one, only while the journal is open, so
@@ -274,6 +292,9 @@ Status Writer::rotate(uint64_t length, bool makes_room) {
   tail_.file = *taken;
   tail_.position = 0;
   tail_.greatest_number = number;
+  if (const Status opened = open_tail(); !opened.ok()) {
+    return poison(opened.error());
+  }
   index_.add_file(tail_.file, {});
   ++counters_.rotations;
   return write_checkpoint();
@@ -323,10 +344,10 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   }
   parts.emplace_back(std::span(kZeros).first(padded(header.length) - header.length));
   MILLRACE_CHECK(header.end() <= tail_.file->size, "run beyond the reserved space");
-  if (auto done = tail_.file->file->write_at(tail_.position, parts); !done.ok()) {
+  if (auto done = out_->append(parts); !done.ok()) {
     return poison(done.error());
   }
-  if (auto done = tail_.file->file->sync(); !done.ok()) {
+  if (auto done = out_->sync(); !done.ok()) {
     return poison(done.error());
   }
   tail_.position = header.end();
@@ -389,9 +410,10 @@ Result<Tail> Writer::create(Files& files, Index& index, const DirectoryId& direc
   tail.greatest_number = number;
   MILLRACE_TRY(tail.file, files.take_spare(number, options.first_file_bytes));
   index.add_file(tail.file, {});
-  Writer writer(files, index, State(), std::move(tail), options, system_clock());
-  MILLRACE_TRY_STATUS(writer.write_checkpoint());
-  return std::move(writer.tail_);
+  MILLRACE_TRY(const auto writer,
+               open(files, index, State(), std::move(tail), options, system_clock()));
+  MILLRACE_TRY_STATUS(writer->write_checkpoint());
+  return std::move(writer->tail_);
 }
 
 }  // namespace millrace::journal

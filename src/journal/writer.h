@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "io/appender.h"
 #include "journal/files.h"
 #include "journal/format.h"
 #include "journal/index.h"
@@ -25,6 +26,8 @@ struct WriterOptions {
   uint64_t max_bytes = uint64_t{50} << 30;         // of all files together
   uint64_t run_bytes = uint64_t{4} << 20;  // a run gathers up to this; a larger commit goes alone
   uint64_t max_commit_bytes = uint64_t{128} << 20;
+  // How runs reach the file; nullopt: the fastest, by probe(), which open_writer() asks.
+  std::optional<io::AppendMethod> method = io::AppendMethod::kPageCache;
 };
 
 /// Where the log ends, as recovery found it.
@@ -63,8 +66,9 @@ class Writer {
   /// At the end of each file, at most a sixteenth of it, for commits that make room.
   static constexpr uint64_t kReserveBytes = uint64_t{64} << 10;
 
-  Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
-         const Clock& clock);
+  /// Errors: kUnsupported (the file system or the kernel has no such method), kIo.
+  static Result<std::unique_ptr<Writer>> open(Files& files, Index& index, State state, Tail tail,
+                                              WriterOptions options, const Clock& clock);
 
   /// Writes the first `n` >= 1 of `queue` as one run and returns n; their results are set when it
   /// returns, durable where they are values. Errors as record::CommitLog::commit.
@@ -103,6 +107,9 @@ class Writer {
                              FileNumber number, const WriterOptions& options);
 
  private:
+  Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
+         const Clock& clock);
+
   /// The frames of the run being made.
   struct Run {
     std::vector<FrameHeader> frames;
@@ -117,6 +124,7 @@ class Writer {
     }
   };
 
+  Status open_tail();
   int64_t id_time_ms() const;
   static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
@@ -136,6 +144,7 @@ class Writer {
   Index& index_;
   State state_;
   Tail tail_;
+  std::unique_ptr<io::Appender> out_;  // to the tail's file, at its position
   const WriterOptions options_;
   const Clock& clock_;
   const int64_t ids_began_ms_;

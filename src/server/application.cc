@@ -10,6 +10,7 @@
 #include "ingest/ingestor.h"
 #include "io/disk.h"
 #include "io/lock_file.h"
+#include "io/medium.h"
 #include "journal/commit_log.h"
 #include "kafka/service.h"
 #include "net/http_server.h"
@@ -40,6 +41,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr size_t kReaderThreads = 4;
+constexpr uint64_t kRotationalRunBytes = uint64_t{16} << 20;  // each sync waits for a turn
 constexpr size_t kBlockingThreads = 2;
 constexpr int kQueryNice = 10;
 constexpr size_t kQueuedQueries = 64;
@@ -128,8 +130,41 @@ struct Application::Parts {
   size_t stop_pools(runtime::Deadline deadline);
 };
 
+namespace {
+
+/// The lock and the catalog need a disk of this machine: on somebody else's, flock(2) may hold
+/// nobody off, and a sync promise nothing.
+Status check_medium(const std::string& data) {
+  MILLRACE_TRY(const io::Medium medium, io::medium_of(data));
+  return medium.is_network
+             ? make_error(Code::kInvalid,
+                          "data: {} is on a network file system ({}), where its lock and its "
+                          "catalog are not safe; name a directory on a disk of this machine",
+                          data, medium.file_system)
+             : Status();
+}
+
+/// The journal's folder may be a file system of its own.
+Status look_at_medium(journal::JournalOptions& journal) {
+  MILLRACE_TRY_STATUS(io::posix_disk().make_directories(journal.directory));
+  MILLRACE_TRY(const io::Medium medium, io::medium_of(journal.directory));
+  if (medium.is_network) {
+    log::warning("journal",
+                 "{} is on a network file system ({}): each write waits for its server, and is as "
+                 "durable as that says",
+                 journal.directory, medium.file_system);
+  }
+  if (medium.is_rotational) {
+    journal.recovery.writer.run_bytes = kRotationalRunBytes;
+  }
+  return {};
+}
+
+}  // namespace
+
 Status Application::Parts::open_directory() {
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(options.data));
+  MILLRACE_TRY_STATUS(check_medium(options.data));
   MILLRACE_TRY(lock, io::LockFile::acquire(options.data + "/lock"));
   const Budgets budgets = budgets_for(options.memory_bytes);
   buffer_budget = std::make_unique<MemoryBudget>("request buffers",
@@ -157,6 +192,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
     return tables::check_trust(catalog->contents(), found);
   };
   MILLRACE_TRY(journal.recovery.writer, journal_limits(io::posix_disk(), options));
+  MILLRACE_TRY_STATUS(look_at_medium(journal));
   MILLRACE_TRY(log, journal::JournalLog::open(io::posix_disk(), std::move(journal), system_clock(),
                                               *readers));
   const auto& report = log->report();
@@ -172,6 +208,10 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
     log::info("journal", "directory {}: {} runs since its checkpoint, the last {} synced again",
               report.directory.to_string(), report.runs_walked, report.runs_rewritten);
   }
+  log::info("journal", "runs are written by {}{}", io::name_of(report.method.method),
+            report.method.figures.empty()
+                ? ""
+                : fmt::format("; 4 KiB and 256 KiB with their syncs: {}", report.method.figures));
   MILLRACE_TRY(broker, broker::Broker::open(*log, budgets_for(options.memory_bytes).tail_cache,
                                             system_clock()));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);

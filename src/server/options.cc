@@ -86,6 +86,13 @@ const SettingSchema& settings_schema() {
        {},
        "disk budget of the journal; 0: the smaller of 50 GiB and half of the free disk",
        true},
+      {"journal.write_method",
+       kChoice,
+       "auto",
+       0,
+       0,
+       {"auto", "page_cache", "direct", "io_uring"},
+       "how runs are written; auto: what is fastest on this disk"},
       {"journal.retention_check_ms",
        kDurationMs,
        "30s",
@@ -200,6 +207,7 @@ Result<Options> options_from(const Settings& settings) {
         "journal.file_bytes: {} is more than an eighth of journal.max_bytes, which is {}",
         options.journal_file_bytes, options.journal_max_bytes);
   }
+  options.journal_write_method = settings.text("journal.write_method");
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));

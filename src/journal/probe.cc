@@ -1,0 +1,119 @@
+#include "journal/probe.h"
+
+#include "journal/format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+namespace millrace::journal {
+namespace {
+
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+constexpr std::array kMethods{io::AppendMethod::kPageCache, io::AppendMethod::kDirect,
+                              io::AppendMethod::kUring};
+constexpr size_t kSmall = kBlock;
+constexpr size_t kLarge = size_t{256} << 10;
+constexpr size_t kRounds = 9;
+constexpr Milliseconds kLongest{100};
+constexpr double kGain = 0.85;  // of the page cache's time, at most
+
+struct Candidate {
+  io::AppendMethod method;
+  std::unique_ptr<io::Appender> appender;
+  std::vector<double> small_ms;
+  std::vector<double> large_ms;
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+Result<double> time_of(io::Appender& appender, size_t bytes, const Clock& clock) {
+  static const std::vector<std::byte> run(kLarge);
+  const auto begun = clock.steady();
+  MILLRACE_TRY([[maybe_unused]] const uint64_t place, appender.append(std::span(run).first(bytes)));
+  MILLRACE_TRY_STATUS(appender.sync());
+  return Milliseconds(clock.steady() - begun).count();
+}
+
+Result<std::vector<Candidate>> try_all(io::Disk& disk, const std::string& path,
+                                       const Clock& clock) {
+  MILLRACE_TRY_STATUS(disk.replace_file(path, std::vector<std::byte>(kRounds * (kSmall + kLarge))));
+  std::vector<Candidate> candidates;
+  for (const io::AppendMethod method : kMethods) {
+    auto appender =
+        io::open_appender(disk, path, io::OpenMode::kReadWrite, 0, run_appender(method, kLarge));
+    if (appender.ok()) {
+      candidates.push_back({method, *std::move(appender), {}, {}});
+    } else if (appender.error().code != Code::kUnsupported) {
+      return appender.error();
+    }
+  }
+  const auto begun = clock.steady();
+  for (size_t round = 0; round < kRounds && clock.steady() - begun < kLongest; ++round) {
+    for (Candidate& each : candidates) {
+      MILLRACE_TRY(const double small, time_of(*each.appender, kSmall, clock));
+      MILLRACE_TRY(const double large, time_of(*each.appender, kLarge, clock));
+      each.small_ms.push_back(small);
+      each.large_ms.push_back(large);
+    }
+  }
+  return candidates;
+}
+
+}  // namespace
+
+io::AppenderOptions run_appender(io::AppendMethod method, uint64_t run_bytes) {
+  constexpr size_t kUnderWay = 8;
+  constexpr uint64_t kMost = uint64_t{4} << 20;
+  io::AppenderOptions options;
+  options.method = method;
+  options.buffers = 2;
+  options.writeback_bytes = 0;  // each run is synced at once
+  switch (method) {
+    case io::AppendMethod::kPageCache:
+      options.buffer_bytes = size_t{64} << 10;
+      break;
+    case io::AppendMethod::kDirect:
+      options.buffer_bytes = std::min(padded(run_bytes), kMost);
+      break;
+    case io::AppendMethod::kUring:
+      options.buffer_bytes = std::min(padded(run_bytes / kUnderWay), kMost);
+      options.buffers = kUnderWay;
+      break;
+  }
+  return options;
+}
+
+Probed probe(io::Disk& disk, const std::string& directory, const Clock& clock) {
+  const std::string path = directory + "/probe.tmp";
+  const auto candidates = try_all(disk, path, clock);
+  static_cast<void>(disk.remove(path));
+  if (!candidates.ok()) {
+    return {io::AppendMethod::kPageCache, candidates.error().message};
+  }
+  Probed probed;
+  double best = 0;
+  for (const Candidate& each : *candidates) {
+    const double small = median(each.small_ms);
+    const double large = median(each.large_ms);
+    probed.figures += fmt::format("{}{} {:.2f} and {:.2f} ms", probed.figures.empty() ? "" : ", ",
+                                  io::name_of(each.method), small, large);
+    const bool is_first = &each == &candidates->front();  // the page cache: every disk has it
+    if (is_first || small + large < best) {
+      best = is_first ? kGain * (small + large) : small + large;
+      probed.method = each.method;
+    }
+  }
+  return probed;
+}
+
+}  // namespace millrace::journal
