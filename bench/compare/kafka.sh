@@ -86,6 +86,7 @@ for ((round = 0; round <= repeats; ++round)); do # round 0 warms up and is not c
     # Memory before the load is asked of Millrace; 9 (discard) is nobody's, so Kafka's has none.
     export MILLRACE_HTTP=127.0.0.1:9
     [ "$broker" != millrace ] || MILLRACE_HTTP=127.0.0.1:19193
+    sync # what the one before left in the page cache is not written at the cost of the next
     line=$($bin bench produce --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json "${flags[@]}")
     read_line=$($bin bench consume --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json)
     $bin topic delete "bench-$round" --kafka "$server" >/dev/null
