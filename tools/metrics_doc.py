@@ -46,9 +46,12 @@ def families(text):
         match = SAMPLE.match(line)
         if not match:
             raise ValueError(f"not a line of metrics: {line!r}")
-        of = labels.setdefault(match[1], {})
+        family = re.sub("_(bucket|sum|count)$", "", match[1])
+        family = family if kinds.get(family) == "histogram" else match[1]
+        of = labels.setdefault(family, {})
         for name, value in LABEL.findall(match[2] or ""):
-            of.setdefault(name, []).append(value)
+            if (kinds[family], name) != ("histogram", "le"):
+                of.setdefault(name, []).append(value)
     if kinds.keys() != helps.keys() or not labels.keys() <= kinds.keys():
         raise ValueError(f"without type or help: {set(kinds) ^ set(helps) | set(labels) - set(kinds)}")
     return {name: (kinds[name], shown(labels.get(name, {})), helps[name]) for name in kinds}

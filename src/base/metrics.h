@@ -1,6 +1,7 @@
 // What the server counts, read when somebody asks, in Prometheus' text form.
 #pragma once
 
+#include "base/distribution.h"
 #include "base/mutex.h"
 
 #include <functional>
@@ -27,6 +28,9 @@ class Metrics {
   /// A number that goes up and down.
   void add_gauge(std::string name, std::string help, Labels labels, Read read);
 
+  /// How many values of which size; `distribution` outlives this.
+  void add_histogram(std::string name, std::string help, const Distribution& distribution);
+
   /// Gauges of which there may be none at a time.
   void add_gauges(std::string name, std::string help, ReadAll read);
 
@@ -34,7 +38,7 @@ class Metrics {
   std::string text() const;
 
  private:
-  enum class Kind : unsigned char { kCounter, kGauge };
+  enum class Kind : unsigned char { kCounter, kGauge, kHistogram };
 
   struct Member {
     Labels labels;
@@ -45,7 +49,8 @@ class Metrics {
     Kind kind{};
     std::string help;
     std::vector<Member> members;
-    ReadAll read_all;  // empty: `members` alone
+    ReadAll read_all;                            // empty: `members` alone
+    const Distribution* distribution = nullptr;  // of a histogram
   };
 
   void add(Kind kind, std::string name, std::string help, Labels labels, Read read);

@@ -32,5 +32,23 @@ TEST(Metrics, MembersThatComeAndGoAreThoseOfTheMoment) {
   EXPECT_EQ(metrics.text(), head + "a_bytes{topic=\"x\"} 1\na_bytes{topic=\"y\"} 2\n");
 }
 
+TEST(Metrics, AHistogramCountsUpToEachBound) {
+  Metrics metrics;
+  Distribution sizes(std::array{1.0, 10.0, 100.0});
+  metrics.add_histogram("a_sizes", "Sizes.", sizes);
+  for (const double size : {0.5, 1.0, 1.5, 10.0, 1000.0}) {
+    sizes.add(size);
+  }
+  EXPECT_EQ(metrics.text(),
+            "# HELP a_sizes Sizes.\n"
+            "# TYPE a_sizes histogram\n"
+            "a_sizes_count 5\n"
+            "a_sizes_sum 1013\n"
+            "a_sizes_bucket{le=\"1\"} 2\n"
+            "a_sizes_bucket{le=\"10\"} 4\n"
+            "a_sizes_bucket{le=\"100\"} 4\n"
+            "a_sizes_bucket{le=\"+Inf\"} 5\n");
+}
+
 }  // namespace
 }  // namespace millrace

@@ -45,6 +45,7 @@ JournalLog::~JournalLog() {
 runtime::Task<Result<record::CommitOutcome>> JournalLog::commit(record::CommitRequest request) {
   Operation operation;
   operation.pending.request = std::move(request);
+  operation.pending.queued = clock_.steady();
   {
     MutexLock lock(mutex_);
     if (is_stopping_) {

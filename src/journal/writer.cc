@@ -12,6 +12,10 @@ namespace {
 constexpr std::array<std::byte, kBlock> kZeros{};
 constexpr uint64_t kLeastCommit = 2 * kBlock;
 
+double seconds(std::chrono::steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
 /// What a file of so many bytes keeps for commits that make room.
 uint64_t reserve_of(uint64_t file_bytes) {
   return std::min(Writer::kReserveBytes, file_bytes / 16 / kBlock * kBlock);
@@ -131,6 +135,7 @@ size_t Writer::write(std::span<Pending* const> queue) {
     }
     return count;
   }
+  const auto begun = clock_.steady();
   const std::vector<Pending*> taken = give_room(chosen, bytes);
   Run run;
   const int64_t now_ms = id_time_ms();
@@ -140,6 +145,12 @@ size_t Writer::write(std::span<Pending* const> queue) {
   if (run.frames.empty()) {
     return count;
   }
+  for (const Pending* pending : taken) {
+    if (pending->queued) {
+      counters_.wait.add(seconds(begun - *pending->queued));
+    }
+  }
+  counters_.gather.add(seconds(clock_.steady() - begun));
   if (auto written = write_run(run, 0); !written.ok()) {
     for (Pending* pending : taken) {
       if (pending->result.ok()) {
@@ -344,12 +355,18 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   }
   parts.emplace_back(std::span(kZeros).first(padded(header.length) - header.length));
   MILLRACE_CHECK(header.end() <= tail_.file->size, "run beyond the reserved space");
+  const auto begun = clock_.steady();
+  counters_.in_flight = 1;
   if (auto done = out_->append(parts); !done.ok()) {
     return poison(done.error());
   }
+  const auto written_at = clock_.steady();
   if (auto done = out_->sync(); !done.ok()) {
     return poison(done.error());
   }
+  counters_.in_flight = 0;
+  counters_.write.add(seconds(written_at - begun));
+  counters_.sync.add(seconds(clock_.steady() - written_at));
   tail_.position = header.end();
   tail_.last_synced = header.run;
   tail_.place = {header.file, header.position, header.run, header.crc};
@@ -358,6 +375,8 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   tail_.is_proven = run.frames.empty();
   index_.add_run(written);
   ++counters_.runs;
+  counters_.run_bytes.add(static_cast<double>(padded(header.length)));
+  counters_.run_frames.add(static_cast<double>(run.frames.size()));
   counters_.frames += run.frames.size();
   counters_.bytes += padded(header.length);
   return {};

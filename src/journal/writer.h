@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/distribution.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "io/appender.h"
@@ -11,6 +12,7 @@
 #include "journal/state.h"
 #include "record/commit_log.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -44,8 +46,20 @@ struct Tail {
   bool is_proven = true;       // the last run carries no frames
 };
 
-/// Counters since the process started. Read by any thread.
+inline constexpr std::array kRunBytesBounds{4096.0,    16384.0,   65536.0,    262144.0,
+                                            1048576.0, 4194304.0, 16777216.0, 67108864.0};
+inline constexpr std::array kRunFramesBounds{1.0,  2.0,   4.0,   8.0,   16.0,   32.0,
+                                             64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0};
+
+/// Counters since the process started. Read by any thread. Times are seconds.
 struct WriterCounters {
+  Distribution run_bytes{kRunBytesBounds};
+  Distribution run_frames{kRunFramesBounds};
+  Distribution wait{kSecondsBounds};    // of each commit, until its run was begun
+  Distribution gather{kSecondsBounds};  // of each run: offsets, frames
+  Distribution write{kSecondsBounds};   // to the system
+  Distribution sync{kSecondsBounds};    // to the disk
+  std::atomic<uint64_t> in_flight{0};   // runs between their write and the end of their sync
   std::atomic<uint64_t> runs{0};
   std::atomic<uint64_t> frames{0};
   std::atomic<uint64_t> bytes{0};
@@ -57,6 +71,7 @@ struct WriterCounters {
 /// One commit on its way.
 struct Pending {
   record::CommitRequest request;
+  std::optional<std::chrono::steady_clock::time_point> queued = {};  // when it began to wait
   Result<record::CommitOutcome> result = make_error(Code::kOutcomeUnknown, "not answered");
 };
 

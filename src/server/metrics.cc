@@ -31,6 +31,19 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
                       [&] { return number(counters.frames); });
   metrics.add_counter("millrace_journal_written_bytes_total", "Bytes of runs written.", {},
                       [&] { return number(counters.bytes); });
+  metrics.add_histogram("millrace_journal_run_bytes", "Size of runs.", counters.run_bytes);
+  metrics.add_histogram("millrace_journal_run_frames", "Batches and system frames of runs.",
+                        counters.run_frames);
+  metrics.add_histogram("millrace_journal_wait_seconds",
+                        "Time of commits in the queue, until their run was begun.", counters.wait);
+  metrics.add_histogram("millrace_journal_gather_seconds",
+                        "Time to make runs: offsets, producers, frames.", counters.gather);
+  metrics.add_histogram("millrace_journal_write_seconds", "Time to hand runs to the system.",
+                        counters.write);
+  metrics.add_histogram("millrace_journal_sync_seconds", "Time of the syncs of runs.",
+                        counters.sync);
+  metrics.add_gauge("millrace_journal_runs_in_flight", "Runs being written or synced.", {},
+                    [&] { return number(counters.in_flight); });
   metrics.add_counter("millrace_journal_rotations_total", "Journal files begun.", {},
                       [&] { return number(counters.rotations); });
   metrics.add_counter("millrace_journal_files_freed_total", "Journal files no longer needed.", {},
