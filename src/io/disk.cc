@@ -34,6 +34,8 @@ Status File::begin_writeback(uint64_t, uint64_t) {
   return {};
 }
 
+void File::begin_read(uint64_t, uint64_t) const {}
+
 Result<std::unique_ptr<WriteQueue>> File::make_queue(unsigned) {
   return make_error(Code::kUnsupported, "{}: no queue of writes", path());
 }

@@ -75,6 +75,17 @@ TEST_P(DiskTest, GatherWriteKeepsOrderAcrossManyParts) {
   EXPECT_EQ(text_of(disk(), path("a")), expected);
 }
 
+TEST_P(DiskTest, PartsOfMoreThanOneCallAreAllWritten) {
+  auto file = disk().open(path("a"), OpenMode::kCreateNew).value();
+  const std::vector<std::vector<std::byte>> parts{bytes_of("a", 700'000), bytes_of("b", 1),
+                                                  bytes_of("c", 524'288), bytes_of("d", 1'200'001)};
+  const std::vector<ConstBytes> spans(parts.begin(), parts.end());
+  ASSERT_TRUE(file->write_at(5, spans).ok());
+  const std::string expected = std::string(5, '\0') + std::string(700'000, 'a') + "b" +
+                               std::string(524'288, 'c') + std::string(1'200'001, 'd');
+  EXPECT_TRUE(text_of(disk(), path("a")) == expected);
+}
+
 TEST_P(DiskTest, ReadPastTheEndIsShort) {
   auto file = disk().open(path("a"), OpenMode::kCreate).value();
   ASSERT_TRUE(file->write_at(0, bytes_of("0123456789")).ok());

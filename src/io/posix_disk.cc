@@ -16,9 +16,16 @@
 namespace millrace::io {
 namespace {
 
+// Of one write into the page cache. The kernel takes pages as large as a write for it, and those of
+// 2 MiB and more are slow to get where a hypervisor takes free memory back: 0.4 GB/s instead of 9.
+constexpr size_t kMostCached = size_t{512} << 10;
+
 class PosixFile final : public File {
  public:
-  PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  PosixFile(int descriptor, std::string path, Access access)
+      : descriptor_(descriptor),
+        path_(std::move(path)),
+        most_(access == Access::kPageCache ? kMostCached : SIZE_MAX) {}
 
   ~PosixFile() override { ::close(descriptor_); }
 
@@ -44,14 +51,20 @@ class PosixFile final : public File {
     return done;
   }
 
+  void begin_read(uint64_t position, uint64_t bytes) const override {
+    static_cast<void>(::readahead(descriptor_, static_cast<off_t>(position), bytes));
+  }
+
   Result<size_t> write_some(uint64_t position, std::span<const ConstBytes> parts) override {
     std::array<iovec, IOV_MAX> vectors;  // not set: only what is used below
-    const size_t count = std::min<size_t>(parts.size(), vectors.size());
-    bool is_nothing = true;
-    for (size_t i = 0; i < count; ++i) {
-      vectors[i] = {const_cast<std::byte*>(parts[i].data()), parts[i].size()};
-      is_nothing = is_nothing && parts[i].empty();
+    size_t count = 0;
+    for (size_t left = most_; count < std::min<size_t>(parts.size(), vectors.size()); ++count) {
+      const ConstBytes part = parts[count].first(std::min(parts[count].size(), left));
+      vectors[count] = {const_cast<std::byte*>(part.data()), part.size()};
+      left -= part.size();
     }
+    const bool is_nothing = std::all_of(vectors.begin(), vectors.begin() + static_cast<long>(count),
+                                        [](const iovec& part) { return part.iov_len == 0; });
     const ssize_t n = ::pwritev(descriptor_, vectors.data(), static_cast<int>(count),
                                 static_cast<off_t>(position));
     if (n < 0 && errno != EINTR) {
@@ -106,6 +119,7 @@ class PosixFile final : public File {
  private:
   const int descriptor_;
   const std::string path_;
+  const size_t most_;  // bytes of one call
 };
 
 int flags_of(OpenMode mode) {
@@ -137,7 +151,7 @@ class PosixDisk final : public Disk {
     if (descriptor < 0) {
       return errno_error("open(2)", path, errno);
     }
-    return std::unique_ptr<File>(std::make_unique<PosixFile>(descriptor, path));
+    return std::unique_ptr<File>(std::make_unique<PosixFile>(descriptor, path, access));
   }
 
   Status rename(const std::string& from, const std::string& to) override {

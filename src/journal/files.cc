@@ -43,8 +43,7 @@ std::string Files::spare_path(size_t slot) const {
 Result<std::shared_ptr<JournalFile>> Files::open(FileNumber number) {
   MILLRACE_TRY(auto file, disk_.open(path_of(number), io::OpenMode::kReadWrite));
   MILLRACE_TRY(const uint64_t size, file->size());
-  return std::make_shared<JournalFile>(
-      JournalFile{number, size / kBlock * kBlock, std::move(file)});
+  return std::make_shared<JournalFile>(number, size / kBlock * kBlock, std::move(file));
 }
 
 Status Files::find_spares() {

@@ -15,9 +15,9 @@ struct Probed {
 };
 
 /// Writes and syncs small and large runs by turns in `directory`/probe.tmp, by each method that the
-/// disk has, for 100 ms at most after the first round. Another method than the page cache is chosen
-/// when it needs 15 % less time at least: what is in the page cache need not be read back by who
-/// consumes it a little later.
+/// disk has, for 100 ms at most after the first round. O_DIRECT is chosen where there is such,
+/// unless another needs 15 % less time at least: what a page of the cache costs when memory is
+/// scarce, and what else has to leave it, no small file can show.
 Probed probe(io::Disk& disk, const std::string& directory, const Clock& clock);
 
 /// How a writer of runs up to `run_bytes` opens its appender. By the page cache a run that is

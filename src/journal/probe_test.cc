@@ -63,21 +63,21 @@ class SlowDisk final : public io::ForwardingDisk {
   const microseconds direct_;
 };
 
-TEST(Probe, AMethodThatGainsIsChosenAndItsFiguresAreTold) {
+TEST(Probe, WhatIsFasterByMuchIsChosenAndTheFiguresAreTold) {
   ManualClock clock;
   io::SimulatedDisk simulated(1);
-  SlowDisk disk(simulated, clock, microseconds(1000), microseconds(840));
+  SlowDisk disk(simulated, clock, microseconds(840), microseconds(1000));
   const Probed probed = probe(disk, kDirectory, clock);
-  EXPECT_EQ(probed.method, io::AppendMethod::kDirect);
-  EXPECT_EQ(probed.figures, "page_cache 1.00 and 1.00 ms, direct 0.84 and 0.84 ms");
+  EXPECT_EQ(probed.method, io::AppendMethod::kPageCache);
+  EXPECT_EQ(probed.figures, "direct 1.00 and 1.00 ms, page_cache 0.84 and 0.84 ms");
   EXPECT_TRUE(disk.list(kDirectory).value().empty()) << "nothing is left behind";
 }
 
 TEST(Probe, LessThan15PercentIsNotWorthIt) {
   ManualClock clock;
   io::SimulatedDisk simulated(1);
-  SlowDisk disk(simulated, clock, microseconds(1000), microseconds(860));
-  EXPECT_EQ(probe(disk, kDirectory, clock).method, io::AppendMethod::kPageCache);
+  SlowDisk disk(simulated, clock, microseconds(860), microseconds(1000));
+  EXPECT_EQ(probe(disk, kDirectory, clock).method, io::AppendMethod::kDirect);
 }
 
 TEST(Probe, ADiskWithoutDirectIsWrittenByThePageCache) {

@@ -13,6 +13,7 @@ template <typename Visit>
 Status for_each_batch(const Index::Place& place, TopicPartition partition, Visit&& visit) {
   uint64_t position = place.position;
   while (position < place.end_position) {
+    place.file->read_ahead(position);
     MILLRACE_TRY(const auto run, read_run_head(*place.file, position));
     if (!run) {
       return make_error(Code::kCorrupt, "{}: no valid run at {}", place.file->file->path(),
@@ -36,10 +37,7 @@ Status for_each_batch(const Index::Place& place, TopicPartition partition, Visit
 Result<StoredBatch> load(const JournalFile& file, const RunHead& run, size_t i) {
   const FrameHeader& frame = run.frames[i];
   MILLRACE_TRY(auto payload, read_payload(file, run, i));
-  auto owner = std::make_shared<const std::vector<std::byte>>(std::move(payload));
-  const std::span<const std::byte> view(*owner);
-  return StoredBatch{frame.base_offset, frame.records, frame.max_timestamp_ms,
-                     bytes::Buffer::adopt(std::move(owner), view)};
+  return StoredBatch{frame.base_offset, frame.records, frame.max_timestamp_ms, std::move(payload)};
 }
 
 }  // namespace

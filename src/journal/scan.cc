@@ -8,6 +8,7 @@ namespace millrace::journal {
 namespace {
 
 constexpr size_t kScanBytes = 1 << 20;
+constexpr uint64_t kAheadBytes = uint64_t{8} << 20;
 
 Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t position,
                                               std::span<const std::byte> block) {
@@ -25,6 +26,22 @@ Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t 
 }
 
 }  // namespace
+
+void JournalFile::read_ahead(uint64_t position) const {
+  const uint64_t window = std::max(kAheadBytes, padded(size / 64 + 1));
+  const uint64_t first = position / window;
+  const uint64_t here = uint64_t{1} << first;
+  const uint64_t next = (first + 1) * window < size ? here << 1 : 0;
+  const uint64_t fresh = ~ahead.fetch_or(here | next, std::memory_order_relaxed);
+  if ((fresh & next) != 0) {
+    ahead.fetch_and(~(here >> 1), std::memory_order_relaxed);
+  }
+  const uint64_t from = (fresh & here) != 0 ? position : (first + 1) * window;
+  const uint64_t to = (first + ((fresh & next) != 0 ? 2 : 1)) * window;
+  if (from < std::min(to, size)) {
+    file->begin_read(from, std::min(to, size) - from);
+  }
+}
 
 uint64_t RunHead::payload_position(size_t i) const {
   uint64_t position = header.position + kRunHeaderBytes + header.table_bytes();
@@ -82,10 +99,11 @@ Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t p
   return length == header->length ? std::optional(std::move(run)) : std::optional<RunHead>();
 }
 
-Result<std::vector<std::byte>> read_payload(const JournalFile& file, const RunHead& run, size_t i) {
+Result<bytes::Buffer> read_payload(const JournalFile& file, const RunHead& run, size_t i) {
   const FrameHeader& frame = run.frames[i];
   const uint64_t position = run.payload_position(i);
-  std::vector<std::byte> payload(frame.payload_bytes);
+  auto owner = std::make_shared_for_overwrite<std::byte[]>(frame.payload_bytes);
+  const std::span<std::byte> payload(owner.get(), frame.payload_bytes);
   MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, payload));
   if (const uint32_t crc = bytes::crc32c(payload); crc != frame.payload_crc) {
     return make_error(
@@ -93,7 +111,7 @@ Result<std::vector<std::byte>> read_payload(const JournalFile& file, const RunHe
         "{}: payload of {} bytes at {} (run {}) has CRC {:#010x}, its frame says {:#010x}",
         file.file->path(), payload.size(), position, run.header.run, crc, frame.payload_crc);
   }
-  return payload;
+  return bytes::Buffer::adopt(std::move(owner), payload);
 }
 
 Result<bool> payloads_match(const JournalFile& file, const RunHead& run) {

@@ -3,9 +3,11 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "bytes/buffer.h"
 #include "io/disk.h"
 #include "journal/format.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,6 +21,15 @@ struct JournalFile {
   FileNumber number;
   uint64_t size = 0;
   std::unique_ptr<io::File> file;
+  mutable std::atomic<uint64_t> ahead{0};  // a bit a window: asked of the disk for readers
+
+  JournalFile(FileNumber its_number, uint64_t bytes, std::unique_ptr<io::File> opened)
+      : number(its_number), size(bytes), file(std::move(opened)) {}
+
+  /// A reader is at `position` and goes on: this window of 8 MiB (a 64th of a very large file) and
+  /// the next are asked of the disk at once, for this reader and for those of other partitions,
+  /// whose batches lie between. A window is asked for again by who comes after its readers.
+  void read_ahead(uint64_t position) const;
 };
 
 /// A run without its payloads.
@@ -39,7 +50,7 @@ Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t p
 Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t position);
 
 /// Payload of frame `i`, checked. kCorrupt names file, position and both CRCs.
-Result<std::vector<std::byte>> read_payload(const JournalFile& file, const RunHead& run, size_t i);
+Result<bytes::Buffer> read_payload(const JournalFile& file, const RunHead& run, size_t i);
 
 /// true when every payload of the run matches its CRC.
 Result<bool> payloads_match(const JournalFile& file, const RunHead& run);

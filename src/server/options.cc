@@ -92,7 +92,7 @@ const SettingSchema& settings_schema() {
        0,
        0,
        {"auto", "page_cache", "direct", "io_uring"},
-       "how runs are written; auto: what is fastest on this disk"},
+       "how runs are written; auto: direct, unless another is faster on this disk"},
       {"journal.retention_check_ms",
        kDurationMs,
        "30s",

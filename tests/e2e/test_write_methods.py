@@ -44,7 +44,7 @@ def test_without_a_method_the_disk_is_asked(new_server):
     server = new_server().start()
     line = next(line for line in server.process.log if "runs are written by" in line)
     chosen, figures = re.search(r"by (\w+); 4 KiB and 256 KiB with their syncs: (.+)$", line).groups()
-    assert chosen in METHODS and re.match(r"page_cache \d+\.\d\d and \d+\.\d\d ms", figures)
+    assert chosen in METHODS and re.match(r"(direct|page_cache) \d+\.\d\d and \d+\.\d\d ms", figures)
     assert not (server.data / "journal" / "probe.tmp").exists()
 
 
