@@ -50,7 +50,7 @@ def families(text):
         family = family if kinds.get(family) == "histogram" else match[1]
         of = labels.setdefault(family, {})
         for name, value in LABEL.findall(match[2] or ""):
-            if (kinds[family], name) != ("histogram", "le"):
+            if (kinds.get(family), name) != ("histogram", "le"):
                 of.setdefault(name, []).append(value)
     if kinds.keys() != helps.keys() or not labels.keys() <= kinds.keys():
         raise ValueError(f"without type or help: {set(kinds) ^ set(helps) | set(labels) - set(kinds)}")

@@ -13,7 +13,7 @@ template <typename Visit>
 Status for_each_batch(const Index::Place& place, TopicPartition partition, Visit&& visit) {
   uint64_t position = place.position;
   while (position < place.end_position) {
-    place.file->read_ahead(position);
+    place.file->read_ahead(position, place.end_position);
     MILLRACE_TRY(const auto run, read_run_head(*place.file, position));
     if (!run) {
       return make_error(Code::kCorrupt, "{}: no valid run at {}", place.file->file->path(),

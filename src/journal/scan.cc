@@ -27,19 +27,20 @@ Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t 
 
 }  // namespace
 
-void JournalFile::read_ahead(uint64_t position) const {
+void JournalFile::read_ahead(uint64_t position, uint64_t end) const {
   const uint64_t window = std::max(kAheadBytes, padded(size / 64 + 1));
   const uint64_t first = position / window;
-  const uint64_t here = uint64_t{1} << first;
-  const uint64_t next = (first + 1) * window < size ? here << 1 : 0;
+  const uint64_t whole = end / window;  // windows below `end`: what is behind it is to be written
+  const uint64_t here = first < whole ? uint64_t{1} << first : 0;
+  const uint64_t next = first + 1 < whole ? uint64_t{2} << first : 0;
   const uint64_t fresh = ~ahead.fetch_or(here | next, std::memory_order_relaxed);
   if ((fresh & next) != 0) {
     ahead.fetch_and(~(here >> 1), std::memory_order_relaxed);
   }
   const uint64_t from = (fresh & here) != 0 ? position : (first + 1) * window;
   const uint64_t to = (first + ((fresh & next) != 0 ? 2 : 1)) * window;
-  if (from < std::min(to, size)) {
-    file->begin_read(from, std::min(to, size) - from);
+  if ((fresh & (here | next)) != 0) {
+    file->begin_read(from, to - from);
   }
 }
 

@@ -26,10 +26,11 @@ struct JournalFile {
   JournalFile(FileNumber its_number, uint64_t bytes, std::unique_ptr<io::File> opened)
       : number(its_number), size(bytes), file(std::move(opened)) {}
 
-  /// A reader is at `position` and goes on: this window of 8 MiB (a 64th of a very large file) and
-  /// the next are asked of the disk at once, for this reader and for those of other partitions,
-  /// whose batches lie between. A window is asked for again by who comes after its readers.
-  void read_ahead(uint64_t position) const;
+  /// A reader is at `position` and goes on to `end`: this window of 8 MiB (a 64th of a very large
+  /// file) and the next, as far as they end before that, are asked of the disk at once, for this
+  /// reader and for those of other partitions, whose batches lie between. A window is asked for
+  /// again by who comes after its readers.
+  void read_ahead(uint64_t position, uint64_t end) const;
 };
 
 /// A run without its payloads.

@@ -31,6 +31,13 @@ def test_every_metric_has_a_row():
     assert text.endswith("| `b` | gauge | `budget`: x, y z; `unit`: q | Bytes, by budget. |\n| `a_total` | counter |  | All. |\n")
 
 
+def test_a_histogram_is_one_row():
+    text = metrics_doc.document(
+        TEXT + '# HELP h Sizes.\n# TYPE h histogram\nh_count 1\nh_sum 2\nh_bucket{le="1"} 0\nh_bucket{le="+Inf"} 1\n'
+    )
+    assert text.endswith("| `h` | histogram |  | Sizes. |\n")
+
+
 @pytest.mark.parametrize("text", [TEXT + "nonsense\n", TEXT + "c 1\n", TEXT.replace("# TYPE b gauge\n", "")])
 def test_what_is_not_understood_is_no_document(text):
     with pytest.raises(ValueError):
