@@ -40,9 +40,9 @@ class CountingFile final : public io::ForwardingFile {
     return ForwardingFile::sync();
   }
 
-  Status begin_writeback(uint64_t position, uint64_t bytes) override {
+  void begin_writeback(uint64_t position, uint64_t bytes) override {
     ++calls_;
-    return ForwardingFile::begin_writeback(position, bytes);
+    ForwardingFile::begin_writeback(position, bytes);
   }
 
   Status resize(uint64_t size) override {

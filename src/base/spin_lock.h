@@ -10,7 +10,7 @@
 
 namespace millrace {
 
-/// Held for copies of at most some 10 KiB and never across a system call: who waits does not sleep.
+/// Held for copies of at most 16 KiB and never across a system call: who waits does not sleep.
 class MILLRACE_ANNOTATE(capability("mutex")) SpinLock {
  public:
   void lock() MILLRACE_ANNOTATE(acquire_capability()) {

@@ -18,7 +18,9 @@ namespace millrace::io {
 enum class AppendMethod : uint8_t {
   kPageCache,  // pwritev(2): copied by the kernel, written out by sync()
   kDirect,     // O_DIRECT: past the page cache; whoever fills a buffer waits for the disk
-  kUring,      // O_DIRECT by io_uring: as many under way as there are buffers
+  // O_DIRECT by io_uring: as many under way as there are buffers. The kernel does not wait for them
+  // when the process is killed: they may reach the disk after the next one has opened the file.
+  kUring,
 };
 
 /// "page_cache", "direct", "io_uring".
@@ -82,9 +84,9 @@ class Appender {
 };
 
 /// Opens `path` to append from `position` on, behind which the file holds nothing that matters: a
-/// block that begins below it may be padded with zeros. Nothing is allocated after this. Errors:
-/// kInvalid (options out of range), kUnsupported (the file system has no O_DIRECT, the kernel no
-/// io_uring), those of Disk::open.
+/// block that begins below it may be padded with zeros. Nothing is allocated after this, but for
+/// records of more than 1,000 parts. Errors: kInvalid (options out of range), kUnsupported (the
+/// file system has no O_DIRECT, the kernel no io_uring), those of Disk::open.
 Result<std::unique_ptr<Appender>> open_appender(Disk& disk, const std::string& path, OpenMode mode,
                                                 uint64_t position, const AppenderOptions& options);
 

@@ -1,5 +1,6 @@
 #include "io/appender.h"
 
+#include "io/forwarding_disk.h"
 #include "io/simulated_disk.h"
 
 #include <gtest/gtest.h>
@@ -213,6 +214,68 @@ TEST_P(AppenderTest, EverySyncCoversWhatCameBeforeIt) {
   const uint64_t before = disk_.operations();
   EXPECT_TRUE(appender->sync().ok());
   EXPECT_EQ(disk_.operations(), before) << "nothing is left to sync";
+}
+
+/// Its syncs are counted; the first one does not end before it may.
+class GatedDisk final : public ForwardingDisk {
+ public:
+  using Disk::open;
+  using ForwardingDisk::ForwardingDisk;
+
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
+                                     Access access) override {
+    class Gated final : public ForwardingFile {
+     public:
+      Gated(std::unique_ptr<File> file, GatedDisk& disk)
+          : ForwardingFile(std::move(file)), disk_(disk) {}
+
+      Status sync() override {
+        if (disk_.syncs.fetch_add(1) == 0) {
+          disk_.syncs.notify_all();
+          disk_.may_end.wait(false);
+        }
+        return ForwardingFile::sync();
+      }
+
+     private:
+      GatedDisk& disk_;
+    };
+
+    MILLRACE_TRY(auto file, ForwardingDisk::open(path, mode, access));
+    return std::unique_ptr<File>(std::make_unique<Gated>(std::move(file), *this));
+  }
+
+  std::atomic<int> syncs{0};
+  std::atomic<bool> may_end{false};
+};
+
+TEST_P(AppenderTest, ThoseWhoComeDuringASyncShareTheNext) {
+  constexpr uint64_t kThreads = 9;
+  GatedDisk disk(disk_);
+  const auto appender =
+      open_appender(disk, kPath, OpenMode::kCreate, 0, {.method = GetParam()}).value();
+  std::vector<std::thread> threads;
+  threads.reserve(kThreads);
+  const auto append_and_sync = [&] {
+    EXPECT_TRUE(appender->append(bytes_of(100, 1)).ok());
+    EXPECT_TRUE(appender->sync().ok());
+  };
+  threads.emplace_back(append_and_sync);
+  disk.syncs.wait(0);  // the first is at its sync, and stays there
+  for (uint64_t i = 1; i < kThreads; ++i) {
+    threads.emplace_back(append_and_sync);
+  }
+  while (appender->position() < kThreads * 100) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(appender->synced_position(), 0U);
+  disk.may_end = true;
+  disk.may_end.notify_all();
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(disk.syncs, 2) << "one for the first, one for all others";
+  EXPECT_EQ(appender->synced_position(), kThreads * 100);
 }
 
 TEST_P(AppenderTest, AFullDiskIsTheLastWord) {

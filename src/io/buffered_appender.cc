@@ -268,12 +268,11 @@ class BufferedAppender final : public Appender {
     gathered_.clear();
     gathered_.emplace_back(buffer.bytes.get(), buffer.used);
     gathered_.insert(gathered_.end(), parts.begin(), parts.end());
-    Status written = file_->write_at(buffer.position, gathered_);
-    written = written.ok() ? begin_writeback(place + size) : written;
-    if (!written.ok()) {
+    if (const Status written = file_->write_at(buffer.position, gathered_); !written.ok()) {
       fail(written.error());
       return written.error();
     }
+    begin_writeback(place + size);
     begin(buffer, place + size);
     handed_end_ = place + size;
     tail_.store(place + size, std::memory_order_release);
@@ -324,13 +323,17 @@ class BufferedAppender final : public Appender {
     }
     const ConstBytes bytes(buffer.bytes.get(), buffer.write_bytes);
     if (!queue_) {
-      const uint64_t end = buffer.position + bytes.size();
-      Status written = file_->write_at(buffer.position, bytes);
-      written = written.ok() ? begin_writeback(end) : written;
+      const Status written = file_->write_at(buffer.position, bytes);
+      if (written.ok()) {
+        begin_writeback(buffer.position + bytes.size());
+      }
       ended(buffer, written);
       return;
     }
     MutexLock lock(state_mutex_);
+    if (is_broken_) {
+      return;  // an entry that was not submitted may still be in the queue, and would go with this
+    }
     const auto id = static_cast<uint64_t>(&buffer - buffers_.data());
     if (const auto begun = queue_->submit(buffer.position, bytes, id); begun.ok()) {
       ++under_way_;
@@ -341,11 +344,13 @@ class BufferedAppender final : public Appender {
   }
 
   /// What was written up to `end`, if it is much.
-  Status begin_writeback(uint64_t end) {
+  void begin_writeback(uint64_t end) {
     uint64_t from = writeback_from_.load(std::memory_order_relaxed);
     const bool is_due = writeback_bytes_ > 0 && end >= from + writeback_bytes_ &&
                         writeback_from_.compare_exchange_strong(from, end);
-    return is_due ? file_->begin_writeback(from, end - from) : Status();
+    if (is_due) {
+      file_->begin_writeback(from, end - from);
+    }
   }
 
   /// An earlier buffer, padded, has the block with which this one begins.

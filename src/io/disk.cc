@@ -30,9 +30,7 @@ Status File::write_at(uint64_t position, std::span<const ConstBytes> parts) {
   return {};
 }
 
-Status File::begin_writeback(uint64_t, uint64_t) {
-  return {};
-}
+void File::begin_writeback(uint64_t, uint64_t) {}
 
 void File::begin_read(uint64_t, uint64_t) const {}
 

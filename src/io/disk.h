@@ -34,8 +34,9 @@ class File {
   /// error nothing is known of unsynced bytes and a later success proves nothing: do not retry.
   virtual Status sync() = 0;
   /// Has the system begin to write out [position, position + bytes), so that a later sync() has
-  /// less to do. A hint: nothing is durable by it, and a file may ignore it.
-  virtual Status begin_writeback(uint64_t position, uint64_t bytes);
+  /// less to do. A hint: nothing is durable by it, a file may ignore it, and what fails is told by
+  /// sync().
+  virtual void begin_writeback(uint64_t position, uint64_t bytes);
   /// Sets the size; grows by zeros that may be holes.
   virtual Status resize(uint64_t size) = 0;
   /// Gives blocks to [0, size) without changing bytes: a later write inside cannot meet a full

@@ -27,8 +27,8 @@ class ForwardingFile : public File {
 
   Status sync() override { return file_->sync(); }
 
-  Status begin_writeback(uint64_t position, uint64_t bytes) override {
-    return file_->begin_writeback(position, bytes);
+  void begin_writeback(uint64_t position, uint64_t bytes) override {
+    file_->begin_writeback(position, bytes);
   }
 
   void begin_read(uint64_t position, uint64_t bytes) const override {

@@ -30,7 +30,7 @@ constexpr std::array kKnown{
     Known{0xFF534D42, "cifs", true},      Known{0xFE534D42, "smb2", true},
     Known{0x517B, "smb", true},           Known{0x00C36400, "ceph", true},
     Known{0x5346414F, "afs", true},       Known{0x6B414653, "afs", true},
-    Known{0x01021997, "9p", true},        Known{0x0BD00BD0, "lustre", true},
+    Known{0x01021997, "9p", false},       Known{0x0BD00BD0, "lustre", true},
     Known{0x47504653, "gpfs", true},      Known{0x20030528, "orangefs", true},
 };
 

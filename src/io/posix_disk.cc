@@ -84,11 +84,9 @@ class PosixFile final : public File {
     return failed == 0 ? Status{} : errno_error("fdatasync(2)", path_, failed);
   }
 
-  Status begin_writeback(uint64_t position, uint64_t bytes) override {
-    return ::sync_file_range(descriptor_, static_cast<off_t>(position), static_cast<off_t>(bytes),
-                             SYNC_FILE_RANGE_WRITE) == 0
-               ? Status{}
-               : errno_error("sync_file_range(2)", path_, errno);
+  void begin_writeback(uint64_t position, uint64_t bytes) override {
+    static_cast<void>(::sync_file_range(descriptor_, static_cast<off_t>(position),
+                                        static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
   }
 
   Status resize(uint64_t size) override {

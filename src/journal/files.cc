@@ -13,15 +13,6 @@ namespace {
 
 constexpr size_t kZeroBytes = 1 << 20;
 
-/// Past the page cache where that can be had: nobody reads zeros, and copying them there costs ten
-/// times what writing them does.
-Result<std::unique_ptr<io::File>> open_for_zeros(io::Disk& disk, const std::string& path) {
-  auto file = disk.open(path, io::OpenMode::kCreate, io::Access::kDirect);
-  return file.ok() || file.error().code != Code::kUnsupported
-             ? std::move(file)
-             : disk.open(path, io::OpenMode::kCreate);
-}
-
 Error not_now(Error error) {
   return make_error(Code::kOverloaded, "no room for the next journal file: {}", error.message);
 }
@@ -87,24 +78,32 @@ std::optional<size_t> Files::slot_for(uint64_t bytes) const {
   return best;
 }
 
+/// Past the page cache where that can be had: nobody reads zeros, and copying them there costs ten
+/// times what writing them does. It may be had for open(2) and not for what follows.
 Status Files::write_zeros(uint64_t bytes, const std::string& path) {
   const std::string making = directory_ + "/spare.tmp";
-  {
-    MILLRACE_TRY(const auto file, open_for_zeros(disk_, making));
-    MILLRACE_TRY_STATUS(file->resize(0));
-    MILLRACE_TRY_STATUS(file->reserve(bytes));
-    std::vector<std::byte> room(kZeroBytes + io::kDirectBlock);
-    void* aligned = room.data();
-    size_t left = room.size();
-    MILLRACE_CHECK(std::align(io::kDirectBlock, kZeroBytes, aligned, left) != nullptr, "aligned");
-    const std::span zeros(static_cast<const std::byte*>(aligned), kZeroBytes);
-    for (uint64_t at = 0; at < bytes; at += kZeroBytes) {
-      const size_t count = std::min<uint64_t>(kZeroBytes, bytes - at);
-      MILLRACE_TRY_STATUS(file->write_at(at, zeros.first(count)));
-    }
-    MILLRACE_TRY_STATUS(file->sync());
+  Status made = write_zeros(bytes, making, io::Access::kDirect);
+  if (!made.ok() && made.error().code != Code::kOverloaded) {
+    made = write_zeros(bytes, making, io::Access::kPageCache);
   }
+  MILLRACE_TRY_STATUS(made);
   return disk_.rename(making, path);
+}
+
+Status Files::write_zeros(uint64_t bytes, const std::string& path, io::Access access) {
+  MILLRACE_TRY(const auto file, disk_.open(path, io::OpenMode::kCreate, access));
+  MILLRACE_TRY_STATUS(file->resize(0));
+  MILLRACE_TRY_STATUS(file->reserve(bytes));
+  std::vector<std::byte> room(kZeroBytes + io::kDirectBlock);
+  void* aligned = room.data();
+  size_t left = room.size();
+  MILLRACE_CHECK(std::align(io::kDirectBlock, kZeroBytes, aligned, left) != nullptr, "aligned");
+  const std::span zeros(static_cast<const std::byte*>(aligned), kZeroBytes);
+  for (uint64_t at = 0; at < bytes; at += kZeroBytes) {
+    const size_t count = std::min<uint64_t>(kZeroBytes, bytes - at);
+    MILLRACE_TRY_STATUS(file->write_at(at, zeros.first(count)));
+  }
+  return file->sync();
 }
 
 Result<size_t> Files::prepare_locked(uint64_t bytes) {

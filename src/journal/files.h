@@ -72,6 +72,7 @@ class Files {
       MILLRACE_REQUIRES(mutex_);
   Status sync_retired() MILLRACE_REQUIRES(mutex_);
   Status write_zeros(uint64_t bytes, const std::string& path);
+  Status write_zeros(uint64_t bytes, const std::string& path, io::Access access);
 
   io::Disk& disk_;
   const std::string directory_;

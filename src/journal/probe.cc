@@ -1,5 +1,6 @@
 #include "journal/probe.h"
 
+#include "base/check.h"
 #include "journal/format.h"
 
 #include <fmt/format.h>
@@ -16,8 +17,7 @@ namespace {
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 // The first that there is is taken unless another is faster by so much.
-constexpr std::array kMethods{io::AppendMethod::kDirect, io::AppendMethod::kPageCache,
-                              io::AppendMethod::kUring};
+constexpr std::array kMethods{io::AppendMethod::kDirect, io::AppendMethod::kPageCache};
 constexpr size_t kSmall = kBlock;
 constexpr size_t kLarge = size_t{256} << 10;
 constexpr size_t kRounds = 9;
@@ -51,7 +51,7 @@ Result<std::vector<Candidate>> try_all(io::Disk& disk, const std::string& path,
   std::vector<Candidate> candidates;
   for (const io::AppendMethod method : kMethods) {
     auto appender =
-        io::open_appender(disk, path, io::OpenMode::kReadWrite, 0, run_appender(method, kLarge));
+        io::open_appender(disk, path, io::OpenMode::kReadWrite, 0, run_appender(method));
     if (appender.ok()) {
       candidates.push_back({method, *std::move(appender), {}, {}});
     } else if (appender.error().code != Code::kUnsupported) {
@@ -72,32 +72,23 @@ Result<std::vector<Candidate>> try_all(io::Disk& disk, const std::string& path,
 
 }  // namespace
 
-io::AppenderOptions run_appender(io::AppendMethod method, uint64_t run_bytes) {
-  constexpr size_t kUnderWay = 8;
-  constexpr uint64_t kMost = uint64_t{4} << 20;
+io::AppenderOptions run_appender(io::AppendMethod method) {
+  MILLRACE_CHECK(method != io::AppendMethod::kUring, "runs are not written by io_uring");
   io::AppenderOptions options;
   options.method = method;
+  options.buffer_bytes =
+      method == io::AppendMethod::kPageCache ? size_t{64} << 10 : size_t{1} << 20;
   options.buffers = 2;
   options.writeback_bytes = 0;  // each run is synced at once
-  switch (method) {
-    case io::AppendMethod::kPageCache:
-      options.buffer_bytes = size_t{64} << 10;
-      break;
-    case io::AppendMethod::kDirect:
-      options.buffer_bytes = std::min(padded(run_bytes), kMost);
-      break;
-    case io::AppendMethod::kUring:
-      options.buffer_bytes = std::min(padded(run_bytes / kUnderWay), kMost);
-      options.buffers = kUnderWay;
-      break;
-  }
   return options;
 }
 
 Probed probe(io::Disk& disk, const std::string& directory, const Clock& clock) {
   const std::string path = directory + "/probe.tmp";
   const auto candidates = try_all(disk, path, clock);
-  static_cast<void>(disk.remove(path));
+  for (const std::string& left : {path, path + ".tmp"}) {
+    static_cast<void>(disk.remove(left));
+  }
   if (!candidates.ok()) {
     return {io::AppendMethod::kPageCache, candidates.error().message};
   }

@@ -8,6 +8,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cerrno>
+
 namespace millrace::journal {
 namespace {
 
@@ -17,7 +19,7 @@ constexpr const char* kDirectory = "/data/journal";
 
 using std::chrono::microseconds;
 
-/// A sync takes its time, by `clock`; there is no queue, as on a kernel that forbids io_uring.
+/// A sync takes its time, by `clock`.
 class SlowFile final : public io::ForwardingFile {
  public:
   SlowFile(std::unique_ptr<io::File> file, ManualClock& clock, microseconds sync)
@@ -26,10 +28,6 @@ class SlowFile final : public io::ForwardingFile {
   Status sync() override {
     clock_.advance(sync_);
     return ForwardingFile::sync();
-  }
-
-  Result<std::unique_ptr<io::WriteQueue>> make_queue(unsigned depth) override {
-    return make_error(Code::kUnsupported, "no queue of {} writes", depth);
   }
 
  private:
@@ -109,6 +107,8 @@ TEST(Probe, ADiskThatIsFullOrFailsIsWrittenByThePageCache) {
     const Probed probed = probe(disk, kDirectory, clock);
     EXPECT_EQ(probed.method, io::AppendMethod::kPageCache);
     EXPECT_THAT(probed.figures, HasSubstr("probe.tmp"));
+    disk.set_faults({});
+    EXPECT_TRUE(disk.list(kDirectory).value().empty()) << "it would take the room of others";
   }
 }
 
@@ -117,15 +117,69 @@ TEST(Probe, AWriterThatIsNotToldAsks) {
   log.options.writer.method.reset();
   ASSERT_TRUE(log.start().ok());
   EXPECT_THAT(log.report.method.figures, HasSubstr("page_cache"));
-  EXPECT_THAT(log.report.method.figures, HasSubstr("io_uring"));
+  EXPECT_THAT(log.report.method.figures, HasSubstr("direct"));
   ASSERT_TRUE(log.append(partition_of(1, 0), "a").ok());
   log.kill();
-  log.options.writer.method = io::AppendMethod::kUring;
+  log.options.writer.method = io::AppendMethod::kPageCache;
   ASSERT_TRUE(log.start().ok());
   EXPECT_EQ(log.report.method.figures, "");
-  EXPECT_EQ(log.report.method.method, io::AppendMethod::kUring);
+  EXPECT_EQ(log.report.method.method, io::AppendMethod::kPageCache);
   ASSERT_TRUE(log.append(partition_of(1, 0), "b").ok());
   EXPECT_THAT(log.texts(partition_of(1, 0)), testing::ElementsAre("a", "b"));
+}
+
+/// O_DIRECT can be opened, and then reserve() says no, as fallocate(3) on ext3 does.
+class HalfDirectDisk final : public io::ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+  using io::Disk::open;
+
+  Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode,
+                                         io::Access access) override {
+    class NoRoom final : public io::ForwardingFile {
+     public:
+      using ForwardingFile::ForwardingFile;
+
+      Status reserve(uint64_t) override {
+        return errno_error("posix_fallocate(3)", path(), EINVAL);
+      }
+    };
+
+    MILLRACE_TRY(auto file, ForwardingDisk::open(path, mode, access));
+    if (access == io::Access::kPageCache) {
+      return file;
+    }
+    opened_direct = true;
+    return std::unique_ptr<io::File>(std::make_unique<NoRoom>(std::move(file)));
+  }
+
+  bool opened_direct = false;
+};
+
+TEST(Files, ZerosAreWrittenByThePageCacheWhereTheyCannotBePastIt) {
+  io::SimulatedDisk simulated(1);
+  ASSERT_TRUE(simulated.make_directories(kDirectory).ok());
+  HalfDirectDisk disk(simulated);
+  Files files(disk, kDirectory);
+  const auto taken = files.take_spare(FileNumber{1}, 3 << 20);
+  ASSERT_TRUE(taken.ok()) << taken.error().message;
+  EXPECT_TRUE(disk.opened_direct);
+  EXPECT_EQ(disk.read_file(files.path_of(FileNumber{1})).value(), std::vector<std::byte>(3 << 20));
+}
+
+TEST(Writer, GoesByThePageCacheWhereThereIsNoOtherWay) {
+  ManualClock clock;
+  io::SimulatedDisk simulated(1);
+  SlowDisk disk(simulated, clock, microseconds(1), microseconds::max());
+  Files files(disk, kDirectory);
+  Index index;
+  RecoveryOptions options;
+  options.quarantine = "/data/quarantine";
+  options.writer.first_file_bytes = 1 << 20;
+  options.writer.method = io::AppendMethod::kDirect;
+  const auto opened = open_writer(files, index, options, clock);
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  EXPECT_TRUE(opened->writer->prove().ok());
 }
 
 }  // namespace

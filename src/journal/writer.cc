@@ -1,6 +1,7 @@
 #include "journal/writer.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "bytes/crc32c.h"
 #include "journal/probe.h"
 
@@ -48,11 +49,20 @@ Result<std::unique_ptr<Writer>> Writer::open(Files& files, Index& index, State s
 }
 
 Status Writer::open_tail() {
-  MILLRACE_TRY(
-      out_, io::open_appender(files_.disk(), tail_.file->file->path(), io::OpenMode::kReadWrite,
-                              tail_.position,
-                              run_appender(options_.method.value_or(io::AppendMethod::kPageCache),
-                                           options_.run_bytes)));
+  const io::AppendMethod method = options_.method.value_or(io::AppendMethod::kPageCache);
+  out_.reset();  // all of it is synced; its buffers are free for the next one
+  auto opened = open_tail(method);
+  if (!opened.ok() && method != io::AppendMethod::kPageCache) {
+    log::warning("journal", "this file is written by the page cache: {}", opened.error().message);
+    opened = open_tail(io::AppendMethod::kPageCache);
+  }
+  return opened;
+}
+
+Status Writer::open_tail(io::AppendMethod method) {
+  MILLRACE_TRY(out_,
+               io::open_appender(files_.disk(), tail_.file->file->path(), io::OpenMode::kReadWrite,
+                                 tail_.position, run_appender(method)));
   return {};
 }
 
@@ -355,18 +365,12 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   }
   parts.emplace_back(std::span(kZeros).first(padded(header.length) - header.length));
   MILLRACE_CHECK(header.end() <= tail_.file->size, "run beyond the reserved space");
-  const auto begun = clock_.steady();
   counters_.in_flight = 1;
-  if (auto done = out_->append(parts); !done.ok()) {
-    return poison(done.error());
-  }
-  const auto written_at = clock_.steady();
-  if (auto done = out_->sync(); !done.ok()) {
-    return poison(done.error());
-  }
+  const Status durable = make_durable(parts);
   counters_.in_flight = 0;
-  counters_.write.add(seconds(written_at - begun));
-  counters_.sync.add(seconds(clock_.steady() - written_at));
+  if (!durable.ok()) {
+    return poison(durable.error());
+  }
   tail_.position = header.end();
   tail_.last_synced = header.run;
   tail_.place = {header.file, header.position, header.run, header.crc};
@@ -379,6 +383,17 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   counters_.run_frames.add(static_cast<double>(run.frames.size()));
   counters_.frames += run.frames.size();
   counters_.bytes += padded(header.length);
+  return {};
+}
+
+Status Writer::make_durable(std::span<const io::ConstBytes> run) {
+  const auto begun = clock_.steady();
+  MILLRACE_TRY([[maybe_unused]] const uint64_t place, out_->append(run));
+  MILLRACE_TRY_STATUS(out_->flush());
+  const auto written = clock_.steady();
+  MILLRACE_TRY_STATUS(out_->sync());
+  counters_.write.add(seconds(written - begun));
+  counters_.sync.add(seconds(clock_.steady() - written));
   return {};
 }
 

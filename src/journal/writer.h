@@ -81,7 +81,7 @@ class Writer {
   /// At the end of each file, at most a sixteenth of it, for commits that make room.
   static constexpr uint64_t kReserveBytes = uint64_t{64} << 10;
 
-  /// Errors: kUnsupported (the file system or the kernel has no such method), kIo.
+  /// Where the file system has no such method, runs go by the page cache. Errors: kIo, kOverloaded.
   static Result<std::unique_ptr<Writer>> open(Files& files, Index& index, State state, Tail tail,
                                               WriterOptions options, const Clock& clock);
 
@@ -140,6 +140,7 @@ class Writer {
   };
 
   Status open_tail();
+  Status open_tail(io::AppendMethod method);
   int64_t id_time_ms() const;
   static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
@@ -153,6 +154,7 @@ class Writer {
   Status write_checkpoint();
   void admit(Pending& pending, Run& run, int64_t now_ms);
   Status write_run(const Run& run, uint32_t flags);
+  Status make_durable(std::span<const io::ConstBytes> run);
   Error poison(const Error& cause);
 
   Files& files_;

@@ -91,7 +91,7 @@ const SettingSchema& settings_schema() {
        "auto",
        0,
        0,
-       {"auto", "page_cache", "direct", "io_uring"},
+       {"auto", "page_cache", "direct"},
        "how runs are written; auto: direct, unless another is faster on this disk"},
       {"journal.retention_check_ms",
        kDurationMs,

@@ -8,7 +8,7 @@ from . import wire
 from .server import binary
 from .wire import Connection
 
-METHODS = ["page_cache", "direct", "io_uring"]
+METHODS = ["page_cache", "direct"]
 
 
 def write(server, values):
@@ -50,7 +50,7 @@ def test_without_a_method_the_disk_is_asked(new_server):
 
 def test_an_unknown_method_is_refused_with_the_names(new_server):
     status, told = new_server("--journal-write-method", "mmap").refused()
-    assert status == 2 and "auto, page_cache, direct or io_uring" in told
+    assert status == 2 and "auto, page_cache or direct" in told
 
 
 def on_nfs(new_server, suffix, **data):

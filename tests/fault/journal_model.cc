@@ -138,7 +138,7 @@ bool JournalModel::start() {
   RecoveryOptions options;
   options.quarantine = "/data/quarantine";
   options.writer = options_;
-  options.writer.method = static_cast<io::AppendMethod>(below(3));  // each reads what others wrote
+  options.writer.method = static_cast<io::AppendMethod>(below(2));  // each reads what others wrote
   auto opened = open_writer(*files_, *index_, options, clock_);
   if (!opened.ok()) {
     if (disk_.is_off()) {
