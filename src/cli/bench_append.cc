@@ -240,7 +240,7 @@ void add_bench_append(CLI::App& bench, int& exit_code) {
                    "only this size of buffers, as 64KiB; again "
                    "for more")
       ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::AsSizeValue(false).description(""))
       ->expected(1)
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
