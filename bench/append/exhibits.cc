@@ -1,6 +1,7 @@
 #include "bench/append/exhibits.h"
 
 #include "base/mutex.h"
+#include "io/aligned_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -16,12 +16,6 @@ namespace millrace::bench {
 namespace {
 
 using io::ConstBytes;
-
-struct Free {
-  void operator()(std::byte* bytes) const { std::free(bytes); }
-};
-
-using Pages = std::unique_ptr<std::byte, Free>;
 
 /// What all have in common: the lock, the places, and that the first error is final.
 class PlainAppender : public io::Appender {
@@ -109,7 +103,7 @@ class FileAppender final : public PlainAppender {
         file_(std::move(file)),
         size_(exhibit == Exhibit::kWriteEach ? 0 : buffer_bytes) {
     if (size_ > 0) {
-      buffer_.reset(static_cast<std::byte*>(std::aligned_alloc(io::kDirectBlock, size_)));
+      buffer_ = io::aligned_memory(size_);
     }
   }
 
@@ -189,7 +183,7 @@ class FileAppender final : public PlainAppender {
   const Exhibit exhibit_;
   std::unique_ptr<io::File> file_;
   const size_t size_;
-  Pages buffer_;
+  io::AlignedMemory buffer_;
   size_t used_ = 0;
   uint64_t written_ = 0;
 };

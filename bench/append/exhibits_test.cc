@@ -1,12 +1,12 @@
 #include "bench/append/exhibits.h"
 
 #include "io/simulated_disk.h"
+#include "io/test_bytes.h"
 
 #include <gtest/gtest.h>
 
 #include <unistd.h>
 
-#include <random>
 #include <string>
 #include <vector>
 
@@ -14,15 +14,6 @@ namespace millrace::bench {
 namespace {
 
 constexpr size_t kBuffer = 4096;
-
-std::vector<std::byte> bytes_of(size_t size, uint32_t seed) {
-  std::vector<std::byte> bytes(size);
-  std::mt19937 random(seed);
-  for (std::byte& byte : bytes) {
-    byte = static_cast<std::byte>(random());
-  }
-  return bytes;
-}
 
 std::string name_of(const testing::TestParamInfo<Exhibit>& info) {
   constexpr std::array kNames{"WriteEach", "Buffered", "PageAligned", "Mapped"};
@@ -58,7 +49,7 @@ TEST_P(ExhibitTest, RecordsOfEverySizeAroundABufferLieBackToBack) {
   uint32_t seed = 0;
   for (const size_t size : {size_t{0}, size_t{1}, kBuffer - 1, kBuffer, kBuffer + 1, size_t{7},
                             2 * kBuffer + 1, kBuffer - 8, size_t{1}}) {
-    const auto record = bytes_of(size, ++seed);
+    const auto record = io::random_bytes(size, ++seed);
     EXPECT_EQ(appender->append(record).value(), expected.size());
     expected.insert(expected.end(), record.begin(), record.end());
   }
@@ -73,8 +64,8 @@ TEST_P(ExhibitTest, RecordsOfEverySizeAroundABufferLieBackToBack) {
 TEST_P(ExhibitTest, WhatIsKeptBackIsNotWrittenBeforeItMust) {
   auto appender = open_exhibit(GetParam(), io::posix_disk(), path_, kBuffer).value();
   ASSERT_TRUE(appender->reserve(64 * kBuffer).ok());
-  ASSERT_TRUE(appender->append(bytes_of(100, 1)).ok());
-  const bool is_seen = content(100) == bytes_of(100, 1);
+  ASSERT_TRUE(appender->append(io::random_bytes(100, 1)).ok());
+  const bool is_seen = content(100) == io::random_bytes(100, 1);
   const bool keeps_back = GetParam() == Exhibit::kBuffered || GetParam() == Exhibit::kPageAligned;
   EXPECT_EQ(is_seen, !keeps_back);
 }
@@ -88,8 +79,8 @@ TEST(Exhibits, AMapTakesWhatItHasRoomForAndNoMore) {
   const std::string path = testing::TempDir() + "mapped-" + std::to_string(::getpid());
   auto appender = open_exhibit(Exhibit::kMapped, io::posix_disk(), path, 0).value();
   ASSERT_TRUE(appender->reserve(kBuffer).ok());
-  ASSERT_TRUE(appender->append(bytes_of(kBuffer, 1)).ok());
-  const auto beyond = appender->append(bytes_of(1, 2));
+  ASSERT_TRUE(appender->append(io::random_bytes(kBuffer, 1)).ok());
+  const auto beyond = appender->append(io::random_bytes(1, 2));
   EXPECT_EQ(beyond.error().code, Code::kTooLarge);
   EXPECT_TRUE(io::posix_disk().remove(path).ok());
 }
@@ -98,12 +89,12 @@ TEST(Exhibits, AFailedWriteIsTheLastWord) {
   io::SimulatedDisk disk(1);
   ASSERT_TRUE(disk.make_directories("/d").ok());
   auto appender = open_exhibit(Exhibit::kBuffered, disk, "/d/log", kBuffer).value();
-  ASSERT_TRUE(appender->append(bytes_of(1, 1)).ok());
+  ASSERT_TRUE(appender->append(io::random_bytes(1, 1)).ok());
   disk.set_faults({.fail_at = disk.operations() + 1});
   const Status failed = appender->flush();
   EXPECT_EQ(failed.error().code, Code::kIo);
   EXPECT_EQ(appender->sync().error().message, failed.error().message);
-  EXPECT_EQ(appender->append(bytes_of(1, 1)).error().message, failed.error().message);
+  EXPECT_EQ(appender->append(io::random_bytes(1, 1)).error().message, failed.error().message);
 }
 
 }  // namespace

@@ -1,29 +1,21 @@
 #include "bench/append/raw_disk.h"
 
+#include "io/aligned_memory.h"
 #include "io/write_queue.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 
 namespace millrace::bench {
-namespace {
-
-struct Free {
-  void operator()(std::byte* bytes) const { std::free(bytes); }
-};
-
-}  // namespace
-
 Status write_raw(io::Disk& disk, const std::string& path, uint64_t bytes, size_t buffer_bytes) {
   if (buffer_bytes == 0 || buffer_bytes % io::kDirectBlock != 0 || bytes % io::kDirectBlock != 0) {
     return make_error(Code::kInvalid, "{} bytes by {}: no whole blocks", bytes, buffer_bytes);
   }
   MILLRACE_TRY(const auto file, disk.open(path, io::OpenMode::kReadWrite, io::Access::kDirect));
-  const std::unique_ptr<std::byte, Free> buffer(
-      static_cast<std::byte*>(std::aligned_alloc(io::kDirectBlock, buffer_bytes)));
-  std::memset(buffer.get(), 1, buffer_bytes);
+  const io::AlignedMemory buffer = io::aligned_memory(buffer_bytes);
+  if (!buffer) {
+    return make_error(Code::kOverloaded, "no memory for a buffer of {} bytes", buffer_bytes);
+  }
   MILLRACE_TRY(const auto queue, file->make_queue(kRawDepth));
   const auto next = [&](uint64_t at) {
     return io::ConstBytes(buffer.get(), std::min<uint64_t>(buffer_bytes, bytes - at));

@@ -229,28 +229,27 @@ void add_bench_append(CLI::App& bench, int& exit_code) {
   verb->add_option("--dir", arguments->directory, "a folder on the disk to measure")
       ->type_name("DIR")
       ->capture_default_str();
-  verb->add_option("-m,--method", arguments->methods,
-                   "only this one, may stand more than once: write, buffered, page_aligned, mapped "
-                   "(what programs do), page_cache, direct, io_uring (what Millrace has), raw_disk")
-      ->type_name("NAME")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("-b,--buffer", arguments->buffers,
-                   "only this size of buffers, as 64KiB; again "
-                   "for more")
-      ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false).description(""))
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  verb->add_option("-p,--policy", arguments->policies,
-                   "only this way to make records durable, again for more: none, end, each, group, "
-                   "every-100, 10ms")
-      ->type_name("NAME")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const auto repeatable = [](CLI::Option* option) {
+    option->expected(1)->allow_extra_args(false)->multi_option_policy(
+        CLI::MultiOptionPolicy::TakeAll);
+  };
+  repeatable(
+      verb->add_option(
+              "-m,--method", arguments->methods,
+              "only this one, may stand more than once: write, buffered, page_aligned, mapped "
+              "(what programs do), page_cache, direct, io_uring (what Millrace has), raw_disk")
+          ->type_name("NAME"));
+  repeatable(verb->add_option("-b,--buffer", arguments->buffers,
+                              "only this size of buffers, as 64KiB; again "
+                              "for more")
+                 ->type_name("SIZE")
+                 ->transform(CLI::AsSizeValue(false).description("")));
+  repeatable(
+      verb->add_option(
+              "-p,--policy", arguments->policies,
+              "only this way to make records durable, again for more: none, end, each, group, "
+              "every-100, 10ms")
+          ->type_name("NAME"));
   verb->add_option("-r,--repeats", arguments->repeats, "runs of each case; else 9, and 3 of 2 GiB")
       ->check(CLI::Range(1, 1000));
   verb->add_flag("--all", arguments->has_all, "the whole product of all choices: hours");

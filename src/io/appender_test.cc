@@ -2,6 +2,7 @@
 
 #include "io/forwarding_disk.h"
 #include "io/simulated_disk.h"
+#include "io/test_bytes.h"
 
 #include <gtest/gtest.h>
 
@@ -19,15 +20,6 @@ using testing::HasSubstr;
 
 constexpr size_t kBuffer = 4096;
 constexpr const char* kPath = "/d/log";
-
-std::vector<std::byte> bytes_of(size_t size, uint32_t seed) {
-  std::vector<std::byte> bytes(size);
-  std::mt19937 random(seed);
-  for (std::byte& byte : bytes) {
-    byte = static_cast<std::byte>(random());
-  }
-  return bytes;
-}
 
 std::string test_name_of(AppendMethod method) {
   switch (method) {
@@ -74,7 +66,7 @@ TEST_P(AppenderTest, RecordsOfEverySizeAroundABufferLieBackToBack) {
   for (const size_t size :
        {size_t{0}, size_t{1}, kBuffer - 1, kBuffer, kBuffer + 1, 2 * kBuffer - 1, 2 * kBuffer,
         2 * kBuffer + 1, 9 * kBuffer + 17, size_t{1}}) {
-    const auto record = bytes_of(size, ++seed);
+    const auto record = random_bytes(size, ++seed);
     EXPECT_EQ(appender->append(record).value(), expected.size());
     expected.insert(expected.end(), record.begin(), record.end());
     EXPECT_EQ(appender->position(), expected.size());
@@ -87,7 +79,7 @@ TEST_P(AppenderTest, AFlushShowsAllThatCameBeforeAndOnlyWritesItOnce) {
   auto appender = open();
   std::vector<std::byte> expected;
   for (uint32_t i = 0; i < 200; ++i) {
-    const auto record = bytes_of(1 + i * 7 % 300, i);
+    const auto record = random_bytes(1 + i * 7 % 300, i);
     ASSERT_TRUE(appender->append(record).ok());
     expected.insert(expected.end(), record.begin(), record.end());
     ASSERT_TRUE(appender->flush().ok());
@@ -99,8 +91,8 @@ TEST_P(AppenderTest, AFlushShowsAllThatCameBeforeAndOnlyWritesItOnce) {
 }
 
 TEST_P(AppenderTest, GoesOnWhereAFileEnds) {
-  const auto first = bytes_of(kBuffer + 100, 1);
-  const auto second = bytes_of(3 * kBuffer, 2);
+  const auto first = random_bytes(kBuffer + 100, 1);
+  const auto second = random_bytes(3 * kBuffer, 2);
   auto appender = open();
   ASSERT_TRUE(appender->append(first).ok());
   ASSERT_TRUE(appender->close().ok());
@@ -115,14 +107,14 @@ TEST_P(AppenderTest, GoesOnWhereAFileEnds) {
 TEST_P(AppenderTest, WhatIsReservedAndNotUsedIsGivenBack) {
   auto appender = open();
   ASSERT_TRUE(appender->reserve(100 * kBuffer).ok());
-  ASSERT_TRUE(appender->append(bytes_of(10, 1)).ok());
+  ASSERT_TRUE(appender->append(random_bytes(10, 1)).ok());
   ASSERT_TRUE(appender->close().ok());
-  EXPECT_EQ(content(), bytes_of(10, 1));
+  EXPECT_EQ(content(), random_bytes(10, 1));
 }
 
 /// thread, number, length, and bytes that follow from them.
 std::vector<std::byte> record_of(uint32_t thread, uint32_t number, uint32_t size) {
-  auto record = bytes_of(12 + size, thread * 1'000'003 + number);
+  auto record = random_bytes(12 + size, thread * 1'000'003 + number);
   std::memcpy(record.data(), &thread, 4);
   std::memcpy(record.data() + 4, &number, 4);
   std::memcpy(record.data() + 8, &size, 4);
@@ -177,13 +169,13 @@ TEST_P(AppenderTest, WhatWasSyncedSurvivesAPowerCut) {
     std::mt19937 random(round);
     std::vector<std::byte> expected;
     for (uint32_t i = 0; i < 20; ++i) {
-      const auto record = bytes_of(random() % 2000, round * 100 + i);
+      const auto record = random_bytes(random() % 2000, round * 100 + i);
       ASSERT_TRUE(appender->append(record).ok());
       expected.insert(expected.end(), record.begin(), record.end());
     }
     ASSERT_TRUE(appender->sync().ok());
     EXPECT_EQ(appender->synced_position(), expected.size());
-    ASSERT_TRUE(appender->append(bytes_of(random() % 9000, round)).ok());
+    ASSERT_TRUE(appender->append(random_bytes(random() % 9000, round)).ok());
     appender.reset();
     disk_.power_cut();
     auto found = content();
@@ -202,7 +194,7 @@ TEST_P(AppenderTest, EverySyncCoversWhatCameBeforeIt) {
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (int k = 0; k < 50; ++k) {
-        const uint64_t at = appender->append(bytes_of(100, 1)).value();
+        const uint64_t at = appender->append(random_bytes(100, 1)).value();
         EXPECT_TRUE(appender->sync().ok());
         EXPECT_GE(appender->synced_position(), at + 100);
       }
@@ -257,7 +249,7 @@ TEST_P(AppenderTest, ThoseWhoComeDuringASyncShareTheNext) {
   std::vector<std::thread> threads;
   threads.reserve(kThreads);
   const auto append_and_sync = [&] {
-    EXPECT_TRUE(appender->append(bytes_of(100, 1)).ok());
+    EXPECT_TRUE(appender->append(random_bytes(100, 1)).ok());
     EXPECT_TRUE(appender->sync().ok());
   };
   threads.emplace_back(append_and_sync);
@@ -283,7 +275,7 @@ TEST_P(AppenderTest, AFullDiskIsTheLastWord) {
   disk_.set_faults({.capacity_bytes = 3 * kBuffer});
   Status failed;
   for (int i = 0; i < 10 && failed.ok(); ++i) {
-    if (const auto at = appender->append(bytes_of(kBuffer / 2, 1)); !at.ok()) {
+    if (const auto at = appender->append(random_bytes(kBuffer / 2, 1)); !at.ok()) {
       failed = at.error();
     }
   }
@@ -292,14 +284,14 @@ TEST_P(AppenderTest, AFullDiskIsTheLastWord) {
   EXPECT_EQ(failed.error().code, Code::kOverloaded);
   EXPECT_THAT(failed.error().message, HasSubstr(kPath));
   disk_.set_faults({});
-  EXPECT_EQ(appender->append(bytes_of(1, 1)).error().message, failed.error().message);
+  EXPECT_EQ(appender->append(random_bytes(1, 1)).error().message, failed.error().message);
   EXPECT_EQ(appender->flush().error().message, failed.error().message);
   EXPECT_EQ(appender->sync().error().message, failed.error().message);
 }
 
 TEST_P(AppenderTest, AFailedSyncIsTheLastWord) {
   auto appender = open();
-  ASSERT_TRUE(appender->append(bytes_of(10, 1)).ok());
+  ASSERT_TRUE(appender->append(random_bytes(10, 1)).ok());
   disk_.set_faults({.fails_syncs = true});
   EXPECT_EQ(appender->sync().error().code, Code::kIo);
   disk_.set_faults({});
@@ -316,7 +308,7 @@ TEST_P(AppenderTest, AnErrorEndsThoseWhoWaitForABuffer) {
   threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
-      while (appender->append(bytes_of(kBuffer / 3, 1)).ok()) {
+      while (appender->append(random_bytes(kBuffer / 3, 1)).ok()) {
       }
       ++failed;
     });
@@ -329,16 +321,16 @@ TEST_P(AppenderTest, AnErrorEndsThoseWhoWaitForABuffer) {
 
 TEST_P(AppenderTest, AReadOnlyFileSystemIsTheLastWord) {
   auto appender = open();
-  ASSERT_TRUE(appender->append(bytes_of(10, 1)).ok());
+  ASSERT_TRUE(appender->append(random_bytes(10, 1)).ok());
   ASSERT_TRUE(appender->sync().ok());
   disk_.set_faults({.is_read_only = true});
-  ASSERT_TRUE(appender->append(bytes_of(10, 2)).ok());
+  ASSERT_TRUE(appender->append(random_bytes(10, 2)).ok());
   const Status failed = appender->sync();
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().code, Code::kIo);
   EXPECT_THAT(failed.error().message, HasSubstr("Read-only file system"));
   disk_.set_faults({});
-  EXPECT_EQ(appender->append(bytes_of(1, 1)).error().message, failed.error().message);
+  EXPECT_EQ(appender->append(random_bytes(1, 1)).error().message, failed.error().message);
   EXPECT_EQ(appender->reserve(kBuffer).error().message, failed.error().message);
   EXPECT_EQ(appender->close().error().message, failed.error().message);
   EXPECT_EQ(appender->synced_position(), 10U);
@@ -350,7 +342,7 @@ TEST_P(AppenderTest, AFailedWriteIsTheLastWord) {
     disk_.set_faults({.fail_at = disk_.operations() + fails_at});
     Status failed;
     for (uint32_t i = 0; i < 8 && failed.ok(); ++i) {
-      if (const auto at = appender->append(bytes_of(kBuffer / 2 + 1, i)); !at.ok()) {
+      if (const auto at = appender->append(random_bytes(kBuffer / 2 + 1, i)); !at.ok()) {
         failed = at.error();
       }
     }
@@ -369,7 +361,7 @@ TEST_P(AppenderTest, ShortAndInterruptedWritesAreGoneOnWith) {
   std::vector<std::byte> expected;
   auto appender = open(0, 4, 4 * kBuffer);
   for (uint32_t i = 0; i < 100; ++i) {
-    const auto record = bytes_of(1 + i * 397 % 20'000, i);
+    const auto record = random_bytes(1 + i * 397 % 20'000, i);
     ASSERT_EQ(appender->append(record).value(), expected.size());
     expected.insert(expected.end(), record.begin(), record.end());
     if (i % 10 == 9) {
@@ -385,17 +377,17 @@ TEST_P(AppenderTest, AFullDiskRefusesARoomThatIsAskedForAndTakesNothing) {
   disk_.set_faults({.capacity_bytes = 4 * kBuffer});
   EXPECT_EQ(appender->reserve(5 * kBuffer).error().code, Code::kOverloaded);
   ASSERT_TRUE(appender->reserve(4 * kBuffer).ok());
-  EXPECT_EQ(appender->append(bytes_of(4 * kBuffer, 1)).value(), 0U);
+  EXPECT_EQ(appender->append(random_bytes(4 * kBuffer, 1)).value(), 0U);
   EXPECT_TRUE(appender->close().ok());
-  EXPECT_EQ(content(), bytes_of(4 * kBuffer, 1));
+  EXPECT_EQ(content(), random_bytes(4 * kBuffer, 1));
 }
 
 TEST_P(AppenderTest, PartsOfARecordLieBackToBack) {
   auto appender = open();
   std::vector<std::byte> expected;
   for (const size_t size : {size_t{7}, kBuffer / 2, 5 * kBuffer}) {
-    const auto head = bytes_of(size, 1);
-    const auto tail = bytes_of(size + 3, 2);
+    const auto head = random_bytes(size, 1);
+    const auto tail = random_bytes(size + 3, 2);
     const std::vector<ConstBytes> parts{head, {}, tail};
     EXPECT_EQ(appender->append(parts).value(), expected.size());
     expected.insert(expected.end(), head.begin(), head.end());
@@ -406,10 +398,10 @@ TEST_P(AppenderTest, PartsOfARecordLieBackToBack) {
 }
 
 TEST_P(AppenderTest, AFileThatWasLongerKeepsItsSize) {
-  const auto old = bytes_of(10 * kBuffer, 1);
+  const auto old = random_bytes(10 * kBuffer, 1);
   ASSERT_TRUE(disk_.open(kPath, OpenMode::kCreate).value()->write_at(0, old).ok());
   auto appender = open(2 * kBuffer);
-  const auto record = bytes_of(kBuffer, 2);
+  const auto record = random_bytes(kBuffer, 2);
   ASSERT_TRUE(appender->append(record).ok());
   ASSERT_TRUE(appender->close().ok());
   auto expected = old;
@@ -419,10 +411,10 @@ TEST_P(AppenderTest, AFileThatWasLongerKeepsItsSize) {
 
 TEST_P(AppenderTest, AfterCloseNothingIsTaken) {
   auto appender = open();
-  ASSERT_TRUE(appender->append(bytes_of(1, 1)).ok());
+  ASSERT_TRUE(appender->append(random_bytes(1, 1)).ok());
   ASSERT_TRUE(appender->close().ok());
   for (const Status& status : {appender->close(), appender->flush(), appender->sync(),
-                               Status(appender->append(bytes_of(1, 1)).error())}) {
+                               Status(appender->append(random_bytes(1, 1)).error())}) {
     EXPECT_EQ(status.error().code, Code::kInvalid);
     EXPECT_THAT(status.error().message, HasSubstr("is closed"));
   }
@@ -453,7 +445,7 @@ TEST_P(AppenderTest, OnTheMachinesDisk) {
   auto& appender = *opened.value();
   std::vector<std::byte> expected;
   for (uint32_t i = 0; i < 300; ++i) {
-    const auto record = bytes_of(1 + i * 397 % 20'000, i);
+    const auto record = random_bytes(1 + i * 397 % 20'000, i);
     ASSERT_EQ(appender.append(record).value(), expected.size());
     expected.insert(expected.end(), record.begin(), record.end());
     if (i % 7 == 0) {

@@ -2,11 +2,11 @@
 
 #include "base/mutex.h"
 #include "base/spin_lock.h"
+#include "io/aligned_memory.h"
 #include "io/write_queue.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -26,14 +26,10 @@ constexpr uint64_t block_above(uint64_t position) {
   return block_below(position + kDirectBlock - 1);
 }
 
-struct Free {
-  void operator()(std::byte* bytes) const { std::free(bytes); }
-};
-
 /// The bytes [position, position + used) of the file. Filled, then written, then free to be filled
 /// with later ones.
 struct Buffer {
-  std::unique_ptr<std::byte, Free> bytes;
+  AlignedMemory bytes;
   uint64_t position = 0;
   size_t used = 0;
   size_t limit = 0;         // of used, so that the next buffer begins with a block
@@ -69,12 +65,11 @@ class BufferedAppender final : public Appender {
 
   Status open(AppendMethod method) {
     for (Buffer& buffer : buffers_) {
-      buffer.bytes.reset(static_cast<std::byte*>(std::aligned_alloc(kDirectBlock, size_)));
+      buffer.bytes = aligned_memory(size_);
       if (!buffer.bytes) {
         return make_error(Code::kOverloaded, "no memory for {} buffers of {} bytes",
                           buffers_.size(), size_);
       }
-      std::memset(buffer.bytes.get(), 0, size_);  // the pages are there from the start
     }
     MILLRACE_TRY(opened_size_, file_->size());
     const uint64_t position = tail_;

@@ -2,10 +2,10 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "io/aligned_memory.h"
 
 #include <algorithm>
 #include <iterator>
-#include <memory>
 #include <span>
 
 namespace millrace::journal {
@@ -94,11 +94,9 @@ Status Files::write_zeros(uint64_t bytes, const std::string& path, io::Access ac
   MILLRACE_TRY(const auto file, disk_.open(path, io::OpenMode::kCreate, access));
   MILLRACE_TRY_STATUS(file->resize(0));
   MILLRACE_TRY_STATUS(file->reserve(bytes));
-  std::vector<std::byte> room(kZeroBytes + io::kDirectBlock);
-  void* aligned = room.data();
-  size_t left = room.size();
-  MILLRACE_CHECK(std::align(io::kDirectBlock, kZeroBytes, aligned, left) != nullptr, "aligned");
-  const std::span zeros(static_cast<const std::byte*>(aligned), kZeroBytes);
+  const io::AlignedMemory memory = io::aligned_memory(kZeroBytes);
+  MILLRACE_CHECK(memory != nullptr, "no memory for zeros");
+  const std::span zeros(static_cast<const std::byte*>(memory.get()), kZeroBytes);
   for (uint64_t at = 0; at < bytes; at += kZeroBytes) {
     const size_t count = std::min<uint64_t>(kZeroBytes, bytes - at);
     MILLRACE_TRY_STATUS(file->write_at(at, zeros.first(count)));
