@@ -36,8 +36,8 @@ Result<std::unique_ptr<Broker>> Broker::open(journal::JournalLog& log, size_t ta
 TopicPtr Broker::make_topic(TopicRecord record) {
   auto topic = std::make_shared<Topic>();
   for (int32_t i = 0; i < record.partitions; ++i) {
-    topic->partitions.push_back(
-        std::make_shared<Partition>(TopicPartition{record.id, PartitionId{i}}, log_, cache_));
+    topic->partitions.push_back(std::make_shared<Partition>(
+        TopicPartition{record.id, PartitionId{i}}, record.settings.durability, log_, cache_));
   }
   topic->record = std::move(record);
   return topic;

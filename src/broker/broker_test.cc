@@ -85,7 +85,9 @@ class BrokerTest : public testing::Test {
 
 TEST_F(BrokerTest, TopicsSurviveARestartWithTheirSettings) {
   const auto made =
-      create("orders", 3, {{"retention.ms", "1000"}, {"max.message.bytes", "2000"}}).value();
+      create("orders", 3,
+             {{"retention.ms", "1000"}, {"max.message.bytes", "2000"}, {"durability", "interval"}})
+          .value();
   ASSERT_TRUE(create("orders-1").ok());
   stop();
   start();
@@ -109,7 +111,8 @@ TEST_F(BrokerTest, RefusesWhatIsNoTopic) {
   EXPECT_FALSE(create("p", kMaxPartitions + 1).ok());
   EXPECT_THAT(create("p", 1, {{"retention.ms", "-2"}}).error().message,
               HasSubstr("retention.ms=-2"));
-  EXPECT_THAT(create("p", 1, {{"durability", "object"}}).error().message, HasSubstr("only fsync"));
+  EXPECT_THAT(create("p", 1, {{"durability", "object"}}).error().message,
+              HasSubstr("durability=object: must be fsync or interval"));
   EXPECT_THAT(create("p", 1, {{"colour", "red"}}).error().message,
               HasSubstr("no such topic setting"));
   EXPECT_FALSE(broker_->find("p"));

@@ -45,13 +45,17 @@ runtime::Task<bool> Broker::write_catalog(catalog::Catalog& catalog, runtime::Bl
   if (log_.is_poisoned()) {
     co_return false;
   }
-  const auto write = [&]() -> Status {
-    const catalog::BrokerPart part = catalog_part();
-    MILLRACE_TRY_STATUS(catalog.commit_broker(part));
-    log_.hold("broker", part.place.file);
-    return {};
-  };
-  if (const auto written = co_await pool.run(write); !written.ok()) {
+  const catalog::BrokerPart part = catalog_part();
+  Status written = co_await log_.sync();  // the catalog names durable offsets only
+  if (written.ok()) {
+    const auto write = [&]() -> Status {
+      MILLRACE_TRY_STATUS(catalog.commit_broker(part));
+      log_.hold("broker", part.place.file);
+      return {};
+    };
+    written = co_await pool.run(write);
+  }
+  if (!written.ok()) {
     log::warning("broker", "its part of the catalog was not written, tried again later: {}",
                  written.error().message);
     co_return false;

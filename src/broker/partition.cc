@@ -14,6 +14,10 @@ constexpr size_t kMaxBatchContent = size_t{256}
 /// The first record of a batch at or after a time.
 Result<std::optional<TimestampOffset>> find_in(const record::StoredBatch& stored,
                                                int64_t timestamp_ms) {
+  MILLRACE_TRY(const auto header, record::parse_header(stored.payload));
+  if (header.is_filler()) {
+    return std::optional<TimestampOffset>();
+  }
   MILLRACE_TRY(const auto batch, record::parse_batch(stored.payload));
   const Offset sent_base = batch.header.base_offset;
   MILLRACE_TRY(auto reader, record::RecordReader::open(batch, kMaxBatchContent));
@@ -39,6 +43,11 @@ runtime::Task<Result<record::CommitOutcome>> Partition::append(record::CommitLog
     request.batches.push_back({batch.partition->id_, batch.payload, batch.payload_crc,
                                batch.records, batch.max_timestamp_ms});
   }
+  const bool is_interval =
+      extras.system.empty() && std::ranges::all_of(batches, [](const PartitionAppend& batch) {
+        return batch.partition->durability_ == record::Durability::kInterval;
+      });
+  request.durability = is_interval ? record::Durability::kInterval : record::Durability::kFsync;
   request.system = std::move(extras.system);
   request.batch_id = extras.batch_id;
   auto outcome = co_await log.commit(std::move(request));

@@ -51,13 +51,15 @@ struct TimestampOffset {
 /// so nothing here belongs to one shard (docs/decisions/002-partition-has-no-shard.md).
 class Partition {
  public:
-  Partition(TopicPartition id, record::CommitLog& log, TailCache& cache)
-      : id_(id), log_(log), cache_(cache) {}
+  Partition(TopicPartition id, record::Durability durability, record::CommitLog& log,
+            TailCache& cache)
+      : id_(id), durability_(durability), log_(log), cache_(cache) {}
 
   TopicPartition id() const { return id_; }
 
   /// Commits the batches of one request together; each may be of another partition. When it returns
-  /// the records are durable and readable, and waiting readers are woken. Errors:
+  /// the records are readable and as durable as the most careful of their topics promises, and
+  /// waiting readers are woken. Errors:
   /// CommitLog::commit's.
   static runtime::Task<Result<record::CommitOutcome>> append(record::CommitLog& log,
                                                              std::vector<PartitionAppend> batches,
@@ -93,6 +95,7 @@ class Partition {
   void wake_waiters();
 
   const TopicPartition id_;
+  const record::Durability durability_;
   record::CommitLog& log_;
   TailCache& cache_;
   std::atomic<bool> has_ended_{false};

@@ -22,9 +22,15 @@ constexpr NumberSetting kRetentionMs{"retention.ms", -1, std::numeric_limits<int
 constexpr NumberSetting kRetentionBytes{"retention.bytes", -1, std::numeric_limits<int64_t>::max()};
 constexpr NumberSetting kMaxMessageBytes{"max.message.bytes", 1, 128 << 20};
 
-constexpr const char* kTable = "millrace.table";
-constexpr const char* kTyped = "typed";
-constexpr const char* kOff = "off";
+/// Settings whose value is one of two words: that of false first.
+struct WordSetting {
+  const char* name;
+  const char* usual;
+  const char* other;
+};
+
+constexpr WordSetting kTable{"millrace.table", "off", "typed"};
+constexpr WordSetting kDurability{"durability", "fsync", "interval"};
 
 /// Settings with one value that we support, and why no other.
 struct FixedSetting {
@@ -33,7 +39,6 @@ struct FixedSetting {
 };
 
 constexpr FixedSetting kFixed[] = {
-    {"durability", "fsync"},
     {"cleanup.policy", "delete"},
     {"compression.type", "producer"},
     {"message.timestamp.type", "CreateTime"},
@@ -48,6 +53,15 @@ Result<int64_t> parse_number(const NumberSetting& setting, const std::string& te
                       text, setting.least, setting.greatest);
   }
   return number;
+}
+
+/// true for the other than the usual.
+Result<bool> parse_word(const WordSetting& setting, const std::string& text) {
+  if (text != setting.usual && text != setting.other) {
+    return make_error(Code::kInvalid, "{}={}: must be {} or {}", setting.name, text, setting.usual,
+                      setting.other);
+  }
+  return text == setting.other;
 }
 
 std::string key_of(const TopicId& id) {
@@ -89,11 +103,13 @@ Status TopicSettings::apply(const std::map<std::string, std::string>& configs) {
       max_message_bytes = static_cast<int32_t>(bytes);
       continue;
     }
-    if (name == kTable) {
-      if (value != kTyped && value != kOff) {
-        return make_error(Code::kInvalid, "{}={}: must be {} or {}", name, value, kOff, kTyped);
-      }
-      is_table = value == kTyped;
+    if (name == kTable.name) {
+      MILLRACE_TRY(is_table, parse_word(kTable, value));
+      continue;
+    }
+    if (name == kDurability.name) {
+      MILLRACE_TRY(const bool is_interval, parse_word(kDurability, value));
+      durability = is_interval ? record::Durability::kInterval : record::Durability::kFsync;
       continue;
     }
     const auto* fixed = std::find_if(std::begin(kFixed), std::end(kFixed),
@@ -112,7 +128,9 @@ std::map<std::string, std::string> TopicSettings::to_map() const {
   std::map<std::string, std::string> map{{kRetentionMs.name, std::to_string(retention_ms)},
                                          {kRetentionBytes.name, std::to_string(retention_bytes)},
                                          {kMaxMessageBytes.name, std::to_string(max_message_bytes)},
-                                         {kTable, is_table ? kTyped : kOff}};
+                                         {kTable.name, is_table ? kTable.other : kTable.usual}};
+  map[kDurability.name] =
+      durability == record::Durability::kInterval ? kDurability.other : kDurability.usual;
   for (const FixedSetting& fixed : kFixed) {
     map[fixed.name] = fixed.value;
   }

@@ -3,6 +3,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "record/commit_log.h"
 #include "record/system_frame.h"
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct TopicSettings {
   int64_t retention_ms = int64_t{7} * 24 * 3600 * 1000;  // -1: for ever
   int64_t retention_bytes = -1;                          // of a partition; -1: no limit
   int32_t max_message_bytes = 1'048'588;                 // of one record batch, as sent
+  record::Durability durability = record::Durability::kFsync;
   bool is_table = false;  // millrace.table=typed: HTTP writes alone, rows are in SQL
 
   /// A table's log: no retention of its own, since the table holds what is not yet in files;
@@ -27,8 +29,8 @@ struct TopicSettings {
   static TopicSettings of_table();
 
   /// Sets what `configs` names. kInvalid: an unknown name, a value that is no number or out of
-  /// range (names both and what is allowed); also for durability, cleanup.policy and the like with
-  /// a value that is not supported.
+  /// range (names both and what is allowed); also for cleanup.policy and the like with a value
+  /// that is not supported.
   Status apply(const std::map<std::string, std::string>& configs);
   /// Every setting by name, for descriptions and for the journal.
   std::map<std::string, std::string> to_map() const;

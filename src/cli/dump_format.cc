@@ -55,6 +55,9 @@ ordered_json describe_batch(const journal::FrameHeader& frame, std::span<const s
     out["error"] = header.error().message;
     return out;
   }
+  if (header->is_filler()) {
+    out["filler"] = true;  // offsets out of use, no records
+  }
   out["codec"] = std::string(bytes::name_of(header->codec()));
   out["attributes"] = header->attributes;
   out["producer_id"] = header->producer_id;

@@ -60,6 +60,20 @@ runtime::Task<Result<record::CommitOutcome>> JournalLog::commit(record::CommitRe
   co_return std::move(operation.pending.result);
 }
 
+runtime::Task<Status> JournalLog::sync() {
+  Barrier barrier;
+  {
+    MutexLock lock(mutex_);
+    if (is_stopping_) {
+      co_return make_error(Code::kCancelled, "the server is stopping");
+    }
+    barriers_.push_back(&barrier);
+    changed_.notify_one();
+  }
+  co_await barrier.done.wait(runtime::Deadline::never());
+  co_return std::move(barrier.status);
+}
+
 runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPartition partition,
                                                                          Offset from,
                                                                          size_t max_bytes) {
@@ -183,32 +197,61 @@ void JournalLog::stop() {
 void JournalLog::write_loop() {
   while (true) {
     std::vector<Operation*> queue;
+    std::vector<Barrier*> barriers;
     FileNumber free_below;
     bool is_idle = false;
     bool is_last = false;
     {
       MutexLock lock(mutex_);
-      while (queue_.empty() && !is_stopping_ && free_below_.value == 0 && !is_idle) {
-        is_idle = !changed_.wait_for(mutex_, options_.prove_after);
+      while (queue_.empty() && barriers_.empty() && !is_stopping_ && free_below_.value == 0 &&
+             !is_idle) {
+        is_idle = !changed_.wait_for(mutex_, patience());
       }
       queue.swap(queue_);
+      barriers.swap(barriers_);
       std::swap(free_below, free_below_);
-      is_last = is_stopping_ && queue.empty();
+      is_last = is_stopping_ && queue.empty() && barriers.empty();
     }
     if (free_below.value != 0 && !writer_->is_poisoned()) {
       writer_->free_below(free_below);  // first: what is queued may need the room
     }
     write_all(queue);
-    tell_of_room();
-    if (is_idle || is_last) {
-      if (auto proven = writer_->prove(); !proven.ok() && proven.error().code != Code::kReadOnly) {
-        log::error("journal", "read-only from now on, restart to recover: {}",
-                   proven.error().message);
-      }
+    if (!barriers.empty()) {
+      sync_for(barriers);
     }
+    tell_of_room();
     if (is_last) {
+      tell_poison(writer_->finish());
       return;
     }
+    if (is_idle) {
+      tell_poison(writer_->sync_due() ? writer_->sync() : writer_->prove());
+      publish_place();
+    }
+  }
+}
+
+/// How long to wait for more before what was written is synced, or proven.
+std::chrono::nanoseconds JournalLog::patience() const {
+  const auto due = writer_->sync_due();
+  return due ? std::clamp<std::chrono::nanoseconds>(*due - clock_.steady(), {},
+                                                    options_.prove_after)
+             : options_.prove_after;
+}
+
+void JournalLog::sync_for(const std::vector<Barrier*>& barriers) {
+  const Status synced = writer_->sync();
+  publish_place();
+  tell_poison(synced);
+  for (Barrier* barrier : barriers) {
+    barrier->status = synced;
+    barrier->done.set();
+  }
+}
+
+void JournalLog::tell_poison(const Status& status) {
+  if (!status.ok() && status.error().code != Code::kReadOnly) {
+    log::error("journal", "read-only from now on, restart to recover: {}", status.error().message);
   }
 }
 

@@ -1,4 +1,4 @@
-// The local commit log: one thread that turns everything queued into runs, one sync each.
+// The local commit log: one thread that turns everything queued into runs, and syncs them.
 #pragma once
 
 #include "base/clock.h"
@@ -42,6 +42,7 @@ class JournalLog final : public record::CommitLog {
   ~JournalLog() override;
 
   runtime::Task<Result<record::CommitOutcome>> commit(record::CommitRequest request) override;
+  runtime::Task<Status> sync() override;
   runtime::Task<Result<std::vector<record::StoredBatch>>> read(TopicPartition partition,
                                                                Offset from,
                                                                size_t max_bytes) override;
@@ -60,7 +61,7 @@ class JournalLog final : public record::CommitLog {
   /// The facts of one kind as recovery found them: for their owners, once, before the first commit.
   std::vector<record::SystemFrame> recovered(record::SystemKind kind) const;
 
-  /// A durable run, not older than that of any commit that has returned.
+  /// A durable run, not older than that of any fsync commit or sync() that has returned.
   JournalPlace place() const;
 
   /// `name` needs every file from `number` on; a later call moves it. Without a call it needs none.
@@ -118,6 +119,15 @@ class JournalLog final : public record::CommitLog {
 
   void publish_place();
   void write_loop();
+  std::chrono::nanoseconds patience() const;
+
+  struct Barrier {
+    Status status;
+    runtime::Signal done;
+  };
+
+  void sync_for(const std::vector<Barrier*>& barriers);
+  void tell_poison(const Status& status);
   void write_all(const std::vector<Operation*>& queue);
   void after_refusals();
   void tell_of_room();
@@ -136,6 +146,7 @@ class JournalLog final : public record::CommitLog {
   Condition changed_;   // for the writer
   Condition maintain_;  // for the maintainer
   std::vector<Operation*> queue_ MILLRACE_GUARDED_BY(mutex_);
+  std::vector<Barrier*> barriers_ MILLRACE_GUARDED_BY(mutex_);
   JournalPlace place_ MILLRACE_GUARDED_BY(mutex_);
   FileNumber free_below_ MILLRACE_GUARDED_BY(mutex_);  // 0: nothing to free
   std::map<std::string, FileNumber> holds_ MILLRACE_GUARDED_BY(mutex_);

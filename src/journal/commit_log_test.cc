@@ -97,6 +97,34 @@ TEST_F(CommitLogTest, WritersOnAllShardsGetDenseOffsetsInTheirOrder) {
             static_cast<uint64_t>(kWriters) * kCount);  // commits shared runs
 }
 
+TEST_F(CommitLogTest, AnIntervalCommitIsSyncedWithoutFurtherWrites) {
+  ASSERT_TRUE(commit(request_of(0, "first")).ok());
+  for (int i = 0; i < 3; ++i) {  // the first reserves offsets, and is synced for that
+    auto request = request_of(1, "later");
+    request.durability = record::Durability::kInterval;
+    ASSERT_TRUE(commit(std::move(request)).ok());
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (log_->counters().unsynced_bytes != 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(log_->counters().unsynced_bytes, 0U);
+}
+
+TEST_F(CommitLogTest, SyncMakesWhatWasReadableDurable) {
+  for (int i = 0; i < 2; ++i) {
+    auto request = request_of(0, "interval");
+    request.durability = record::Durability::kInterval;
+    ASSERT_TRUE(commit(std::move(request)).ok());
+  }
+  const JournalPlace before = log_->place();
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), log_->sync()).ok());
+  EXPECT_GE(log_->place().run, before.run);
+  EXPECT_EQ(log_->counters().unsynced_bytes, 0U);
+  log_->stop();
+  EXPECT_EQ(runtime::block_on(shards_->shard(0), log_->sync()).error().code, Code::kCancelled);
+}
+
 TEST_F(CommitLogTest, AcknowledgedIsReadableAtOnceAndAfterRestart) {
   for (int i = 0; i < 100; ++i) {
     const auto outcome =

@@ -23,6 +23,7 @@ Result<OpenedWriter> open_writer(Files& files, Index& index, const RecoveryOptio
   opened.report.directory = recovered.tail.directory;
   MILLRACE_TRY(opened.writer, Writer::open(files, index, std::move(recovered.state),
                                            std::move(recovered.tail), writer, clock));
+  MILLRACE_TRY(opened.report.gaps, opened.writer->fill_gaps());
   MILLRACE_TRY_STATUS(opened.writer->prove());
   return opened;
 }

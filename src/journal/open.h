@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace millrace::journal {
 
@@ -19,6 +20,7 @@ struct StartReport {
   uint64_t runs_walked = 0;
   uint64_t runs_rewritten = 0;
   std::optional<TornTail> torn;
+  std::vector<State::Gap> gaps;  // offsets reserved before an unclean end, now out of use
   Probed method;  // how runs are written; figures: of the probe, empty when it was not asked
 };
 
@@ -27,8 +29,9 @@ struct OpenedWriter {
   StartReport report;
 };
 
-/// Recovers, makes the first file of a new directory, and writes the header-only run after which
-/// reads and acknowledgements may begin. Errors as recover(); a new directory also kOverloaded.
+/// Recovers, makes the first file of a new directory, fills what was reserved and writes the
+/// header-only run after which reads and acknowledgements may begin. Errors as recover();
+/// kOverloaded also for a new directory, and where gaps find no room.
 Result<OpenedWriter> open_writer(Files& files, Index& index, const RecoveryOptions& options,
                                  const Clock& clock);
 

@@ -340,6 +340,8 @@ class Recovery final : public Findings {
     tail.previous_crc = chain_.end.previous_crc;
     const RunHeader& last = chain_.runs.back().header;
     tail.place = {last.file, last.position, last.run, last.crc};
+    tail.last_written = tail.last_synced;
+    tail.written = tail.place;
     tail.greatest_number = greatest_;
     tail.checkpoint_run = checkpoint_of_newest();
     const bool has_room = tail.position + kBlock <= tail.file->size;

@@ -79,9 +79,10 @@ Error Writer::no_room_for(uint64_t bytes) const {
 }
 
 Status Writer::rotate(uint64_t length, bool makes_room) {
+  MILLRACE_TRY_STATUS(sync());
   uint64_t checkpoint = kBlock;
   for (const auto& frame : state_.checkpoint()) {
-    checkpoint += kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+    checkpoint += footprint(frame);
   }
   checkpoint += (checkpoint / options_.run_bytes + 1) * 2 * kBlock;
   const uint64_t least = checkpoint + length + 2 * kBlock;

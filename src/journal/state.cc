@@ -40,6 +40,14 @@ std::string text_of(bytes::Writer& out) {
   return std::string(bytes::as_text(out.view()));
 }
 
+SystemFrame reservation_frame(TopicPartition partition, Offset end) {
+  bytes::Writer key;
+  write_partition(key, partition);
+  bytes::Writer value;
+  value.le(end.value);
+  return {SystemKind::kReservation, false, text_of(key), text_of(value)};
+}
+
 }  // namespace
 
 Offset State::next_offset(TopicPartition partition) const {
@@ -63,6 +71,26 @@ void State::set_start(TopicPartition partition, Offset start) {
 Offset State::start(TopicPartition partition) const {
   const auto found = partitions_.find(partition);
   return found == partitions_.end() ? Offset{0} : found->second.start;
+}
+
+Offset State::reserved(TopicPartition partition) const {
+  const auto found = partitions_.find(partition);
+  return found == partitions_.end() ? Offset{0} : found->second.reserved;
+}
+
+SystemFrame State::reserve(TopicPartition partition, Offset end) {
+  partitions_[partition].reserved = end;
+  return reservation_frame(partition, end);
+}
+
+std::vector<State::Gap> State::reservations() const {
+  std::vector<Gap> gaps;
+  for (const auto& [partition, state] : partitions_) {
+    if (state.reserved > state.next) {
+      gaps.push_back({partition, state.next, state.reserved});
+    }
+  }
+  return gaps;
 }
 
 void State::forget_topic(const TopicId& topic) {
@@ -154,6 +182,9 @@ std::vector<SystemFrame> State::checkpoint() const {
     value.le(state.next.value);
     value.le(state.start.value);
     frames.push_back({SystemKind::kPartition, false, text_of(key), text_of(value)});
+    if (state.reserved > state.next) {
+      frames.push_back(reservation_frame(partition, state.reserved));
+    }
   }
   for (const auto& id : batch_id_order_) {
     if (const BatchAnswer* answer = find_batch_id(id)) {
@@ -173,7 +204,19 @@ Status State::replay(const SystemFrame& frame) {
     if (!key.ok() || !value.ok() || value.remaining() != 0 || start.value < 0 || start > next) {
       return make_error(Code::kCorrupt, "malformed partition frame in a checkpoint");
     }
-    partitions_[partition] = {next, start};
+    partitions_[partition] = {next, start, Offset{0}};
+    return {};
+  }
+  if (frame.kind == SystemKind::kReservation) {
+    bytes::Reader key(bytes::as_bytes(frame.key));
+    bytes::Reader value(bytes::as_bytes(frame.value));
+    const TopicPartition partition = read_partition(key);
+    const Offset end{value.le<int64_t>()};
+    if (!key.ok() || key.remaining() != 0 || !value.ok() || value.remaining() != 0 ||
+        end < Offset{0}) {
+      return make_error(Code::kCorrupt, "malformed reservation frame");
+    }
+    partitions_[partition].reserved = end;
     return {};
   }
   if (frame.kind == SystemKind::kBatchId) {

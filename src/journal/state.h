@@ -44,6 +44,21 @@ class State {
   void set_start(TopicPartition partition, Offset start);
   Offset start(TopicPartition partition) const;
 
+  /// Batches below it may be acknowledged before their sync.
+  Offset reserved(TopicPartition partition) const;
+  /// Moves that to `end`, and returns the frame that says so.
+  record::SystemFrame reserve(TopicPartition partition, Offset end);
+
+  /// Offsets [next, reserved) of a partition.
+  struct Gap {
+    TopicPartition partition;
+    Offset next;
+    Offset end;
+  };
+
+  /// Of each partition whose reservation ends above its next offset.
+  std::vector<Gap> reservations() const;
+
   /// Calls `visit(partition)` for each partition.
   template <typename Visit>
   void for_each_partition(Visit&& visit) const {
@@ -94,6 +109,7 @@ class State {
   struct PartitionState {
     Offset next;
     Offset start;
+    Offset reserved;
   };
 
   std::unordered_map<TopicPartition, PartitionState> partitions_;

@@ -10,11 +10,21 @@
 namespace millrace::journal {
 namespace {
 
+using record::Durability;
+
 constexpr std::array<std::byte, kBlock> kZeros{};
 constexpr uint64_t kLeastCommit = 2 * kBlock;
 
 double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
+}
+
+void fail(std::span<Pending* const> taken, const Error& error) {
+  for (Pending* pending : taken) {
+    if (pending->result.ok()) {
+      pending->result = error;
+    }
+  }
 }
 
 }  // namespace
@@ -83,22 +93,32 @@ void Writer::Run::add(const record::SystemFrame& system) {
   add(header, std::move(payload));
 }
 
+uint64_t Writer::footprint(const record::SystemFrame& frame) {
+  return kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+}
+
 uint64_t Writer::footprint(const record::CommitRequest& request) {
   uint64_t bytes = 0;
   for (const auto& batch : request.batches) {
     bytes += kFrameHeaderBytes + batch.payload.size();
   }
   for (const auto& frame : request.system) {
-    bytes += kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
+    bytes += footprint(frame);
   }
   if (request.batch_id) {
     bytes += kFrameHeaderBytes + 64;
+  }
+  if (request.durability == Durability::kInterval) {  // each may need a reservation
+    bytes += request.batches.size() * (kFrameHeaderBytes + 64);
   }
   return bytes;
 }
 
 std::optional<Error> Writer::refusal(const Pending& pending) const {
   const auto& request = pending.request;
+  if (!request.system.empty() && request.durability == Durability::kInterval) {
+    return make_error(Code::kInvalid, "system frames without a sync");
+  }
   if (request.batches.empty() && request.system.empty()) {
     return make_error(Code::kInvalid, "commit of nothing");
   }
@@ -148,6 +168,10 @@ size_t Writer::write(std::span<Pending* const> queue) {
     admit(*pending, run, now_ms);
   }
   if (run.frames.empty()) {
+    // The original of a duplicate may not be synced yet.
+    if (const Status synced = run.is_synced ? sync() : Status(); !synced.ok()) {
+      fail(taken, synced.error());
+    }
     return count;
   }
   for (const Pending* pending : taken) {
@@ -156,12 +180,9 @@ size_t Writer::write(std::span<Pending* const> queue) {
     }
   }
   counters_.gather.add(seconds(clock_.steady() - begun));
-  if (auto written = write_run(run, 0); !written.ok()) {
-    for (Pending* pending : taken) {
-      if (pending->result.ok()) {
-        pending->result = written.error();
-      }
-    }
+  run.is_synced |= is_sync_due();
+  if (const Status written = write_run(run, 0); !written.ok()) {
+    fail(taken, written.error());
   }
   return count;
 }
@@ -172,6 +193,7 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
     pending.result = *std::move(refused);
     return;
   }
+  run.is_synced |= request.durability == Durability::kFsync;
   for (const auto& batch : request.batches) {
     if (state_.has_ended(batch.partition.topic)) {  // here: it may have ended within this run
       pending.result = make_error(Code::kNotFound, "topic {} was deleted meanwhile",
@@ -196,17 +218,11 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
     run.add(system);
     state_.apply(system);
   }
-  for (auto& batch : request.batches) {
-    FrameHeader header;
-    header.type = FrameType::kBatch;
-    header.payload_bytes = static_cast<uint32_t>(batch.payload.size());
-    header.partition = batch.partition;
-    header.records = batch.records;
-    header.base_offset = state_.assign(batch.partition, batch.records);
-    header.max_timestamp_ms = batch.max_timestamp_ms;
-    header.payload_crc = batch.payload_crc;
-    outcome.base_offsets.push_back(header.base_offset);
-    run.add(header, batch.payload);
+  for (const auto& batch : request.batches) {
+    outcome.base_offsets.push_back(add(batch, run));
+    if (request.durability == Durability::kInterval) {
+      reserve(batch.partition, run);
+    }
   }
   if (request.batch_id) {
     const auto& batch = request.batches.front();
@@ -217,16 +233,31 @@ void Writer::admit(Pending& pending, Run& run, int64_t now_ms) {
   pending.result = std::move(outcome);
 }
 
+/// Takes the batch's offsets; returns the first.
+Offset Writer::add(const record::BatchToCommit& batch, Run& run) {
+  FrameHeader header;
+  header.type = FrameType::kBatch;
+  header.payload_bytes = static_cast<uint32_t>(batch.payload.size());
+  header.partition = batch.partition;
+  header.records = batch.records;
+  header.base_offset = state_.assign(batch.partition, batch.records);
+  header.max_timestamp_ms = batch.max_timestamp_ms;
+  header.payload_crc = batch.payload_crc;
+  run.add(header, batch.payload);
+  return header.base_offset;
+}
+
 Status Writer::write_checkpoint() {
   Run run;
   for (const auto& frame : state_.checkpoint()) {
-    const uint64_t more = kFrameHeaderBytes + 8 + frame.key.size() + frame.value.size();
-    if (!run.frames.empty() && run.length() + more > options_.run_bytes) {
+    if (!run.frames.empty() && run.length() + footprint(frame) > options_.run_bytes) {
       MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart));
       run = {};
     }
+    run.is_synced = true;
     run.add(frame);
   }
+  run.is_synced = true;
   MILLRACE_TRY_STATUS(write_run(run, kCheckpointPart | kCheckpointEnd));
   tail_.checkpoint_run = tail_.last_synced;
   return {};
@@ -262,14 +293,21 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   parts.emplace_back(std::span(kZeros).first(padded(header.length) - header.length));
   MILLRACE_CHECK(header.end() <= tail_.file->size, "run beyond the reserved space");
   counters_.in_flight = 1;
-  const Status durable = make_durable(parts);
+  Status done = hand_over(parts);
+  if (done.ok()) {
+    tail_.last_written = header.run;
+    tail_.written = {header.file, header.position, header.run, header.crc};
+    done = run.is_synced ? sync_out() : Status();
+  }
   counters_.in_flight = 0;
-  if (!durable.ok()) {
-    return poison(durable.error());
+  if (!done.ok()) {
+    return poison(done.error());
+  }
+  if (!run.is_synced) {
+    unsynced_since_ = unsynced_since_.value_or(clock_.steady());
+    counters_.unsynced_bytes += padded(header.length);
   }
   tail_.position = header.end();
-  tail_.last_synced = header.run;
-  tail_.place = {header.file, header.position, header.run, header.crc};
   tail_.next_run = next(header.run);
   tail_.previous_crc = header.crc;
   tail_.is_proven = run.frames.empty();
@@ -282,14 +320,23 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   return {};
 }
 
-Status Writer::make_durable(std::span<const io::ConstBytes> run) {
+Status Writer::hand_over(std::span<const io::ConstBytes> run) {
   const auto begun = clock_.steady();
   MILLRACE_TRY([[maybe_unused]] const uint64_t place, out_->append(run));
   MILLRACE_TRY_STATUS(out_->flush());
-  const auto written = clock_.steady();
+  counters_.write.add(seconds(clock_.steady() - begun));
+  return {};
+}
+
+/// The runs written are durable; which had to wait for it is the caller's business.
+Status Writer::sync_out() {
+  const auto begun = clock_.steady();
   MILLRACE_TRY_STATUS(out_->sync());
-  counters_.write.add(seconds(written - begun));
-  counters_.sync.add(seconds(clock_.steady() - written));
+  counters_.sync.add(seconds(clock_.steady() - begun));
+  counters_.unsynced_bytes = 0;
+  unsynced_since_.reset();
+  tail_.last_synced = tail_.last_written;
+  tail_.place = tail_.written;
   return {};
 }
 
@@ -304,7 +351,9 @@ Status Writer::prove() {
     return poison(make_error(Code::kCorrupt, "{}: no block is left for the run that proves run {}",
                              tail_.file->file->path(), tail_.last_synced));
   }
-  return write_run({}, 0);
+  Run proof;
+  proof.is_synced = true;
+  return write_run(proof, 0);
 }
 
 void Writer::free_below(FileNumber number) {

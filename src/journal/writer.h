@@ -1,4 +1,5 @@
-// Writes runs: gathers commits, assigns offsets, writes once, syncs once, rotates files.
+// Writes runs: gathers commits, assigns offsets, writes once, syncs once where that was asked for,
+// rotates files.
 #pragma once
 
 #include "base/clock.h"
@@ -28,6 +29,7 @@ struct WriterOptions {
   uint64_t max_bytes = uint64_t{50} << 30;         // of all files together
   uint64_t run_bytes = uint64_t{4} << 20;  // a run gathers up to this; a larger commit goes alone
   uint64_t max_commit_bytes = uint64_t{128} << 20;
+  std::chrono::milliseconds interval{100};  // after which a run of interval commits is synced
   // How runs reach the file; nullopt: the fastest, by probe(), which open_writer() asks.
   std::optional<io::AppendMethod> method = io::AppendMethod::kPageCache;
 };
@@ -38,7 +40,9 @@ struct Tail {
   std::shared_ptr<JournalFile> file;
   uint64_t position = 0;  // of the next run
   RunNumber next_run{1};
-  RunNumber last_synced;     // 0: none
+  RunNumber last_written;    // 0: none
+  JournalPlace written;      // of that run
+  RunNumber last_synced;     // of runs up to here the sync has returned
   JournalPlace place;        // of that run
   RunNumber checkpoint_run;  // last run of the newest file's checkpoint
   uint32_t previous_crc = 0;
@@ -61,6 +65,7 @@ struct WriterCounters {
   Distribution sync{kSecondsBounds};    // to the disk
   std::atomic<uint64_t> in_flight{0};   // runs between their write and the end of their sync
   std::atomic<uint64_t> runs{0};
+  std::atomic<uint64_t> unsynced_bytes{0};  // of runs that were acknowledged, now
   std::atomic<uint64_t> frames{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> rotations{0};
@@ -80,18 +85,36 @@ class Writer {
  public:
   /// At the end of each file, at most a sixteenth of it, for commits that make room.
   static constexpr uint64_t kReserveBytes = uint64_t{64} << 10;
+  /// Offsets that a reservation takes ahead: one sync in so many records, and as many offsets
+  /// unused after an unclean end.
+  static constexpr int64_t kReserveOffsets = int64_t{1} << 20;
 
   /// Where the file system has no such method, runs go by the page cache. Errors: kIo, kOverloaded.
   static Result<std::unique_ptr<Writer>> open(Files& files, Index& index, State state, Tail tail,
                                               WriterOptions options, const Clock& clock);
 
   /// Writes the first `n` >= 1 of `queue` as one run and returns n; their results are set when it
-  /// returns, durable where they are values. Errors as record::CommitLog::commit.
+  /// returns, as durable as they ask for where they are values. Errors as
+  /// record::CommitLog::commit.
   size_t write(std::span<Pending* const> queue);
 
-  /// A header-only run, if the last run is not proven by one yet: at a clean stop, after 1 s of
-  /// idleness, and after recovery. Poisons on failure.
+  /// Makes all that was written durable. Poisons on failure.
+  Status sync();
+
+  /// When sync() is due so that a run of interval commits is durable in time; nullopt: all is.
+  std::optional<std::chrono::steady_clock::time_point> sync_due() const;
+
+  /// A header-only run, if the last run is not proven by one yet: after 1 s of idleness, and after
+  /// recovery. Poisons on failure.
   Status prove();
+
+  /// A clean stop: gives back the offsets that were reserved and not used, and proves the last run.
+  Status finish();
+
+  /// After recovery, before the first write: takes the offsets that were reserved out of use, with
+  /// fillers. Returns them. Errors: kOverloaded (no room, nor for what makes room),
+  /// kOutcomeUnknown.
+  Result<std::vector<State::Gap>> fill_gaps();
 
   /// Removes files below `number`, as far as the rule of the proven checkpoint allows, and retires
   /// them.
@@ -112,6 +135,8 @@ class Writer {
 
   FileNumber file() const { return tail_.file->number; }
 
+  RunNumber last_written() const { return tail_.last_written; }
+
   RunNumber last_synced() const { return tail_.last_synced; }
 
   /// The last run that is durable.
@@ -130,6 +155,7 @@ class Writer {
     std::vector<FrameHeader> frames;
     std::vector<bytes::Buffer> payloads;
     uint64_t payload_bytes = 0;
+    bool is_synced = false;  // before it is acknowledged
 
     void add(const FrameHeader& frame, bytes::Buffer payload);
     void add(const record::SystemFrame& system);
@@ -142,6 +168,7 @@ class Writer {
   Status open_tail();
   Status open_tail(io::AppendMethod method);
   int64_t id_time_ms() const;
+  static uint64_t footprint(const record::SystemFrame& frame);
   static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
   size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
@@ -153,8 +180,14 @@ class Writer {
   Status rotate(uint64_t length, bool makes_room);
   Status write_checkpoint();
   void admit(Pending& pending, Run& run, int64_t now_ms);
+  Offset add(const record::BatchToCommit& batch, Run& run);
+  void reserve(TopicPartition partition, Run& run);
+  template <typename Item, typename Add>
+  Status write_items(std::span<const Item> items, uint64_t bytes, Add&& add);
+  bool is_sync_due() const;
   Status write_run(const Run& run, uint32_t flags);
-  Status make_durable(std::span<const io::ConstBytes> run);
+  Status hand_over(std::span<const io::ConstBytes> run);
+  Status sync_out();
   Error poison(const Error& cause);
 
   Files& files_;
@@ -168,6 +201,7 @@ class Writer {
   const std::chrono::steady_clock::time_point opened_;
   std::string poison_cause_;  // written once, before is_poisoned_
   std::atomic<bool> is_poisoned_{false};
+  std::optional<std::chrono::steady_clock::time_point> unsynced_since_;  // of the oldest such run
   std::atomic<uint64_t> missing_bytes_{0};  // of a file that cannot be begun; 0: not full
   WriterCounters counters_;
 };

@@ -29,12 +29,18 @@ struct BatchId {
   auto operator<=>(const BatchId&) const = default;
 };
 
+/// When a commit returns: after the sync behind it, or once it is written to the operating system,
+/// to be synced at most the log's interval later. What is then lost with the power leaves its
+/// offsets unused.
+enum class Durability : uint8_t { kFsync, kInterval };
+
 /// What becomes durable together: all of it survives a crash, or none.
 struct CommitRequest {
   std::vector<BatchToCommit> batches;
   std::vector<SystemFrame> system;
   std::optional<BatchId> batch_id;  // only with batches
   bool makes_room = false;          // a delete or its like: may use the room kept for such
+  Durability durability = Durability::kFsync;  // kInterval: of batches alone
 };
 
 struct CommitOutcome {
@@ -52,7 +58,8 @@ struct StoredBatch {
   bytes::Buffer payload;  // as the producer sent it: its own base offset field does not count
 };
 
-/// What a partition holds. [start, end): end is the high watermark, durable and readable below.
+/// What a partition holds. [start, end): end is the high watermark, readable below, and there as
+/// durable as was asked for.
 struct PartitionRange {
   Offset start;
   Offset end;
@@ -62,13 +69,16 @@ class CommitLog {
  public:
   virtual ~CommitLog() = default;
 
-  /// Returns once everything in `request` is as durable as the log makes it.
-  /// Errors: kInvalid (no batch and no frame, too large), kNotFound (a batch of a topic whose table
-  /// ended meanwhile), kOverloaded (disk or budget full: nothing was written, try later), kReadOnly
-  /// (the log was poisoned before: nothing was written), kOutcomeUnknown (it was poisoned
-  /// meanwhile).
-  /// Any shard; resumes on the caller's. Order per partition is the order of calls on one shard.
+  /// Returns once everything in `request` is as durable as it asks for, or more.
+  /// Errors: kInvalid (no batch and no frame, too large, system frames with kInterval), kNotFound
+  /// (a batch of a topic whose table ended meanwhile), kOverloaded (disk or budget full: nothing
+  /// was written, try later), kReadOnly (the log was poisoned before: nothing was written),
+  /// kOutcomeUnknown (it was poisoned meanwhile). Any shard; resumes on the caller's. Order per
+  /// partition is the order of calls on one shard.
   virtual runtime::Task<Result<CommitOutcome>> commit(CommitRequest request) = 0;
+
+  /// Returns once all that was readable at the call is durable. Errors: kReadOnly, kOutcomeUnknown.
+  virtual runtime::Task<Status> sync() = 0;
 
   /// Whole batches from the one that holds `from`, at least one if there is one, until `max_bytes`.
   /// Empty at the end of the partition. Errors: kNotFound (`from` outside [start, end]), kCorrupt

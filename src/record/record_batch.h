@@ -62,6 +62,9 @@ struct BatchHeader {
   bool is_control() const { return (attributes & 32) != 0; }
 
   bool has_producer() const { return producer_id >= 0; }
+
+  /// Takes offsets and has no records: see filler_batch().
+  bool is_filler() const { return record_count == 0; }
 };
 
 /// One batch within bytes that somebody else keeps alive.

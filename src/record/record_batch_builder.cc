@@ -21,6 +21,35 @@ void put_nullable(bytes::Writer& writer, const std::optional<std::span<const std
   writer.bytes(*bytes);
 }
 
+int16_t attributes_of(const BatchOptions& options) {
+  int attributes = static_cast<int>(options.codec);
+  attributes |= static_cast<int>(options.timestamp_type) << 3;
+  attributes |= options.is_transactional ? 16 : 0;
+  attributes |= options.is_control ? 32 : 0;
+  return static_cast<int16_t>(attributes);
+}
+
+/// Length and CRC are not taken from `header`.
+bytes::Buffer assemble(const BatchHeader& header, std::span<const std::byte> records) {
+  bytes::Writer writer(kBatchHeaderSize + records.size());
+  writer.be(header.base_offset.value);
+  writer.be(static_cast<int32_t>(kBatchHeaderSize - 12 + records.size()));
+  writer.be(header.leader_epoch);
+  writer.be<int8_t>(2);
+  writer.be<uint32_t>(0);
+  writer.be(header.attributes);
+  writer.be(header.last_offset_delta);
+  writer.be<int64_t>(header.base_timestamp.time_since_epoch().count());
+  writer.be<int64_t>(header.max_timestamp.time_since_epoch().count());
+  writer.be(header.producer_id);
+  writer.be(header.producer_epoch);
+  writer.be(header.base_sequence);
+  writer.be(header.record_count);
+  writer.bytes(records);
+  writer.patch_be(kCrcAt, bytes::crc32c(writer.view().subspan(kCrcStart)));
+  return std::move(writer).finish();
+}
+
 }  // namespace
 
 void RecordBatchBuilder::add(TimestampMs timestamp, OptionalBytes key, OptionalBytes value,
@@ -60,36 +89,30 @@ Result<bytes::Buffer> RecordBatchBuilder::build() && {
     return make_error(Code::kInvalid, "record batch: {} bytes, or times too far apart",
                       records_.size());
   }
+  BatchHeader header;
+  header.base_offset = options_.base_offset;
+  header.leader_epoch = options_.leader_epoch;
+  header.attributes = attributes_of(options_);
+  header.last_offset_delta = record_count_ - 1;
+  header.base_timestamp = base_timestamp_;
+  header.max_timestamp = max_timestamp_;
+  header.producer_id = options_.producer_id;
+  header.producer_epoch = options_.producer_epoch;
+  header.base_sequence = options_.base_sequence;
+  header.record_count = record_count_;
   if (options_.codec == bytes::Codec::kNone) {
-    return assemble(records_.view());
+    return assemble(header, records_.view());
   }
   MILLRACE_TRY(const auto packed, bytes::compress(options_.codec, records_.view(), options_.level));
-  return assemble(packed);
+  return assemble(header, packed);
 }
 
-bytes::Buffer RecordBatchBuilder::assemble(std::span<const std::byte> records) const {
-  int attributes = static_cast<int>(options_.codec);
-  attributes |= static_cast<int>(options_.timestamp_type) << 3;
-  attributes |= options_.is_transactional ? 16 : 0;
-  attributes |= options_.is_control ? 32 : 0;
-
-  bytes::Writer writer(kBatchHeaderSize + records.size());
-  writer.be(options_.base_offset.value);
-  writer.be(static_cast<int32_t>(kBatchHeaderSize - 12 + records.size()));
-  writer.be(options_.leader_epoch);
-  writer.be<int8_t>(2);
-  writer.be<uint32_t>(0);
-  writer.be(static_cast<int16_t>(attributes));
-  writer.be(record_count_ - 1);
-  writer.be<int64_t>(base_timestamp_.time_since_epoch().count());
-  writer.be<int64_t>(max_timestamp_.time_since_epoch().count());
-  writer.be(options_.producer_id);
-  writer.be(options_.producer_epoch);
-  writer.be(options_.base_sequence);
-  writer.be(record_count_);
-  writer.bytes(records);
-  writer.patch_be(kCrcAt, bytes::crc32c(writer.view().subspan(kCrcStart)));
-  return std::move(writer).finish();
+bytes::Buffer filler_batch(int32_t offsets) {
+  BatchHeader header;
+  header.last_offset_delta = offsets - 1;
+  header.base_timestamp = TimestampMs(std::chrono::milliseconds(-1));
+  header.max_timestamp = header.base_timestamp;
+  return assemble(header, {});
 }
 
 }  // namespace millrace::record

@@ -47,8 +47,6 @@ class RecordBatchBuilder {
   Result<bytes::Buffer> build() &&;
 
  private:
-  bytes::Buffer assemble(std::span<const std::byte> records) const;
-
   BatchOptions options_;
   bytes::Writer records_;
   bytes::Writer record_;  // the one being encoded: its length stands before it
@@ -57,5 +55,10 @@ class RecordBatchBuilder {
   TimestampMs max_timestamp_;
   bool overflow_ = false;
 };
+
+/// A batch without records that takes `offsets` >= 1 offsets: no producer may send it, every
+/// consumer passes over it. As Kafka's log cleaner leaves where it took all records of a batch
+/// (DefaultRecordBatch.writeEmptyHeader).
+bytes::Buffer filler_batch(int32_t offsets);
 
 }  // namespace millrace::record

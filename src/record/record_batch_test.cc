@@ -309,5 +309,23 @@ TEST(RecordBatch, ControlBatchesMayHaveGaps) {
   EXPECT_EQ(code_of(patched<int32_t>(dense.span(), 23, 1)), Code::kInvalid);
 }
 
+TEST(FillerBatch, TakesOffsetsAndHasNoRecords) {
+  for (const int32_t offsets : {1, 2, 1 << 20, std::numeric_limits<int32_t>::max()}) {
+    const bytes::Buffer filler = filler_batch(offsets);
+    ASSERT_EQ(filler.size(), kBatchHeaderSize);
+    const auto header = parse_header(filler);
+    ASSERT_TRUE(header.ok());
+    EXPECT_TRUE(header->is_filler());
+    EXPECT_EQ(header->last_offset(), Offset{offsets - 1});
+    EXPECT_EQ(header->crc, bytes::crc32c(filler.span().subspan(21)));
+    auto reader = RecordReader::open({*header, filler.span()}, 0);
+    ASSERT_TRUE(reader.ok());
+    Record record;
+    EXPECT_FALSE(reader->next(record));
+    EXPECT_TRUE(reader->status().ok());
+    EXPECT_EQ(parse_batch(filler).error().code, Code::kInvalid);  // nobody may send one
+  }
+}
+
 }  // namespace
 }  // namespace millrace::record

@@ -20,6 +20,8 @@ std::string_view name_of(SystemKind kind) {
       return "topic";
     case SystemKind::kSchema:
       return "schema";
+    case SystemKind::kReservation:
+      return "reservation";
   }
   return "";
 }

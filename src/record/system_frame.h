@@ -16,10 +16,11 @@ namespace millrace::record {
 /// Each kind has one owner, which encodes its values and applies them after recovery.
 /// Numbers are on disk: never reuse one.
 enum class SystemKind : uint16_t {
-  kPartition = 1,  // journal/: next and start offset; in checkpoints only
-  kBatchId = 2,    // journal/: an HTTP batch id and the answer it got
-  kTopic = 3,      // broker/: a topic's name, partitions and settings, or its tombstone
-  kSchema = 4,     // tables/: a table's columns
+  kPartition = 1,    // journal/: next and start offset; in checkpoints only
+  kBatchId = 2,      // journal/: an HTTP batch id and the answer it got
+  kTopic = 3,        // broker/: a topic's name, partitions and settings, or its tombstone
+  kSchema = 4,       // tables/: a table's columns
+  kReservation = 5,  // journal/: offsets that may be acknowledged before their sync
 };
 
 /// "partition", "batch_id", ...; empty for a number this program does not know.

@@ -202,6 +202,13 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                  report.torn->file, report.torn->position, report.torn->run, report.torn->bytes,
                  report.torn->quarantined_as);
   }
+  for (const auto& gap : report.gaps) {
+    log::info(
+        "journal",
+        "offsets {} to {} of partition {} of topic {} (durability=interval) stay unused: they "
+        "were reserved when the server ended",
+        gap.next, gap.end.value - 1, gap.partition.partition, gap.partition.topic.to_string());
+  }
   if (report.is_new) {
     log::info("journal", "new directory {}", report.directory.to_string());
   } else {

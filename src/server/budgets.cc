@@ -56,6 +56,7 @@ Result<journal::WriterOptions> journal_limits(io::Disk& disk, const Options& opt
   limits.file_bytes =
       std::clamp(options.journal_file_bytes, kLeastFile, limits.max_bytes / kFilesInJournal);
   limits.first_file_bytes = std::min(limits.first_file_bytes, limits.file_bytes);
+  limits.interval = options.journal_interval;
   limits.method = io::append_method_of(options.journal_write_method);  // "auto" is none
   return limits;
 }

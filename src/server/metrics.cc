@@ -25,7 +25,7 @@ double resident_bytes() {
 
 void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   const journal::WriterCounters& counters = log.counters();
-  metrics.add_counter("millrace_journal_runs_total", "Runs written, one sync each.", {},
+  metrics.add_counter("millrace_journal_runs_total", "Runs written.", {},
                       [&] { return number(counters.runs); });
   metrics.add_counter("millrace_journal_frames_total", "Batches and system frames written.", {},
                       [&] { return number(counters.frames); });
@@ -42,6 +42,9 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
                         counters.write);
   metrics.add_histogram("millrace_journal_sync_seconds", "Time of the syncs of runs.",
                         counters.sync);
+  metrics.add_gauge("millrace_journal_unsynced_bytes",
+                    "Runs of durability=interval topics that were acknowledged and not synced yet.",
+                    {}, [&] { return number(counters.unsynced_bytes); });
   metrics.add_gauge("millrace_journal_runs_in_flight", "Runs being written or synced.", {},
                     [&] { return number(counters.in_flight); });
   metrics.add_counter("millrace_journal_rotations_total", "Journal files begun.", {},

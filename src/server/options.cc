@@ -86,6 +86,13 @@ const SettingSchema& settings_schema() {
        {},
        "disk budget of the journal; 0: the smaller of 50 GiB and half of the free disk",
        true},
+      {"journal.interval_ms",
+       kDurationMs,
+       "100ms",
+       1,
+       10'000,
+       {},
+       "the longest that a record of a durability=interval topic stays unsynced"},
       {"journal.write_method",
        kChoice,
        "auto",
@@ -207,6 +214,7 @@ Result<Options> options_from(const Settings& settings) {
         "journal.file_bytes: {} is more than an eighth of journal.max_bytes, which is {}",
         options.journal_file_bytes, options.journal_max_bytes);
   }
+  options.journal_interval = std::chrono::milliseconds(settings.number("journal.interval_ms"));
   options.journal_write_method = settings.text("journal.write_method");
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));

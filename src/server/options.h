@@ -29,7 +29,8 @@ struct Options {
   std::chrono::milliseconds drain{10'000};
   uint64_t memory_bytes = 0;  // 0: see budgets.h
   uint64_t journal_file_bytes = 0;
-  uint64_t journal_max_bytes = 0;    // 0: see budgets.h
+  uint64_t journal_max_bytes = 0;  // 0: see budgets.h
+  std::chrono::milliseconds journal_interval{0};
   std::string journal_write_method;  // "auto" or a method's name
   std::chrono::milliseconds retention_check{30'000};
   int32_t default_partitions = 4;

@@ -184,6 +184,10 @@ class Fetched:
             yield base, attributes, count, whole
             at += 12 + length
 
+    def end(self):
+        """The offset behind the last batch, which may have no records."""
+        return max((base + struct.unpack_from(">i", whole, 23)[0] + 1 for base, _, _, whole in self.batches()), default=-1)
+
     def values(self):
         """(offset, value) of each record; of batches that are not compressed."""
         for base, attributes, count, whole in self.batches():
@@ -370,10 +374,9 @@ class Connection:
             assert time.monotonic() < deadline, f"{topic}: only to offset {offset} of {end} within {seconds} s"
             part = self.fetch(topic, offset, partition=partition)
             assert part.error == NONE, f"{topic}: error {part.error} at offset {offset}"
-            news = [(o, v) for o, v in part.values() if o >= offset]
-            assert news, f"{topic}: nothing at offset {offset}, the end is {end}"
-            found += news
-            offset = found[-1][0] + 1
+            found += [(o, v) for o, v in part.values() if o >= offset]
+            assert part.end() > offset, f"{topic}: nothing at offset {offset}, the end is {end}"
+            offset = part.end()
         return found
 
     def list_offset(self, topic, timestamp, partition=0):

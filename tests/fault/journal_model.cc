@@ -2,6 +2,8 @@
 
 #include "bytes/crc32c.h"
 #include "journal/reader.h"
+#include "journal_model_batches.h"
+#include "record/record_batch_builder.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,43 +12,6 @@ namespace millrace::journal {
 namespace {
 
 constexpr const char* kDirectory = "/data/journal";
-constexpr int kPartitions = 5;
-
-TopicPartition partition_of(uint64_t n) {
-  TopicPartition partition;
-  partition.topic.bytes[0] = static_cast<uint8_t>(1 + n / 3);
-  partition.partition = PartitionId{static_cast<int32_t>(n % 3)};
-  return partition;
-}
-
-/// A payload that tells its commit, its place in the commit, and every byte of itself.
-bytes::Buffer payload_of(uint64_t id, size_t batch) {
-  std::mt19937_64 random(id * 31 + batch);
-  const uint64_t shape = random() % 16;
-  const size_t size = 16 + (shape == 0  ? random() % 150'000
-                            : shape < 4 ? random() % 9000
-                                        : random() % 300);
-  std::vector<std::byte> bytes(size);
-  std::memcpy(bytes.data(), &id, 8);
-  std::memcpy(bytes.data() + 8, &batch, 8);
-  for (size_t i = 16; i + 8 <= size; i += 8) {
-    const uint64_t word = random();
-    std::memcpy(bytes.data() + i, &word, 8);
-  }
-  return bytes::Buffer::copy_of(bytes);
-}
-
-uint64_t id_in(const bytes::Buffer& payload) {
-  uint64_t id = 0;
-  std::memcpy(&id, payload.data(), 8);
-  return id;
-}
-
-size_t batch_in(const bytes::Buffer& payload) {
-  size_t batch = 0;
-  std::memcpy(&batch, payload.data() + 8, 8);
-  return batch;
-}
 
 }  // namespace
 
@@ -120,8 +85,11 @@ void JournalModel::end_life() {
     counters_.recyclings += files_->recycled();
     counters_.poisoned += writer_->is_poisoned() && !disk_.is_off() ? 1 : 0;
   }
-  if (writer_ && !disk_.is_off() && below(4) == 0 && writer_->prove().ok()) {
+  if (writer_ && !disk_.is_off() && below(4) == 0 && writer_->finish().ok()) {
     ++counters_.clean_stops;
+  }
+  if (writer_) {
+    synced_upto_ = writer_->last_synced();
   }
   writer_.reset();
   index_.reset();
@@ -132,6 +100,7 @@ void JournalModel::end_life() {
   } else {
     ++counters_.power_cuts;
     disk_.power_cut();
+    power_went_ = true;
   }
   clock_.advance(std::chrono::seconds(1));
 }
@@ -167,20 +136,29 @@ void JournalModel::step() {
     static_cast<void>(writer_->prove());
   } else if (choice == 12) {
     retry_known_id();
+  } else if (choice == 13) {
+    clock_.advance(std::chrono::milliseconds(60));
+    static_cast<void>(below(2) == 0 ? writer_->sync() : Status());
   } else {
     maintain();
   }
 }
 
-JournalModel::Attempt JournalModel::make_attempt() {
+JournalModel::Attempt JournalModel::make_attempt(uint64_t first_partition) {
   Attempt attempt;
   attempt.id = next_id_++;
-  const uint64_t batches = below(8) == 0 ? 0 : 1 + below(below(4) == 0 ? 4 : 1);
+  const uint64_t batches =
+      first_partition == 0 && below(8) == 0 ? 0 : 1 + below(below(4) == 0 ? 4 : 1);
   for (uint64_t i = 0; i < batches; ++i) {
-    attempt.batches.emplace_back(partition_of(below(kPartitions)),
-                                 1 + static_cast<uint32_t>(below(20)));
+    attempt.batches.emplace_back(
+        partition_of(first_partition + below(kPartitions - first_partition)),
+        1 + static_cast<uint32_t>(below(20)));
   }
-  if (batches == 0 || below(6) == 0) {
+  const bool may_be_unsynced = std::ranges::all_of(
+      attempt.batches, [](const auto& batch) { return is_interval(batch.first); });
+  if (batches != 0 && may_be_unsynced) {
+    attempt.durability = record::Durability::kInterval;
+  } else if (batches == 0 || below(6) == 0) {
     attempt.system_key = "key" + std::to_string(below(4));
     attempt.makes_room = batches == 0 && below(2) == 0;
   }
@@ -205,6 +183,7 @@ Pending JournalModel::make_pending(const Attempt& attempt) const {
   }
   pending.request.batch_id = attempt.batch_id;
   pending.request.makes_room = attempt.makes_room;
+  pending.request.durability = attempt.durability;
   return pending;
 }
 
@@ -214,8 +193,9 @@ void JournalModel::commit_some() {
   std::vector<Pending*> queue;
   pending.reserve(attempts.size());
   queue.reserve(attempts.size());
+  const uint64_t first_partition = below(3) == 0 ? kFirstInterval : 0;
   for (Attempt& attempt : attempts) {
-    attempt = make_attempt();
+    attempt = make_attempt(first_partition);
     attempts_[attempt.id] = attempt;
     pending.push_back(make_pending(attempt));
   }
@@ -245,9 +225,14 @@ void JournalModel::settle(const Attempt& attempt, const Result<record::CommitOut
   ++counters_.commits_acked;
   counters_.made_room += attempt.makes_room && writer_->full() ? 1 : 0;
   fates_[attempt.id] = Fate::kAcked;
+  RunNumber run;
+  if (attempt.durability == record::Durability::kInterval) {
+    run = writer_->last_written();
+    counters_.acked_unsynced += run > writer_->last_synced() ? 1 : 0;
+  }
   for (size_t i = 0; i < attempt.batches.size(); ++i) {
     const auto [partition, records] = attempt.batches[i];
-    acked_[partition][result->base_offsets[i].value] = {attempt.id, records};
+    acked_[partition][result->base_offsets[i].value] = {attempt.id, records, run};
   }
   if (attempt.system_key) {
     system_[*attempt.system_key] = attempt.id;
@@ -303,6 +288,9 @@ void JournalModel::verify() {
     verify_partition(partition_of(n), found_batches);
   }
   if (!violation_) {
+    resolve_lost();
+  }
+  if (!violation_) {
     resolve_unknown(found_batches);
   }
   if (!violation_) {
@@ -319,12 +307,13 @@ void JournalModel::verify_partition(TopicPartition partition,
   }
   auto& acked = acked_[partition];
   const int64_t acked_end =
-      acked.empty() ? 0 : acked.rbegin()->first + acked.rbegin()->second.second;
+      acked.empty() ? 0 : acked.rbegin()->first + acked.rbegin()->second.records;
   if (range.end.value < acked_end) {
     return violation(fmt::format("partition {} ends at {}, acknowledged up to {}",
                                  partition.partition, range.end, acked_end));
   }
   Offset at = range.start;
+  std::set<int64_t> found;
   while (at < range.end) {
     const auto batches = read_batches(*index_, partition, at, 64 << 10);
     if (!batches.ok() || batches->empty()) {
@@ -332,12 +321,32 @@ void JournalModel::verify_partition(TopicPartition partition,
                                    batches.ok() ? "nothing read" : batches.error().message));
     }
     for (const auto& batch : *batches) {
-      if (!verify_batch(partition, at, batch, found_batches)) {
+      if (batch.max_timestamp_ms < 0) {
+        if (!verify_filler(partition, batch)) {
+          return;
+        }
+      } else if (!verify_batch(partition, at, batch, found_batches)) {
         return;
       }
+      found.insert(at.value);
       at = batch.base_offset + batch.records;
     }
   }
+  for (auto one = acked.lower_bound(range.start.value); one != acked.end(); ++one) {
+    one->second.run = {};  // recovery has synced it
+    if (!found.contains(one->first)) {
+      return violation(fmt::format("partition {} at {}: commit {} is gone", partition.partition,
+                                   one->first, one->second.id));
+    }
+  }
+}
+
+bool JournalModel::is_out_of_use(TopicPartition partition, Offset begin, Offset end) const {
+  const auto fillers = out_of_use_.find(partition);
+  return fillers != out_of_use_.end() &&
+         std::ranges::any_of(fillers->second, [&](const auto& filler) {
+           return filler.first < end.value && begin.value < filler.second;
+         });
 }
 
 /// The batch that stands at `at` was sent there, and was acknowledged there or is of unknown
@@ -351,29 +360,73 @@ bool JournalModel::verify_batch(TopicPartition partition, Offset at,
   if (batch.base_offset != at || attempt == attempts_.end() ||
       index >= attempt->second.batches.size() ||
       attempt->second.batches[index] != std::pair(partition, batch.records) ||
-      bytes::as_text(batch.payload) != bytes::as_text(payload_of(id, index))) {
+      bytes::as_text(batch.payload) != bytes::as_text(payload_of(id, index)) ||
+      is_out_of_use(partition, at, at + batch.records)) {
     violation(fmt::format("partition {} at {}: not a batch that was sent there",
                           partition.partition, at));
     return false;
   }
   auto& acked = acked_[partition];
   const auto known = acked.find(at.value);
-  const bool is_right = known != acked.end() ? known->second == std::pair(id, batch.records)
-                                             : fates_[id] == Fate::kUnknown;
+  const bool is_right =
+      known != acked.end() ? known->second.is(id, batch.records) : fates_[id] == Fate::kUnknown;
   if (!is_right) {
     violation(fmt::format("partition {} at {}: commit {} stands there, acknowledged was {}",
                           partition.partition, at, id,
-                          known == acked.end() ? 0 : known->second.first));
+                          known == acked.end() ? 0 : known->second.id));
     return false;
   }
   if (fates_[id] == Fate::kUnknown) {
     ++found_batches[id];
-    acked[at.value] = {id, batch.records};
+    acked[at.value] = {id, batch.records, {}};
     if (attempt->second.batch_id) {
       known_ids_[*attempt->second.batch_id] = {id, at};
     }
   }
   return true;
+}
+
+/// Only where offsets were reserved, only over what no sync had promised, and for ever.
+bool JournalModel::verify_filler(TopicPartition partition, const record::StoredBatch& filler) {
+  const int64_t begin = filler.base_offset.value;
+  const int64_t end = begin + filler.records;
+  auto& acked = acked_[partition];
+  const bool is_whole = bytes::as_text(filler.payload) ==
+                        bytes::as_text(record::filler_batch(static_cast<int32_t>(filler.records)));
+  if (!is_interval(partition) || !is_whole) {
+    violation(fmt::format("partition {} at {}: a filler that should not be", partition.partition,
+                          filler.base_offset));
+    return false;
+  }
+  counters_.gaps += out_of_use_[partition].emplace(begin, end).second ? 1 : 0;
+  for (auto lost = acked.lower_bound(begin); lost != acked.end() && lost->first < end;) {
+    const RunNumber run = lost->second.run;
+    if (run.value == 0 || !power_went_ || run <= synced_upto_) {
+      violation(fmt::format("partition {} at {}: commit {} was durable by run {} and is gone",
+                            partition.partition, lost->first, lost->second.id, run));
+      return false;
+    }
+    ++lost_batches_[lost->second.id];
+    lost = acked.erase(lost);
+  }
+  return true;
+}
+
+/// Each commit that was lost with the power is lost as a whole, with its batch id.
+void JournalModel::resolve_lost() {
+  for (const auto& [id, count] : lost_batches_) {
+    const Attempt& attempt = attempts_[id];
+    if (count != attempt.batches.size()) {
+      return violation(fmt::format("commit {}: {} of its {} batches were lost", id, count,
+                                   attempt.batches.size()));
+    }
+    if (attempt.batch_id) {
+      known_ids_.erase(*attempt.batch_id);
+    }
+    ++counters_.lost_unsynced;
+  }
+  lost_batches_.clear();
+  power_went_ = false;
 }
 
 /// Each commit of unknown outcome is whole, or gone for good.

@@ -24,6 +24,9 @@ namespace millrace::journal {
 struct ModelCounters {
   uint64_t schedules = 0;
   uint64_t commits_acked = 0;
+  uint64_t acked_unsynced = 0;  // of these, before their sync
+  uint64_t lost_unsynced = 0;   // of these, with the power
+  uint64_t gaps = 0;            // offsets taken out of use for that
   uint64_t commits_unknown = 0;
   uint64_t commits_refused = 0;
   uint64_t unknown_found = 0;
@@ -65,6 +68,16 @@ class JournalModel {
     std::optional<std::string> system_key;
     bool makes_room = false;
     std::optional<record::BatchId> batch_id;
+    record::Durability durability = record::Durability::kFsync;
+  };
+
+  /// An acknowledged batch.
+  struct Acked {
+    uint64_t id = 0;
+    uint32_t records = 0;
+    RunNumber run;  // of an interval commit: the last one when it was acknowledged; else 0
+
+    bool is(uint64_t other, uint32_t count) const { return id == other && records == count; }
   };
 
   enum class Fate : uint8_t { kAcked, kUnknown, kRefused };
@@ -83,12 +96,15 @@ class JournalModel {
 
   // The model.
   Pending make_pending(const Attempt& attempt) const;
-  Attempt make_attempt();
+  Attempt make_attempt(uint64_t first_partition);
   void settle(const Attempt& attempt, const Result<record::CommitOutcome>& result);
   void verify();
   void verify_partition(TopicPartition partition, std::map<uint64_t, size_t>& found_batches);
+  bool is_out_of_use(TopicPartition partition, Offset begin, Offset end) const;
+  bool verify_filler(TopicPartition partition, const record::StoredBatch& filler);
   bool verify_batch(TopicPartition partition, Offset at, const record::StoredBatch& batch,
                     std::map<uint64_t, size_t>& found_batches);
+  void resolve_lost();
   void resolve_unknown(const std::map<uint64_t, size_t>& found_batches);
   void verify_system();
   void violation(const std::string& what);
@@ -108,8 +124,12 @@ class JournalModel {
   uint64_t next_id_ = 1;
   std::map<uint64_t, Attempt> attempts_;
   std::map<uint64_t, Fate> fates_;
-  std::map<TopicPartition, std::map<int64_t, std::pair<uint64_t, uint32_t>>>
-      acked_;                                         // base -> (id, records)
+  std::map<TopicPartition, std::map<int64_t, Acked>> acked_;         // by base offset
+  std::map<TopicPartition, std::map<int64_t, int64_t>> out_of_use_;  // fillers seen: begin, end
+  std::map<uint64_t, size_t> lost_batches_;  // of commits that one verify() found lost, by id
+  // Since verify() last looked: what the life had synced, and whether the power went.
+  RunNumber synced_upto_;
+  bool power_went_ = false;
   std::map<TopicPartition, int64_t> greatest_start_;  // the log may have freed up to here
   std::vector<uint64_t> unknown_;
   std::map<std::string, uint64_t> system_;  // key -> id of the last put

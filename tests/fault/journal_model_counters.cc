@@ -5,6 +5,9 @@ namespace millrace::journal {
 std::map<std::string, uint64_t> ModelCounters::named() const {
   return {{"schedules", schedules},
           {"commits_acked", commits_acked},
+          {"acked_unsynced", acked_unsynced},
+          {"lost_unsynced", lost_unsynced},
+          {"gaps", gaps},
           {"commits_unknown", commits_unknown},
           {"commits_refused", commits_refused},
           {"unknown_found", unknown_found},
@@ -26,6 +29,9 @@ std::map<std::string, uint64_t> ModelCounters::named() const {
 void ModelCounters::add(const ModelCounters& other) {
   schedules += other.schedules;
   commits_acked += other.commits_acked;
+  acked_unsynced += other.acked_unsynced;
+  lost_unsynced += other.lost_unsynced;
+  gaps += other.gaps;
   commits_unknown += other.commits_unknown;
   commits_refused += other.commits_refused;
   unknown_found += other.unknown_found;
