@@ -97,6 +97,8 @@ runtime::Task<void> Connection::read_loop() {
     // Only Produce requests run beside one another: they reach the log in the order they came.
     co_await wait_until_at_most(is_produce ? kMaxInFlight - 1 : 0);
     auto in_flight = std::make_shared<InFlight>();
+    in_flight->bytes = frame->size();
+    bytes_in_flight_ += frame->size();
     in_flight_.push_back(in_flight);
     const size_t body_at = in.position();
     auto work = handle(*std::move(frame), *header, body_at, in_flight);
@@ -144,13 +146,18 @@ runtime::Task<Result<bytes::Buffer>> Connection::read_frame() {
     co_return make_error(Code::kInvalid, "frame of {} bytes for API {}, the limit is {}", length,
                          static_cast<int>(key), limit);
   }
+  while (bytes_in_flight_ > 0 && !has_failed_ &&
+         bytes_in_flight_ + static_cast<size_t>(length) > context_.options.max_bytes_in_flight) {
+    co_await changed_.wait(runtime::Deadline::never());
+  }
   auto buffer = co_await allocate(static_cast<size_t>(length));
   if (buffer.size() == 0) {
     co_return make_error(Code::kCancelled, "the server is stopping");
   }
   std::copy(head.begin(), head.end(), buffer.data());
   MILLRACE_CO_TRY_STATUS(
-      co_await stream_.read_exactly(buffer.span().subspan(head.size()), deadline));
+      co_await stream_.read_exactly(buffer.span().subspan(head.size()),
+                                    runtime::Deadline::after(kRequest)));  // from now: we waited
   co_return std::move(buffer).freeze(static_cast<size_t>(length));
 }
 
@@ -174,6 +181,7 @@ runtime::Task<void> Connection::handle(bytes::Buffer frame, RequestHeader header
     fail(response.error());
   }
   in_flight->is_done = true;
+  bytes_in_flight_ -= in_flight->bytes;
   changed_.notify_all();
 }
 

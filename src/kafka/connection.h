@@ -33,6 +33,7 @@ class Connection {
   struct InFlight {
     std::vector<bytes::Buffer> response;  // empty: none is sent (acks=0)
     MemoryBudget::Reservation held;       // for the response
+    size_t bytes = 0;                     // of the request
     bool is_done = false;
   };
 
@@ -58,7 +59,8 @@ class Connection {
   const runtime::CancelToken stop_;
   runtime::Gate gate_;
   std::deque<InFlightPtr> in_flight_;
-  runtime::WaitList changed_;  // a request came, was answered, or reading has ended
+  size_t bytes_in_flight_ = 0;  // of requests that are not done
+  runtime::WaitList changed_;   // a request came, was answered, or reading has ended
   bool is_reading_ = true;
   bool has_failed_ = false;
 };

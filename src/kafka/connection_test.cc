@@ -119,9 +119,8 @@ class ConnectionTest : public testing::Test {
         journal::JournalLog::open(disk_, journal::test_options(4 << 20), system_clock(), *readers_)
             .value();
     broker_ = broker::Broker::open(*log_, 1 << 20, system_clock()).value();
-    ServiceOptions service;
-    service.advertised = {"127.0.0.1", 0};
-    service_ = std::make_unique<Service>(*broker_, pool_, reads_, service);
+    options_.advertised = {"127.0.0.1", 0};
+    service_ = std::make_unique<Service>(*broker_, pool_, reads_, options_);
     listener_ = net::Listener::start(*shards_, {"kafka", {"127.0.0.1", 0}, 100}, *service_).value();
     service_->listening_on(listener_->address().port);
   }
@@ -184,6 +183,7 @@ class ConnectionTest : public testing::Test {
   MemoryBudget budget_{"buffers", 64 << 20};
   bytes::BufferPool pool_{budget_, 1 << 20};
   MemoryBudget reads_{"reads", 16 << 20};
+  ServiceOptions options_;
   io::SimulatedDisk disk_{1};
   std::unique_ptr<runtime::ShardSet> shards_;
   std::unique_ptr<runtime::BlockingPool> readers_;
@@ -218,23 +218,41 @@ TEST_F(ConnectionTest, ProducedBatchesComeBackWithTheirOffsets) {
   EXPECT_EQ(batch->header.leader_epoch, 0);
 }
 
-TEST_F(ConnectionTest, PipelinedProduceRequestsKeepTheirOrder) {
-  create("t");
-  const auto client = connect();
-  constexpr int kCount = 300;
-  const auto batch = batch_of("value");
-  std::thread sender([&] {
-    for (int i = 0; i < kCount; ++i) {
-      client->send(9, produce_of("t", batch));
+class PipelineTest : public ConnectionTest {
+ protected:
+  /// Sends and receives at the same time.
+  void send_pipelined(int count) {
+    create("t");
+    const auto client = connect();
+    const auto batch = batch_of("value");
+    std::thread sender([&] {
+      for (int i = 0; i < count; ++i) {
+        client->send(9, produce_of("t", batch));
+      }
+    });
+    for (int i = 0; i < count; ++i) {
+      ProduceResponse produced;
+      EXPECT_TRUE(client->receive(9, produced));
+      EXPECT_EQ(client->received(), i + 1);
+      EXPECT_EQ(produced.responses[0].partitions[0].base_offset, Offset{i});
     }
-  });
-  for (int i = 0; i < kCount; ++i) {
-    ProduceResponse produced;
-    ASSERT_TRUE(client->receive(9, produced));
-    EXPECT_EQ(client->received(), i + 1);
-    EXPECT_EQ(produced.responses[0].partitions[0].base_offset, Offset{i});
+    sender.join();
   }
-  sender.join();
+};
+
+TEST_F(PipelineTest, ProduceRequestsKeepTheirOrder) {
+  send_pipelined(300);
+}
+
+class NarrowPipelineTest : public PipelineTest {
+ protected:
+  NarrowPipelineTest() { options_.max_bytes_in_flight = 1; }
+};
+
+TEST_F(NarrowPipelineTest, RequestsBeyondItsBytesWaitAndOneIsAlwaysTaken) {
+  const uint64_t runs = log_->counters().runs;
+  send_pipelined(300);
+  EXPECT_GE(log_->counters().runs - runs, 300U);  // no two at once: no run of several
 }
 
 TEST_F(ConnectionTest, AcksZeroGetsNoAnswerAndIsStored) {

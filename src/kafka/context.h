@@ -23,6 +23,9 @@ struct ServiceOptions {
   int32_t node_id = 1;
   int32_t default_partitions = 4;  // of a topic made by Metadata or CreateTopics(-1)
   bool auto_create_topics = true;
+  /// Of one connection's requests in work, but one always: some runs of the journal. A flood by one
+  /// leaves the memory for requests to others and does not stand before them.
+  size_t max_bytes_in_flight = size_t{16} << 20;
   size_t max_frame_bytes = kMaxProduceFrame;  // of any request; an API may have a smaller limit
 };
 
