@@ -43,16 +43,15 @@ JournalLog::~JournalLog() {
 }
 
 runtime::Task<Result<record::CommitOutcome>> JournalLog::commit(record::CommitRequest request) {
-  Operation operation;
-  operation.pending.request = std::move(request);
-  operation.pending.queued = clock_.steady();
+  Operation operation({.request = std::move(request), .queued = clock_.steady()});
   {
     MutexLock lock(mutex_);
     if (is_stopping_) {
       co_return make_error(Code::kCancelled, "the server is stopping; nothing was written");
     }
-    queue_.push_back(&operation);
-    if (queue_.size() == 1) {
+    const bool is_first = queue_.empty();
+    queue_.put(operation);
+    if (is_first) {
       changed_.notify_one();
     }
   }
@@ -136,6 +135,11 @@ FileNumber JournalLog::free_below(FileNumber number) {
   return number;
 }
 
+uint64_t JournalLog::queued_bytes() const {
+  MutexLock lock(mutex_);
+  return queue_.bytes();
+}
+
 std::optional<Error> JournalLog::full() const {
   auto full = writer_->full();
   if (full) {
@@ -196,7 +200,7 @@ void JournalLog::stop() {
 
 void JournalLog::write_loop() {
   while (true) {
-    std::vector<Operation*> queue;
+    std::vector<FairQueue::Item*> taken;
     std::vector<Barrier*> barriers;
     FileNumber free_below;
     bool is_idle = false;
@@ -207,15 +211,15 @@ void JournalLog::write_loop() {
              !is_idle) {
         is_idle = !changed_.wait_for(mutex_, patience());
       }
-      queue.swap(queue_);
+      taken = queue_.take(options_.recovery.writer.run_bytes - kRunHeaderBytes);
       barriers.swap(barriers_);
       std::swap(free_below, free_below_);
-      is_last = is_stopping_ && queue.empty() && barriers.empty();
+      is_last = is_stopping_ && taken.empty() && barriers.empty();
     }
     if (free_below.value != 0 && !writer_->is_poisoned()) {
       writer_->free_below(free_below);  // first: what is queued may need the room
     }
-    write_all(queue);
+    write_all(taken);
     if (!barriers.empty()) {
       sync_for(barriers);
     }
@@ -255,14 +259,14 @@ void JournalLog::tell_poison(const Status& status) {
   }
 }
 
-void JournalLog::write_all(const std::vector<Operation*>& queue) {
+void JournalLog::write_all(const std::vector<FairQueue::Item*>& taken) {
   std::vector<Pending*> pending;
   std::vector<runtime::Signal*> done;
-  pending.reserve(queue.size());
-  done.reserve(queue.size());
-  for (Operation* operation : queue) {
-    pending.push_back(&operation->pending);
-    done.push_back(&operation->done);
+  pending.reserve(taken.size());
+  done.reserve(taken.size());
+  for (FairQueue::Item* item : taken) {
+    pending.push_back(&item->pending);
+    done.push_back(&static_cast<Operation*>(item)->done);
   }
   const bool was_poisoned = writer_->is_poisoned();
   const uint64_t rotations = writer_->counters().rotations;

@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "io/disk.h"
+#include "journal/fair_queue.h"
 #include "journal/files.h"
 #include "journal/index.h"
 #include "journal/open.h"
@@ -86,6 +87,9 @@ class JournalLog final : public record::CommitLog {
 
   const WriterCounters& counters() const { return writer_->counters(); }
 
+  /// Of commits that wait for their run.
+  uint64_t queued_bytes() const;
+
   /// Reads that met damage or a failing disk.
   uint64_t read_failures() const { return failures_.count(); }
 
@@ -109,8 +113,9 @@ class JournalLog final : public record::CommitLog {
   void stop();
 
  private:
-  struct Operation {
-    Pending pending;
+  struct Operation : FairQueue::Item {
+    using Item::Item;
+
     runtime::Signal done;
   };
 
@@ -128,7 +133,7 @@ class JournalLog final : public record::CommitLog {
 
   void sync_for(const std::vector<Barrier*>& barriers);
   void tell_poison(const Status& status);
-  void write_all(const std::vector<Operation*>& queue);
+  void write_all(const std::vector<FairQueue::Item*>& taken);
   void after_refusals();
   void tell_of_room();
   void maintain_loop();
@@ -145,7 +150,7 @@ class JournalLog final : public record::CommitLog {
   mutable Mutex mutex_;
   Condition changed_;   // for the writer
   Condition maintain_;  // for the maintainer
-  std::vector<Operation*> queue_ MILLRACE_GUARDED_BY(mutex_);
+  FairQueue queue_ MILLRACE_GUARDED_BY(mutex_);
   std::vector<Barrier*> barriers_ MILLRACE_GUARDED_BY(mutex_);
   JournalPlace place_ MILLRACE_GUARDED_BY(mutex_);
   FileNumber free_below_ MILLRACE_GUARDED_BY(mutex_);  // 0: nothing to free

@@ -120,6 +120,9 @@ class Writer {
   /// them.
   void free_below(FileNumber number);
 
+  /// What a commit takes in a run, at most.
+  static uint64_t footprint(const record::CommitRequest& request);
+
   bool is_poisoned() const { return is_poisoned_.load(); }
 
   /// kOverloaded (what is full, used and allowed bytes, what helps) when the last commit that does
@@ -169,7 +172,6 @@ class Writer {
   Status open_tail(io::AppendMethod method);
   int64_t id_time_ms() const;
   static uint64_t footprint(const record::SystemFrame& frame);
-  static uint64_t footprint(const record::CommitRequest& request);
   std::optional<Error> refusal(const Pending& pending) const;
   size_t choose(std::span<Pending* const> queue, uint64_t& bytes) const;
   std::vector<Pending*> give_room(std::span<Pending* const> chosen, uint64_t bytes);

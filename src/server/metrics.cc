@@ -42,6 +42,8 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
                         counters.write);
   metrics.add_histogram("millrace_journal_sync_seconds", "Time of the syncs of runs.",
                         counters.sync);
+  metrics.add_gauge("millrace_journal_queued_bytes", "Commits that wait for their run.", {},
+                    [&] { return static_cast<double>(log.queued_bytes()); });
   metrics.add_gauge("millrace_journal_unsynced_bytes",
                     "Runs of durability=interval topics that were acknowledged and not synced yet.",
                     {}, [&] { return number(counters.unsynced_bytes); });
