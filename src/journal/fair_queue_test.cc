@@ -19,7 +19,7 @@ constexpr uint64_t kNoLimit = uint64_t{1} << 40;
 /// Commits by number, and the queue that they wait in.
 class FairQueueTest : public testing::Test {
  protected:
-  void put(std::vector<int32_t> partitions, size_t bytes = 10) {
+  void put(const std::vector<int32_t>& partitions, size_t bytes = 10) {
     Pending pending;
     for (const int32_t partition : partitions) {
       pending.request.batches.push_back(
