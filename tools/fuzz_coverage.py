@@ -41,6 +41,7 @@ DECODERS = {
         "src/columnar/utf8.cc",
     ],
     "record_batch": ["src/record/record_batch.cc", "src/record/record_reader.cc"],
+    "segment": ["src/segment/format.cc", "src/segment/partition_index.cc", "src/segment/segment.cc"],
     "sql_body": ["src/http/sql_body.cc"],
 }
 
