@@ -31,6 +31,9 @@ class Segment {
 
   const Tail& tail() const { return tail_; }
 
+  /// Memory that it takes, about.
+  size_t held_bytes() const { return end_.size() + footer_.tail_bytes(); }
+
   /// `row`: of this object's tail.
   Result<PartitionIndex> index(const PartitionRow& row) const;
 

@@ -5,6 +5,7 @@
 #include "objects/local_store.h"
 #include "record/record_batch_builder.h"
 #include "segment/segment_writer.h"
+#include "segment/test_batches.h"
 
 #include <gtest/gtest.h>
 
@@ -19,24 +20,6 @@ namespace {
 
 using testing::HasSubstr;
 using Bytes = std::vector<std::byte>;
-
-TopicId topic_of(uint8_t number) {
-  TopicId id;
-  for (size_t i = 0; i < id.bytes.size(); ++i) {
-    id.bytes[i] = static_cast<uint8_t>(number + i);
-  }
-  return id;
-}
-
-record::StoredBatch batch_of(Offset base, std::string_view value, int records = 1,
-                             int64_t timestamp_ms = 1000) {
-  record::RecordBatchBuilder builder;
-  for (int i = 0; i < records; ++i) {
-    builder.add(TimestampMs(std::chrono::milliseconds(timestamp_ms)), std::nullopt,
-                bytes::as_bytes(value));
-  }
-  return {base, static_cast<uint32_t>(records), timestamp_ms, std::move(builder).build().value()};
-}
 
 Bytes bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
