@@ -32,8 +32,6 @@ Status File::write_at(uint64_t position, std::span<const ConstBytes> parts) {
 
 void File::begin_writeback(uint64_t, uint64_t) {}
 
-void File::begin_read(uint64_t, uint64_t) const {}
-
 Result<std::unique_ptr<WriteQueue>> File::make_queue(unsigned) {
   return make_error(Code::kUnsupported, "{}: no queue of writes", path());
 }

@@ -47,10 +47,6 @@ class File {
   virtual Result<std::unique_ptr<WriteQueue>> make_queue(unsigned depth);
   virtual const std::string& path() const = 0;
 
-  /// Has the system begin to read [position, position + bytes) into the page cache. A hint, as
-  /// begin_writeback().
-  virtual void begin_read(uint64_t position, uint64_t bytes) const;
-
   /// Writes all parts back to back from `position`, growing the file. After an error any part of
   /// the range may hold old or new bytes.
   Status write_at(uint64_t position, std::span<const ConstBytes> parts);

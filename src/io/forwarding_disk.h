@@ -31,10 +31,6 @@ class ForwardingFile : public File {
     file_->begin_writeback(position, bytes);
   }
 
-  void begin_read(uint64_t position, uint64_t bytes) const override {
-    file_->begin_read(position, bytes);
-  }
-
   Status resize(uint64_t size) override { return file_->resize(size); }
 
   Status reserve(uint64_t size) override { return file_->reserve(size); }

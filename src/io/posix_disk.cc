@@ -51,10 +51,6 @@ class PosixFile final : public File {
     return done;
   }
 
-  void begin_read(uint64_t position, uint64_t bytes) const override {
-    static_cast<void>(::readahead(descriptor_, static_cast<off_t>(position), bytes));
-  }
-
   Result<size_t> write_some(uint64_t position, std::span<const ConstBytes> parts) override {
     std::array<iovec, IOV_MAX> vectors;  // not set: only what is used below
     size_t count = 0;

@@ -1,7 +1,6 @@
 #include "journal/commit_log.h"
 
 #include "base/log.h"
-#include "journal/reader.h"
 #include "runtime/coroutine.h"
 
 #include <pthread.h>
@@ -21,7 +20,9 @@ JournalLog::JournalLog(io::Disk& disk, JournalOptions options, const Clock& cloc
     : options_(std::move(options)),
       clock_(clock),
       readers_(readers),
-      files_(disk, options_.directory) {}
+      files_(disk, options_.directory),
+      chunks_(disk, options_.chunk_bytes),
+      reader_(index_, &chunks_) {}
 
 Result<std::unique_ptr<JournalLog>> JournalLog::open(io::Disk& disk, JournalOptions options,
                                                      const Clock& clock,
@@ -77,7 +78,7 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPa
                                                                          Offset from,
                                                                          size_t max_bytes) {
   const auto blocking = [this, partition, from, max_bytes] {
-    auto batches = read_batches(index_, partition, from, max_bytes);
+    auto batches = reader_.read(partition, from, max_bytes);
     if (!batches.ok()) {
       failures_.note(batches.error(), partition, from);
     }
@@ -89,7 +90,7 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPa
 runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_timestamp(
     TopicPartition partition, int64_t timestamp_ms) {
   const auto blocking = [this, partition, timestamp_ms] {
-    auto found = journal::find_timestamp(index_, partition, timestamp_ms);
+    auto found = reader_.find_timestamp(partition, timestamp_ms);
     if (!found.ok()) {
       failures_.note(found.error(), partition, index_.range(partition).start);
     }

@@ -5,11 +5,13 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "io/disk.h"
+#include "journal/chunk_cache.h"
 #include "journal/fair_queue.h"
 #include "journal/files.h"
 #include "journal/index.h"
 #include "journal/open.h"
 #include "journal/read_failures.h"
+#include "journal/reader.h"
 #include "journal/writer.h"
 #include "record/commit_log.h"
 #include "runtime/blocking_pool.h"
@@ -30,6 +32,7 @@ struct JournalOptions {
   std::string directory;  // DIR/journal
   RecoveryOptions recovery;
   std::chrono::milliseconds prove_after{1000};  // idleness after which the last run is proven
+  size_t chunk_bytes = size_t{32} << 20;        // memory for pieces of files that are read
 };
 
 /// Threads: one writes; one makes the next file ready and stores the index of sealed ones. Reads
@@ -90,6 +93,8 @@ class JournalLog final : public record::CommitLog {
   /// Of commits that wait for their run.
   uint64_t queued_bytes() const;
 
+  const ChunkCache& chunks() const { return chunks_; }
+
   /// Reads that met damage or a failing disk.
   uint64_t read_failures() const { return failures_.count(); }
 
@@ -143,6 +148,8 @@ class JournalLog final : public record::CommitLog {
   runtime::BlockingPool& readers_;
   Files files_;
   Index index_;
+  ChunkCache chunks_;
+  const Reader reader_;
   ReadFailures failures_;
   std::unique_ptr<Writer> writer_;  // used by the writer thread once it runs
   StartReport report_;

@@ -10,6 +10,9 @@ void FileIndex::add(const RunHead& run) {
   if (first_run.value == 0) {
     first_run = run.header.run;
   }
+  if (marks.empty() || run.header.position >= marks.back() + kChunkBytes) {
+    marks.push_back(run.header.position);
+  }
   last_run = run.header.run;
   last_crc = run.header.crc;
   end_position = run.header.end();
@@ -110,6 +113,25 @@ std::optional<Index::Place> Index::find_timestamp(TopicPartition partition,
     }
   }
   return std::nullopt;
+}
+
+std::pair<Chunk, Chunk> Index::chunks(FileNumber file, uint64_t position) const {
+  MutexLock lock(mutex_);
+  const auto entry =
+      std::ranges::lower_bound(files_, file, {}, [](const Entry& one) { return one.file->number; });
+  if (entry == files_.end() || entry->file->number != file) {
+    return {};
+  }
+  const auto& marks = entry->index.marks;
+  const auto end_of = [&](auto mark) {
+    return std::next(mark) == marks.end() ? entry->index.end_position : *std::next(mark);
+  };
+  const auto behind = std::ranges::upper_bound(marks, position);
+  if (behind == marks.begin()) {
+    return {};
+  }
+  const auto here = std::prev(behind);
+  return {{*here, end_of(here)}, behind == marks.end() ? Chunk{} : Chunk{*behind, end_of(behind)}};
 }
 
 std::vector<FileSummary> Index::summaries() const {

@@ -37,10 +37,14 @@ struct PartitionSpan {
 struct FileIndex {
   static constexpr uint64_t kSpacing = uint64_t{64} << 10;
 
+  /// Of runs that are read at once; a little less than a power of two with the run that passes it.
+  static constexpr uint64_t kChunkBytes = (uint64_t{1} << 20) - (uint64_t{64} << 10);
+
   RunNumber first_run;
   RunNumber last_run;
-  uint64_t end_position = 0;  // where the next run starts
-  uint32_t last_crc = 0;      // header CRC of last_run: ties a stored index to the file's content
+  uint64_t end_position = 0;    // where the next run starts
+  std::vector<uint64_t> marks;  // where chunks begin: the first run kChunkBytes behind the last
+  uint32_t last_crc = 0;        // header CRC of last_run: ties a stored index to the file's content
   std::unordered_map<TopicPartition, PartitionSpan> partitions;
 
   void add(const RunHead& run);
@@ -49,6 +53,12 @@ struct FileIndex {
   bytes::Buffer encode(FileNumber number) const;
   /// kCorrupt when it is not a whole index of file `number`: build it again from the file.
   static Result<FileIndex> decode(FileNumber number, std::span<const std::byte> stored);
+};
+
+/// Whole runs of a file, [begin, end), that readers read at once.
+struct Chunk {
+  uint64_t begin = 0;
+  uint64_t end = 0;
 };
 
 /// Sum of one file, for retention and for `topic describe`.
@@ -80,6 +90,10 @@ class Index {
   std::optional<Place> find(TopicPartition partition, Offset offset) const;
   /// The place from which the first batch with a timestamp >= `timestamp_ms` is reached first.
   std::optional<Place> find_timestamp(TopicPartition partition, int64_t timestamp_ms) const;
+
+  /// The chunk with the run at `position`, and the one behind it: empty at the end of the file.
+  /// Both empty when the file has gone.
+  std::pair<Chunk, Chunk> chunks(FileNumber file, uint64_t position) const;
 
   std::vector<FileSummary> summaries() const;
   uint64_t total_bytes() const;

@@ -9,7 +9,7 @@ namespace millrace::journal {
 namespace {
 
 constexpr uint32_t kMagic = 0x5844494D;  // "MIDX"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 PartitionSpan read_span(bytes::Reader& in) {
   PartitionSpan span;
@@ -39,6 +39,10 @@ bytes::Buffer FileIndex::encode(FileNumber number) const {
   out.le(last_run.value);
   out.le(end_position);
   out.le(last_crc);
+  out.le(static_cast<uint32_t>(marks.size()));
+  for (const uint64_t mark : marks) {
+    out.le(mark);
+  }
   out.le(static_cast<uint32_t>(partitions.size()));
   for (const auto& [partition, span] : partitions) {
     out.bytes(std::as_bytes(std::span(partition.topic.bytes)));
@@ -71,6 +75,13 @@ Result<FileIndex> FileIndex::decode(FileNumber number, std::span<const std::byte
   index.last_run = RunNumber{in.le<uint64_t>()};
   index.end_position = in.le<uint64_t>();
   index.last_crc = in.le<uint32_t>();
+  const auto marks = in.le<uint32_t>();
+  for (uint32_t i = 0; i < marks && in.ok(); ++i) {
+    index.marks.push_back(in.le<uint64_t>());
+    if (index.marks.back() % kBlock != 0 || (i > 0 && index.marks[i] <= index.marks[i - 1])) {
+      in.fail("chunks out of order");
+    }
+  }
   const auto partitions = in.le<uint32_t>();
   for (uint32_t i = 0; i < partitions && in.ok(); ++i) {
     TopicPartition partition;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "journal/chunk_cache.h"
 #include "journal/index.h"
 #include "record/commit_log.h"
 
@@ -11,15 +12,26 @@
 
 namespace millrace::journal {
 
-/// Blocking reads; any thread, many at once. As record::CommitLog::read: whole batches from the one
-/// that holds `from`, at least one if there is one. A damaged batch ends the answer before it, or
-/// is the answer's error when it is the first.
-Result<std::vector<record::StoredBatch>> read_batches(const Index& index, TopicPartition partition,
-                                                      Offset from, size_t max_bytes);
+/// Blocking reads; any thread, many at once.
+class Reader {
+ public:
+  /// `chunks`: null, or what reads are shared by and done ahead with. Both outlive it.
+  explicit Reader(const Index& index, ChunkCache* chunks = nullptr)
+      : index_(index), chunks_(chunks) {}
 
-/// As record::CommitLog::find_timestamp.
-Result<std::optional<record::StoredBatch>> find_timestamp(const Index& index,
-                                                          TopicPartition partition,
-                                                          int64_t timestamp_ms);
+  /// As record::CommitLog::read: whole batches from the one that holds `from`, at least one if
+  /// there is one. A damaged batch ends the answer before it, or is the answer's error when it is
+  /// the first.
+  Result<std::vector<record::StoredBatch>> read(TopicPartition partition, Offset from,
+                                                size_t max_bytes) const;
+
+  /// As record::CommitLog::find_timestamp.
+  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition,
+                                                            int64_t timestamp_ms) const;
+
+ private:
+  const Index& index_;
+  ChunkCache* const chunks_;
+};
 
 }  // namespace millrace::journal

@@ -124,7 +124,7 @@ TEST(Recovery, DamagedPayloadOfAProvenRunIsAnErrorForThatOffsetOnly) {
   ASSERT_TRUE(log.start().ok());
   EXPECT_THAT(log.texts(kA), ElementsAre("first", "!corrupt"));
   EXPECT_THAT(log.texts(kB), ElementsAre("other"));
-  const auto behind = read_batches(*log.index, kA, Offset{2}, 100);
+  const auto behind = Reader(*log.index).read(kA, Offset{2}, 100);
   ASSERT_TRUE(behind.ok());
   EXPECT_EQ(bytes::as_text(behind->front().payload), "third");
 }

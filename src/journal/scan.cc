@@ -8,7 +8,6 @@ namespace millrace::journal {
 namespace {
 
 constexpr size_t kScanBytes = 1 << 20;
-constexpr uint64_t kAheadBytes = uint64_t{8} << 20;
 
 Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t position,
                                               std::span<const std::byte> block) {
@@ -25,23 +24,36 @@ Result<std::optional<RunHeader>> parse_header(const JournalFile& file, uint64_t 
   return header;
 }
 
+/// `table` begins with the run's frame headers. nullopt: they are not those of the run.
+std::optional<RunHead> with_frames(const RunHeader& header, std::span<const std::byte> table) {
+  table = table.first(header.table_bytes());
+  if (bytes::crc32c(table) != header.frames_crc) {
+    return std::nullopt;
+  }
+  RunHead run{header, {}};
+  run.frames.reserve(header.frames);
+  uint64_t length = kRunHeaderBytes + header.table_bytes();
+  for (uint32_t i = 0; i < header.frames; ++i) {
+    const auto frame = FrameHeader::parse(table.subspan(i * kFrameHeaderBytes, kFrameHeaderBytes));
+    if (!frame.ok()) {
+      return std::nullopt;
+    }
+    length += frame->payload_bytes;
+    run.frames.push_back(*frame);
+  }
+  return length == header.length ? std::optional(std::move(run)) : std::nullopt;
+}
+
 }  // namespace
 
-void JournalFile::read_ahead(uint64_t position, uint64_t end) const {
-  const uint64_t window = std::max(kAheadBytes, padded(size / 64 + 1));
-  const uint64_t first = position / window;
-  const uint64_t whole = end / window;  // windows below `end`: what is behind it is to be written
-  const uint64_t here = first < whole ? uint64_t{1} << first : 0;
-  const uint64_t next = first + 1 < whole ? uint64_t{2} << first : 0;
-  const uint64_t fresh = ~ahead.fetch_or(here | next, std::memory_order_relaxed);
-  if ((fresh & next) != 0) {
-    ahead.fetch_and(~(here >> 1), std::memory_order_relaxed);
-  }
-  const uint64_t from = (fresh & here) != 0 ? position : (first + 1) * window;
-  const uint64_t to = (first + ((fresh & next) != 0 ? 2 : 1)) * window;
-  if ((fresh & (here | next)) != 0) {
-    file->begin_read(from, to - from);
-  }
+const io::File& JournalFile::for_reading(io::Disk& disk) const {
+  std::call_once(opened_, [&] {
+    auto direct = disk.open(file->path(), io::OpenMode::kRead, io::Access::kDirect);
+    if (direct.ok()) {
+      direct_ = *std::move(direct);
+    }
+  });
+  return direct_ ? *direct_ : *file;
 }
 
 uint64_t RunHead::payload_position(size_t i) const {
@@ -75,43 +87,46 @@ Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t p
   if (!header || header->end() > file.size) {
     return std::optional<RunHead>();
   }
-  std::vector<std::byte> large;
-  std::span<const std::byte> table = std::span(block).subspan(kRunHeaderBytes);
-  if (header->table_bytes() > table.size()) {
-    large.resize(header->table_bytes());
-    MILLRACE_TRY_STATUS(file.file->read_exactly_at(position + kRunHeaderBytes, large));
-    table = large;
+  const std::span<const std::byte> table = std::span(block).subspan(kRunHeaderBytes);
+  if (header->table_bytes() <= table.size()) {
+    return with_frames(*header, table);
   }
-  table = table.first(header->table_bytes());
-  if (bytes::crc32c(table) != header->frames_crc) {
+  std::vector<std::byte> large(header->table_bytes());
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(position + kRunHeaderBytes, large));
+  return with_frames(*header, large);
+}
+
+Result<std::optional<RunHead>> parse_run_head(const JournalFile& file, uint64_t position,
+                                              std::span<const std::byte> bytes) {
+  if (bytes.size() < kBlock) {
     return std::optional<RunHead>();
   }
-  RunHead run{*header, {}};
-  run.frames.reserve(header->frames);
-  uint64_t length = kRunHeaderBytes + header->table_bytes();
-  for (uint32_t i = 0; i < header->frames; ++i) {
-    const auto frame = FrameHeader::parse(table.subspan(i * kFrameHeaderBytes, kFrameHeaderBytes));
-    if (!frame.ok()) {
-      return std::optional<RunHead>();
-    }
-    length += frame->payload_bytes;
-    run.frames.push_back(*frame);
+  MILLRACE_TRY(const auto header, parse_header(file, position, bytes.first(kBlock)));
+  if (!header || header->end() - position > bytes.size()) {
+    return std::optional<RunHead>();
   }
-  return length == header->length ? std::optional(std::move(run)) : std::optional<RunHead>();
+  return with_frames(*header, bytes.subspan(kRunHeaderBytes));
+}
+
+Status check_payload(const JournalFile& file, const RunHead& run, size_t i,
+                     std::span<const std::byte> payload) {
+  const uint32_t crc = bytes::crc32c(payload);
+  if (crc == run.frames[i].payload_crc) {
+    return {};
+  }
+  return make_error(
+      Code::kCorrupt,
+      "{}: payload of {} bytes at {} (run {}) has CRC {:#010x}, its frame says {:#010x}",
+      file.file->path(), payload.size(), run.payload_position(i), run.header.run, crc,
+      run.frames[i].payload_crc);
 }
 
 Result<bytes::Buffer> read_payload(const JournalFile& file, const RunHead& run, size_t i) {
-  const FrameHeader& frame = run.frames[i];
-  const uint64_t position = run.payload_position(i);
-  auto owner = std::make_shared_for_overwrite<std::byte[]>(frame.payload_bytes);
-  const std::span<std::byte> payload(owner.get(), frame.payload_bytes);
-  MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, payload));
-  if (const uint32_t crc = bytes::crc32c(payload); crc != frame.payload_crc) {
-    return make_error(
-        Code::kCorrupt,
-        "{}: payload of {} bytes at {} (run {}) has CRC {:#010x}, its frame says {:#010x}",
-        file.file->path(), payload.size(), position, run.header.run, crc, frame.payload_crc);
-  }
+  const size_t size = run.frames[i].payload_bytes;
+  auto owner = std::make_shared_for_overwrite<std::byte[]>(size);
+  const std::span<std::byte> payload(owner.get(), size);
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(run.payload_position(i), payload));
+  MILLRACE_TRY_STATUS(check_payload(file, run, i, payload));
   return bytes::Buffer::adopt(std::move(owner), payload);
 }
 

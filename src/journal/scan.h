@@ -7,9 +7,9 @@
 #include "io/disk.h"
 #include "journal/format.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -21,16 +21,17 @@ struct JournalFile {
   FileNumber number;
   uint64_t size = 0;
   std::unique_ptr<io::File> file;
-  mutable std::atomic<uint64_t> ahead{0};  // a bit a window: asked of the disk for readers
 
   JournalFile(FileNumber its_number, uint64_t bytes, std::unique_ptr<io::File> opened)
       : number(its_number), size(bytes), file(std::move(opened)) {}
 
-  /// A reader is at `position` and goes on to `end`: this window of 8 MiB (a 64th of a very large
-  /// file) and the next, as far as they end before that, are asked of the disk at once, for this
-  /// reader and for those of other partitions, whose batches lie between. A window is asked for
-  /// again by who comes after its readers.
-  void read_ahead(uint64_t position, uint64_t end) const;
+  /// For large reads at multiples of kBlock into memory aligned to it: past the page cache where
+  /// the file system can, opened by the first who asks. Lives as long as this.
+  const io::File& for_reading(io::Disk& disk) const;
+
+ private:
+  mutable std::once_flag opened_;
+  mutable std::unique_ptr<io::File> direct_;  // null: `file` is used
 };
 
 /// A run without its payloads.
@@ -50,7 +51,15 @@ Result<std::optional<RunHeader>> read_header(const JournalFile& file, uint64_t p
 /// Header and frame headers; nullopt when they are not whole and consistent. Errors: as above.
 Result<std::optional<RunHead>> read_run_head(const JournalFile& file, uint64_t position);
 
-/// Payload of frame `i`, checked. kCorrupt names file, position and both CRCs.
+/// The same out of memory: `bytes` are those of the file from `position` on.
+Result<std::optional<RunHead>> parse_run_head(const JournalFile& file, uint64_t position,
+                                              std::span<const std::byte> bytes);
+
+/// kCorrupt, naming file, position and both CRCs, unless `payload` is that of frame `i`.
+Status check_payload(const JournalFile& file, const RunHead& run, size_t i,
+                     std::span<const std::byte> payload);
+
+/// Payload of frame `i`, checked as above.
 Result<bytes::Buffer> read_payload(const JournalFile& file, const RunHead& run, size_t i);
 
 /// true when every payload of the run matches its CRC.

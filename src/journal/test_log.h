@@ -79,7 +79,7 @@ class TestLog {
     std::vector<std::string> found;
     const auto range = index->range(partition);
     for (Offset at = range.start; at < range.end;) {
-      const auto batches = read_batches(*index, partition, at, 1 << 20);
+      const auto batches = Reader(*index).read(partition, at, 1 << 20);
       if (!batches.ok()) {
         found.push_back("!" + std::string(name_of(batches.error().code)));
         break;

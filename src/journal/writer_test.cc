@@ -463,14 +463,14 @@ TEST(JournalReader, FindsByTimestampAndRefusesOffsetsOutside) {
   }
   EXPECT_GT(log.writer->file(), FileNumber{1});
   for (const int64_t wanted : {0, 1000, 1001, 1150, 1299}) {
-    const auto found = find_timestamp(*log.index, kA, wanted);
+    const auto found = Reader(*log.index).find_timestamp(kA, wanted);
     ASSERT_TRUE(found.ok() && found->has_value()) << wanted;
     EXPECT_EQ((*found)->base_offset, Offset{std::max<int64_t>(wanted - 1000, 0)});
   }
-  EXPECT_FALSE(find_timestamp(*log.index, kA, 1300)->has_value());
-  EXPECT_EQ(read_batches(*log.index, kA, Offset{301}, 1).error().code, Code::kNotFound);
-  EXPECT_TRUE(read_batches(*log.index, kA, Offset{300}, 1)->empty());
-  EXPECT_EQ(read_batches(*log.index, kA, Offset{299}, 1)->size(), 1U);
+  EXPECT_FALSE(Reader(*log.index).find_timestamp(kA, 1300)->has_value());
+  EXPECT_EQ(Reader(*log.index).read(kA, Offset{301}, 1).error().code, Code::kNotFound);
+  EXPECT_TRUE(Reader(*log.index).read(kA, Offset{300}, 1)->empty());
+  EXPECT_EQ(Reader(*log.index).read(kA, Offset{299}, 1)->size(), 1U);
 }
 
 }  // namespace

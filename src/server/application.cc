@@ -186,6 +186,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.directory = options.data + "/journal";
   journal.recovery.quarantine = options.data + "/quarantine";
   journal.recovery.stop = &stop;
+  journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
   MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
   journal.recovery.expected = catalog->contents().directory;
   journal.recovery.approve = [this](const journal::Findings& found) {

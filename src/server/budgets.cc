@@ -31,7 +31,13 @@ uint64_t machine_memory() {
 
 Budgets budgets_for(uint64_t memory_bytes) {
   const uint64_t total = memory_bytes != 0 ? memory_bytes : std::min(kGiB, machine_memory() / 4);
-  return {total, total / 5, total / 20, total / 20, total / 100 * 45, total / 4};
+  return {.total = total,
+          .request_buffers = total / 100 * 17,
+          .tail_cache = total / 20,
+          .reads = total / 20,
+          .journal_chunks = total / 100 * 3,
+          .hot_rows = total / 100 * 45,
+          .queries = total / 4};
 }
 
 Result<journal::WriterOptions> journal_limits(io::Disk& disk, const Options& options) {

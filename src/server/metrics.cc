@@ -56,6 +56,22 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   metrics.add_counter("millrace_journal_files_recycled_total",
                       "Journal files used again after they were freed.", {},
                       [&] { return number(log.recycled()); });
+  metrics.add_counter(
+      "millrace_journal_chunk_reads_total",
+      "Pieces of journal files read: when a reader came, before it came, or not, for "
+      "want of memory.",
+      {{"when", "asked"}}, [&] { return number(log.chunks().reads()); });
+  const journal::ChunkCache& chunks = log.chunks();
+  const auto add_chunks = [&](const char* when, uint64_t (journal::ChunkCache::*count)() const) {
+    metrics.add_counter(
+        "millrace_journal_chunk_reads_total",
+        "Pieces of journal files read, by `when`: asked by a reader, ahead of it, or "
+        "failed for want of memory.",
+        {{"when", when}}, [&chunks, count] { return number((chunks.*count)()); });
+  };
+  add_chunks("asked", &journal::ChunkCache::reads);
+  add_chunks("ahead", &journal::ChunkCache::reads_ahead);
+  add_chunks("failed", &journal::ChunkCache::failures);
   metrics.add_gauge("millrace_journal_bytes", "Disk that journal files take.", {},
                     [&] { return number(log.total_bytes()); });
   metrics.add_gauge("millrace_journal_max_bytes", "Disk that journal files may take.", {},

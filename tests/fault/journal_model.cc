@@ -315,7 +315,7 @@ void JournalModel::verify_partition(TopicPartition partition,
   Offset at = range.start;
   std::set<int64_t> found;
   while (at < range.end) {
-    const auto batches = read_batches(*index_, partition, at, 64 << 10);
+    const auto batches = Reader(*index_).read(partition, at, 64 << 10);
     if (!batches.ok() || batches->empty()) {
       return violation(fmt::format("partition {} at {}: {}", partition.partition, at,
                                    batches.ok() ? "nothing read" : batches.error().message));

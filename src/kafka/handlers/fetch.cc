@@ -2,6 +2,8 @@
 #include "kafka/handlers/handlers.h"
 #include "record/record_batch.h"
 #include "runtime/coroutine.h"
+#include "runtime/gate.h"
+#include "runtime/shard.h"
 
 #include <algorithm>
 
@@ -69,88 +71,100 @@ void append_batch(const record::StoredBatch& batch, RecordsParts& records) {
   records.parts.push_back(batch.payload.slice(head.size(), batch.payload.size() - head.size()));
 }
 
-/// Whole batches from `from`, at least one if there is one. Those from files are added to `held`;
-/// those in memory are counted where they lie. Errors: Partition::read's; kOverloaded (`reads` is
-/// spent: nothing was read).
-runtime::Task<Result<std::vector<record::StoredBatch>>> read_within(MemoryBudget& reads,
-                                                                    MemoryBudget::Reservation& held,
-                                                                    broker::Partition& partition,
-                                                                    Offset from, size_t limit) {
-  auto tail = partition.read_tail(from, limit);
-  if (!tail.empty()) {
-    co_return tail;
-  }
-  limit = std::min(limit, reads.limit() / kReadsAtOnce);
-  auto reserved = reads.try_reserve(limit);
-  if (!reserved) {
-    co_return make_error(Code::kOverloaded, "responses from files take {} of {} bytes",
-                         reads.used(), reads.limit());
-  }
-  auto batches = co_await partition.read(from, limit);
-  if (batches.ok()) {
-    size_t bytes = 0;
-    for (const auto& batch : *batches) {
-      bytes += batch.payload.size();
-    }
-    reserved.resize(bytes);  // the first batch comes whole, whatever the limit
-    held.add(std::move(reserved));
-  }
-  co_return batches;
-}
-
-/// What one partition gave.
-struct Part {
-  size_t bytes = 0;
-  bool is_short_of_memory = false;
+/// One partition's part of a round.
+struct Reading {
+  Target* target = nullptr;
+  size_t limit = 0;  // bytes
+  Result<std::vector<record::StoredBatch>> batches = std::vector<record::StoredBatch>();
+  bool is_from_files = false;
 };
 
-/// Reads one partition. `room`: what the response may still take; the first batch of a response
-/// comes whole whatever its size (KIP-74).
-runtime::Task<Part> read_partition(MemoryBudget& reads, MemoryBudget::Reservation& held,
-                                   Target& target, size_t room, bool is_first) {
+/// What the partition holds, into the answer; false when there is nothing to read or it is an
+/// error.
+bool look(Target& target) {
   Answer& answer = *target.answer;
+  answer.records = RecordsParts{};
   if (target.partition->has_ended()) {  // while the request waited
     answer.error_code = target.unknown;
-    answer.records = RecordsParts{};
     answer.high_watermark = answer.last_stable_offset = answer.log_start_offset = Offset{-1};
-    co_return Part{};
+    return false;
   }
   const auto range = target.partition->range();
   answer.error_code = ErrorCode::kNone;
-  answer.records = RecordsParts{};
   answer.high_watermark = range.end;
   answer.last_stable_offset = range.end;
   answer.log_start_offset = range.start;
   if (target.asked.fetch_offset < range.start || target.asked.fetch_offset > range.end) {
     answer.error_code = ErrorCode::kOffsetOutOfRange;
-    co_return Part{};
+    return false;
   }
-  const size_t limit =
-      std::min(room, static_cast<size_t>(std::max(target.asked.partition_max_bytes, 0)));
-  if (target.asked.fetch_offset == range.end || (limit == 0 && !is_first)) {
-    co_return Part{};
+  return target.asked.fetch_offset < range.end;
+}
+
+size_t bytes_of(const std::vector<record::StoredBatch>& batches) {
+  size_t bytes = 0;
+  for (const auto& batch : batches) {
+    bytes += batch.payload.size();
   }
-  auto batches =
-      co_await read_within(reads, held, *target.partition, target.asked.fetch_offset, limit);
-  if (!batches.ok()) {
-    const Code code = batches.error().code;
-    if (code == Code::kOverloaded) {
-      co_return Part{.is_short_of_memory = true};
+  return bytes;
+}
+
+/// What is to be read of which partition, in the order asked for; what lies in memory is taken.
+/// What files may give is counted as if they gave all of it.
+std::vector<Reading> plan(std::vector<Target>& targets, size_t room) {
+  std::vector<Reading> readings;
+  for (Target& target : targets) {
+    if (!look(target)) {
+      continue;
     }
-    answer.error_code =
-        code == Code::kNotFound ? ErrorCode::kOffsetOutOfRange : error_code_of(code);
-    co_return Part{};
+    const auto most = static_cast<size_t>(std::max(target.asked.partition_max_bytes, 0));
+    const size_t limit = std::min(room, most);
+    if (limit == 0 && !readings.empty()) {
+      continue;
+    }
+    auto tail = target.partition->read_tail(target.asked.fetch_offset, limit);
+    const bool is_from_files = tail.empty();
+    room -= std::min(room, is_from_files ? limit : bytes_of(tail));
+    readings.push_back({&target, limit, std::move(tail), is_from_files});
   }
-  Part part;
-  for (const auto& batch : *batches) {
-    if (!is_first && part.bytes + batch.payload.size() > limit) {
+  return readings;
+}
+
+/// Whole batches, at least one if there is one; they are added to `held`. Errors:
+/// Partition::read's; kOverloaded (`reads` is spent: nothing was read).
+runtime::Task<void> read_files(MemoryBudget& reads, MemoryBudget::Reservation& held,
+                               Reading& reading) {
+  const size_t limit = std::min(reading.limit, reads.limit() / kReadsAtOnce);
+  auto reserved = reads.try_reserve(limit);
+  if (!reserved) {
+    reading.batches = make_error(Code::kOverloaded, "responses from files take {} of {} bytes",
+                                 reads.used(), reads.limit());
+    co_return;
+  }
+  const Target& target = *reading.target;
+  reading.batches = co_await target.partition->read(target.asked.fetch_offset, limit);
+  if (reading.batches.ok()) {
+    reserved.resize(bytes_of(*reading.batches));  // the first comes whole, whatever the limit
+    held.add(std::move(reserved));
+  }
+}
+
+runtime::Task<void> read_all_files(MemoryBudget& reads, MemoryBudget::Reservation& held,
+                                   std::vector<Reading>& readings) {
+  const auto count = std::ranges::count_if(readings, &Reading::is_from_files);
+  runtime::Gate gate;
+  for (Reading& reading : readings) {
+    if (!reading.is_from_files) {
+      continue;
+    }
+    auto work = read_files(reads, held, reading);
+    if (count == 1) {
+      co_await std::move(work);
+    } else if (!gate.spawn(runtime::Shard::here(), "kafka fetch", std::move(work))) {
       break;
     }
-    part.bytes += batch.payload.size();
-    append_batch(batch, *answer.records);
-    is_first = false;
   }
-  co_return part;
+  co_await gate.close();
 }
 
 struct Round {
@@ -159,14 +173,41 @@ struct Round {
   bool is_short_of_memory = false;
 };
 
+/// Into the answer. The first batch of a response comes whole whatever its size (KIP-74).
+void put(const Reading& reading, Round& round) {
+  Answer& answer = *reading.target->answer;
+  if (!reading.batches.ok()) {
+    const Code code = reading.batches.error().code;
+    if (code == Code::kOverloaded) {
+      round.is_short_of_memory = true;
+    } else {
+      answer.error_code =
+          code == Code::kNotFound ? ErrorCode::kOffsetOutOfRange : error_code_of(code);
+    }
+    return;
+  }
+  RecordsParts& records = answer.records.emplace();
+  size_t bytes = 0;
+  for (const auto& batch : *reading.batches) {
+    if (round.bytes > 0 && bytes + batch.payload.size() > reading.limit) {
+      break;
+    }
+    bytes += batch.payload.size();
+    round.bytes += batch.payload.size();
+    append_batch(batch, records);
+  }
+}
+
+/// Partitions whose batches lie in files are read beside one another.
 runtime::Task<Round> read_all(MemoryBudget& reads, MemoryBudget::Reservation& held,
                               std::vector<Target>& targets, size_t max_bytes) {
+  auto readings = plan(targets, max_bytes);
+  co_await read_all_files(reads, held, readings);
   Round round;
-  for (Target& target : targets) {
-    const size_t room = max_bytes > round.bytes ? max_bytes - round.bytes : 0;
-    const Part part = co_await read_partition(reads, held, target, room, round.bytes == 0);
-    round.bytes += part.bytes;
-    round.is_short_of_memory |= part.is_short_of_memory;
+  for (const Reading& reading : readings) {
+    put(reading, round);
+  }
+  for (const Target& target : targets) {
     round.has_error |= target.answer->error_code != ErrorCode::kNone;
   }
   co_return round;
