@@ -92,7 +92,7 @@ class Disk {
  public:
   virtual ~Disk() = default;
 
-  /// Errors: kUnsupported (kDirect on a file system that has none).
+  /// Errors: kUnsupported (kDirect on a file system that has none), kIo (a directory).
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
                                              Access access) = 0;
 

@@ -108,6 +108,15 @@ TEST_P(DiskTest, NamesBehave) {
   EXPECT_EQ(disk().list(root_).value().size(), 1U);
 }
 
+TEST_P(DiskTest, ADirectoryIsNoFile) {
+  ASSERT_TRUE(disk().make_directories(path("folder")).ok());
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kCreate}) {
+    const auto opened = disk().open(path("folder"), mode);
+    ASSERT_FALSE(opened.ok());
+    EXPECT_EQ(opened.error().code, Code::kIo) << opened.error().message;
+  }
+}
+
 TEST_P(DiskTest, ReserveGrowsWithZeros) {
   auto file = disk().open(path("a"), OpenMode::kCreate).value();
   ASSERT_TRUE(file->reserve(8192).ok());

@@ -145,7 +145,12 @@ class PosixDisk final : public Disk {
     if (descriptor < 0) {
       return errno_error("open(2)", path, errno);
     }
-    return std::unique_ptr<File>(std::make_unique<PosixFile>(descriptor, path, access));
+    auto file = std::make_unique<PosixFile>(descriptor, path, access);
+    struct stat info{};
+    if (mode == OpenMode::kRead && ::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
+      return errno_error("open(2)", path, EISDIR);  // the other modes are refused by the system
+    }
+    return std::unique_ptr<File>(std::move(file));
   }
 
   Status rename(const std::string& from, const std::string& to) override {
