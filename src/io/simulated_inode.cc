@@ -30,7 +30,7 @@ void SimulatedInode::changed(uint64_t from, uint64_t to) {
 }
 
 size_t SimulatedInode::read(uint64_t position, MutableBytes out) const {
-  if (position >= bytes_.size()) {
+  if (position >= bytes_.size() || out.empty()) {
     return 0;
   }
   const size_t count = std::min<uint64_t>(out.size(), bytes_.size() - position);
