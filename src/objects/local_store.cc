@@ -1,7 +1,6 @@
 #include "objects/local_store.h"
 
-#include "base/log.h"
-
+#include <algorithm>
 #include <utility>
 
 namespace millrace::objects {
@@ -9,8 +8,9 @@ namespace {
 
 class LocalWriter final : public ObjectWriter {
  public:
-  LocalWriter(io::Disk& disk, std::unique_ptr<io::File> file, std::string target)
-      : disk_(disk), file_(std::move(file)), target_(std::move(target)) {}
+  LocalWriter(io::Disk& disk, StoreCounters& counters, std::unique_ptr<io::File> file,
+              std::string target)
+      : disk_(disk), counters_(counters), file_(std::move(file)), target_(std::move(target)) {}
 
   ~LocalWriter() override {
     if (file_) {
@@ -21,12 +21,20 @@ class LocalWriter final : public ObjectWriter {
   }
 
   Status write(std::span<const std::byte> bytes) override {
-    MILLRACE_TRY_STATUS(file_->write_at(position_, bytes));
+    MILLRACE_TRY_STATUS(counters_.checked(file_->write_at(position_, bytes)));
     position_ += bytes.size();
     return {};
   }
 
   Status publish() override {
+    counters_.count(RequestKind::kPut);
+    MILLRACE_TRY_STATUS(counters_.checked(rename_to_target()));
+    counters_.bytes_written += position_;
+    return {};
+  }
+
+ private:
+  Status rename_to_target() {
     MILLRACE_TRY_STATUS(file_->sync());
     MILLRACE_TRY_STATUS(disk_.make_directories(io::parent_of(target_)));
     MILLRACE_TRY_STATUS(disk_.rename(file_->path(), target_));
@@ -34,8 +42,8 @@ class LocalWriter final : public ObjectWriter {
     return disk_.sync_directory(io::parent_of(target_));
   }
 
- private:
   io::Disk& disk_;
+  StoreCounters& counters_;
   std::unique_ptr<io::File> file_;
   const std::string target_;
   uint64_t position_ = 0;
@@ -43,16 +51,25 @@ class LocalWriter final : public ObjectWriter {
 
 class LocalReader final : public ObjectReader {
  public:
-  LocalReader(std::unique_ptr<io::File> file, uint64_t bytes)
-      : file_(std::move(file)), bytes_(bytes) {}
+  LocalReader(StoreCounters& counters, std::unique_ptr<io::File> file, uint64_t bytes)
+      : counters_(counters), file_(std::move(file)), bytes_(bytes) {}
 
   uint64_t bytes() const override { return bytes_; }
 
   Status read_at(uint64_t position, std::span<std::byte> out) const override {
-    return file_->read_exactly_at(position, out);
+    counters_.count(RequestKind::kGet);
+    if (position > bytes_) {
+      return counters_.checked<void>(make_error(Code::kCorrupt,
+                                                "{}: ends at {}, wanted {} bytes at {}",
+                                                file_->path(), bytes_, out.size(), position));
+    }
+    MILLRACE_TRY_STATUS(counters_.checked(file_->read_exactly_at(position, out)));
+    counters_.bytes_read += out.size();
+    return {};
   }
 
  private:
+  StoreCounters& counters_;
   const std::unique_ptr<io::File> file_;
   const uint64_t bytes_;
 };
@@ -73,18 +90,29 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open(io::Disk& disk, std::string
 }
 
 Result<std::unique_ptr<ObjectWriter>> LocalStore::create(const std::string& name) {
+  MILLRACE_TRY_STATUS(check_name(name));
   const std::string making = fmt::format("{}/{}.object", temporary_, next_.fetch_add(1));
-  MILLRACE_TRY(auto file, disk_.open(making, io::OpenMode::kCreateNew));
+  MILLRACE_TRY(auto file, counters_.checked(disk_.open(making, io::OpenMode::kCreateNew)));
   return std::unique_ptr<ObjectWriter>(
-      std::make_unique<LocalWriter>(disk_, std::move(file), location_of(name)));
+      std::make_unique<LocalWriter>(disk_, counters_, std::move(file), location_of(name)));
 }
 
 Result<std::vector<ObjectInfo>> LocalStore::list(const std::string& folder) {
+  MILLRACE_TRY_STATUS(check_folder(folder));
+  counters_.count(RequestKind::kList);
+  return counters_.checked(list_all(folder));
+}
+
+Result<std::vector<ObjectInfo>> LocalStore::list_all(const std::string& folder) {
   std::vector<ObjectInfo> objects;
-  MILLRACE_TRY(const bool exists, disk_.exists(folder.empty() ? root_ : location_of(folder)));
-  if (exists) {
-    MILLRACE_TRY_STATUS(list_into(folder, objects));
+  const std::string path = folder.empty() ? root_ : location_of(folder);
+  MILLRACE_TRY(const bool exists, disk_.exists(path));
+  if (!exists || disk_.open(path, io::OpenMode::kRead).ok()) {  // nothing, or an object
+    return objects;
   }
+  MILLRACE_TRY_STATUS(list_into(folder, objects));
+  std::ranges::sort(objects, {},
+                    &ObjectInfo::name);  // "a-1" before "a/1", though "a" is before "a-1"
   return objects;
 }
 
@@ -102,24 +130,55 @@ Status LocalStore::list_into(const std::string& folder, std::vector<ObjectInfo>&
   return {};
 }
 
+/// Errors: kNotFound for a folder and below an object as well.
+Result<std::unique_ptr<io::File>> LocalStore::open_object(const std::string& name) {
+  const std::string path = location_of(name);
+  auto file = disk_.open(path, io::OpenMode::kRead);
+  if (!file.ok() && file.error().code == Code::kIo) {
+    const auto exists = disk_.exists(path);
+    if (disk_.list(path).ok() || (exists.ok() && !*exists)) {
+      return make_error(Code::kNotFound, "{}: there is no such object", path);
+    }
+  }
+  return file;
+}
+
 Result<std::unique_ptr<ObjectReader>> LocalStore::read(const std::string& name) {
-  MILLRACE_TRY(auto file, disk_.open(location_of(name), io::OpenMode::kRead));
-  MILLRACE_TRY(const uint64_t size, file->size());
-  return std::unique_ptr<ObjectReader>(std::make_unique<LocalReader>(std::move(file), size));
+  MILLRACE_TRY_STATUS(check_name(name));
+  counters_.count(RequestKind::kHead);
+  MILLRACE_TRY(auto file, counters_.checked(open_object(name)));
+  MILLRACE_TRY(const uint64_t size, counters_.checked(file->size()));
+  return std::unique_ptr<ObjectReader>(
+      std::make_unique<LocalReader>(counters_, std::move(file), size));
 }
 
 Result<ObjectInfo> LocalStore::look(const std::string& name) {
-  MILLRACE_TRY(const auto file, disk_.open(location_of(name), io::OpenMode::kRead));
-  MILLRACE_TRY(const uint64_t size, file->size());
+  MILLRACE_TRY_STATUS(check_name(name));
+  counters_.count(RequestKind::kHead);
+  MILLRACE_TRY(const auto file, counters_.checked(open_object(name)));
+  MILLRACE_TRY(const uint64_t size, counters_.checked(file->size()));
   return ObjectInfo{name, size};
 }
 
 Status LocalStore::remove(const std::string& name) {
-  MILLRACE_TRY_STATUS(disk_.remove(location_of(name)));
-  return disk_.sync_directory(io::parent_of(location_of(name)));
+  MILLRACE_TRY_STATUS(check_name(name));
+  counters_.count(RequestKind::kDelete);
+  return counters_.checked(remove_file(name));
+}
+
+/// Opens nothing on the way to the removal of a file: it also works when no file may be opened.
+Status LocalStore::remove_file(const std::string& name) {
+  const std::string path = location_of(name);
+  MILLRACE_TRY(const bool exists, disk_.exists(path));
+  if (!exists || disk_.list(path).ok()) {
+    return make_error(Code::kNotFound, "{}: there is no such object", path);
+  }
+  MILLRACE_TRY_STATUS(disk_.remove(path));
+  return disk_.sync_directory(io::parent_of(path));
 }
 
 Status LocalStore::move_out(const std::string& name, const std::string& path) {
+  MILLRACE_TRY_STATUS(check_name(name));
   MILLRACE_TRY_STATUS(disk_.make_directories(io::parent_of(path)));
   MILLRACE_TRY_STATUS(disk_.rename(location_of(name), path));
   // The new name first: a cut in between leaves both or the new one, never none.

@@ -12,7 +12,8 @@ namespace millrace::objects {
 
 /// An object is written as a file in `temporary`, synced, renamed to its name under
 /// `root`, and the directory synced: under its name it is whole or not there, before and after a
-/// power cut. Both directories are of one file system.
+/// power cut. Both directories are of one file system. A part of a name is a file's name: up to 255
+/// bytes.
 class LocalStore final : public ObjectStore {
  public:
   /// Makes both directories and removes what an earlier process left in `temporary`.
@@ -27,15 +28,17 @@ class LocalStore final : public ObjectStore {
 
   std::string location_of(const std::string& name) const override { return root_ + "/" + name; }
 
-  /// Takes an object out of the store and keeps its bytes as `path`, durably. Errors: kNotFound,
-  /// kIo.
+  /// Takes an object out of the store and keeps its bytes as `path`, durably. Errors: kNotFound.
   Status move_out(const std::string& name, const std::string& path);
 
  private:
   LocalStore(io::Disk& disk, std::string root, std::string temporary)
       : disk_(disk), root_(std::move(root)), temporary_(std::move(temporary)) {}
 
+  Result<std::unique_ptr<io::File>> open_object(const std::string& name);
+  Result<std::vector<ObjectInfo>> list_all(const std::string& folder);
   Status list_into(const std::string& folder, std::vector<ObjectInfo>& objects);
+  Status remove_file(const std::string& name);
 
   io::Disk& disk_;
   const std::string root_;

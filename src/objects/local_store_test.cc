@@ -5,8 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-
 namespace millrace::objects {
 namespace {
 
@@ -21,60 +19,6 @@ Status put(LocalStore& store, const std::string& name, std::string_view text) {
   MILLRACE_TRY_STATUS(writer->write(bytes::as_bytes(text.substr(0, 2))));
   MILLRACE_TRY_STATUS(writer->write(bytes::as_bytes(text.substr(2))));
   return writer->publish();
-}
-
-TEST(LocalStore, AnObjectAppearsWholeWhenPublished) {
-  io::SimulatedDisk disk(1);
-  auto store = open_store(disk);
-  auto writer = store->create("a/b/c.parquet");
-  ASSERT_TRUE(writer.ok());
-  ASSERT_TRUE((*writer)->write(bytes::as_bytes("hello")).ok());
-  EXPECT_TRUE(store->list("")->empty());
-  EXPECT_EQ(store->look("a/b/c.parquet").error().code, Code::kNotFound);
-  ASSERT_TRUE((*writer)->publish().ok());
-  EXPECT_EQ(store->look("a/b/c.parquet")->bytes, 5U);
-  const auto bytes = disk.read_file(store->location_of("a/b/c.parquet"));
-  EXPECT_EQ(bytes::as_text(*bytes), "hello");
-}
-
-TEST(LocalStore, WhatIsReadStaysThoughItsNameIsGone) {
-  io::SimulatedDisk disk(1);
-  auto store = open_store(disk);
-  EXPECT_EQ(store->read("a/b").error().code, Code::kNotFound);
-  ASSERT_TRUE(put(*store, "a/b", "hello").ok());
-  const auto reader = store->read("a/b");
-  ASSERT_TRUE(reader.ok());
-  ASSERT_TRUE(store->remove("a/b").ok());
-  EXPECT_EQ((*reader)->bytes(), 5U);
-  std::array<std::byte, 3> part{};
-  ASSERT_TRUE((*reader)->read_at(2, part).ok());
-  EXPECT_EQ(bytes::as_text(part), "llo");
-  EXPECT_EQ((*reader)->read_at(3, part).error().code, Code::kCorrupt);
-}
-
-TEST(LocalStore, OneThatWasNotPublishedLeavesNothing) {
-  io::SimulatedDisk disk(1);
-  auto store = open_store(disk);
-  {
-    auto writer = store->create("x");
-    ASSERT_TRUE((*writer)->write(bytes::as_bytes("hello")).ok());
-  }
-  EXPECT_TRUE(disk.list("/data/tmp")->empty());
-  EXPECT_TRUE(store->list("")->empty());
-}
-
-TEST(LocalStore, ListsBelowAFolderInOrder) {
-  io::SimulatedDisk disk(1);
-  auto store = open_store(disk);
-  ASSERT_TRUE(put(*store, "b/2", "two").ok());
-  ASSERT_TRUE(put(*store, "b/1", "one!").ok());
-  ASSERT_TRUE(put(*store, "c", "sea").ok());
-  const auto below = store->list("b");
-  ASSERT_EQ(below->size(), 2U);
-  EXPECT_EQ((*below)[0].name, "b/1");
-  EXPECT_EQ((*below)[0].bytes, 4U);
-  EXPECT_EQ(store->list("")->size(), 3U);
-  EXPECT_TRUE(store->list("none")->empty());
 }
 
 TEST(LocalStore, APublishedObjectSurvivesEveryPowerCutWhole) {
