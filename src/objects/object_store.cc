@@ -23,6 +23,9 @@ std::string_view fault_of(std::string_view name) {
   if (std::ranges::any_of(name, is_control)) {
     return "has a control character";
   }
+  if (name.find('\\') != std::string_view::npos) {  // some servers take it for a slash
+    return "has a backslash";
+  }
   while (true) {
     const size_t slash = name.find('/');
     const std::string_view part = name.substr(0, slash);

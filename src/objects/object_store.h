@@ -52,7 +52,7 @@ struct ObjectInfo {
 constexpr size_t kMaxNameBytes = 900;
 
 /// Success for a name that every store takes: a relative path of parts between single slashes, none
-/// of them empty, "." or "..", without control characters. Errors: kInvalid.
+/// of them empty, "." or "..", without backslashes and control characters. Errors: kInvalid.
 Status check_name(const std::string& name);
 /// The same for list(): "" is all of the store.
 Status check_folder(const std::string& folder);

@@ -371,10 +371,10 @@ TEST_P(StoreConformance, NamesThatBeginAlikeAreNotConfused) {
 }
 
 TEST_P(StoreConformance, NamesAreTakenAsTheyAre) {
-  const std::vector<std::string> names = {
-      "n/!$&'()*,;=@", "n/%",      "n/%2F",    "n/+",    "n/a b",       "n/a%20b",
-      "n/a+b",         "n/a:b",    "n/a?b#c",  "n/a\\b", "n/~",         "n/\"<>&",
-      "n/.hidden",     "n/..dots", "n/Straße", "n/日本", "n/\U0001F40E"};
+  const std::vector<std::string> names = {"n/!$&'()*,;=@", "n/%",      "n/%2F",   "n/+",
+                                          "n/a b",         "n/a%20b",  "n/a+b",   "n/a:b",
+                                          "n/a?b#c",       "n/~",      "n/\"<>&", "n/.hidden",
+                                          "n/..dots",      "n/Straße", "n/日本",  "n/\U0001F40E"};
   for (const auto& name : names) {
     const Status written = put(store(), name, name);
     ASSERT_TRUE(written.ok()) << name << ": " << written.error().message;
@@ -393,7 +393,7 @@ TEST_P(StoreConformance, WhatIsNoNameIsRefused) {
   ASSERT_TRUE(put(store(), "a/b", "kept").ok());
   for (const std::string& name : std::vector<std::string>{
            "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", "a/./b", "a\nb",
-           std::string("a\0b", 3), "a\x7f", std::string(kMaxNameBytes + 1, 'a')}) {
+           "a\\b", std::string("a\0b", 3), "a\x7f", std::string(kMaxNameBytes + 1, 'a')}) {
     EXPECT_EQ(store().create(name).error().code, Code::kInvalid) << name;
     EXPECT_EQ(store().read(name).error().code, Code::kInvalid) << name;
     EXPECT_EQ(store().look(name).error().code, Code::kInvalid) << name;

@@ -27,6 +27,10 @@ struct StoreKind {
   bool keeps_for_readers = true;  // the bytes of what is removed or written again meanwhile
 };
 
+inline std::ostream& operator<<(std::ostream& out, const StoreKind& kind) {
+  return out << kind.name;
+}
+
 class StoreConformance : public ::testing::TestWithParam<StoreKind> {
  protected:
   StoreConformance() : place_(GetParam().make()) {}

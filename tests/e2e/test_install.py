@@ -5,7 +5,7 @@ import subprocess
 
 from .server import ROOT, binary
 
-BUNDLED = ("libarrow", "libparquet", "libduckdb")
+BUNDLED = ("libarrow.", "libarrow_s3.", "libparquet.", "libduckdb.")
 
 
 def test_an_installed_binary_brings_its_libraries(tmp_path):
