@@ -4,6 +4,7 @@ import json
 
 import confluent_kafka as ck
 import pytest
+from crash import logs
 
 from . import wire
 from .server import run, wait_for
@@ -86,6 +87,19 @@ def test_librdkafka_reaches_the_end_behind_the_gap(crashed):
     assert message.offset() == end and len(values) == 20
     assert consumer.position([ck.TopicPartition("fast", 0)])[0].offset in (20, end)
     consumer.close()
+
+
+def test_the_reader_of_the_crash_campaigns_reaches_the_end_behind_the_gap(crashed):
+    def read():
+        return logs.read(crashed, {"fast": 1, "safe": 1}, set(), lambda message: (message.offset(), message.value()))
+
+    end = ends(crashed, "fast")[1]
+    log = read()["fast", 0]
+    assert (log.start, log.end) == (0, end)
+    assert log.records == [(i, b"a%d" % i) for i in range(20)]
+    write(crashed, "fast", [b"b"])
+    assert read()["fast", 0].records[19:] == [(19, b"a19"), (end, b"b")]
+    assert read()["safe", 0].records == [(0, b"safe")]
 
 
 def test_kafka_python_passes_over_the_gap(crashed):
