@@ -18,7 +18,8 @@ from e2e.server import NotReady, Server, run as run_verb, wait_for
 
 from .client import Client
 from .http_load import AgainLoad, HttpLoad
-from .load import ROLLING, ROLLING_BYTES, Broken, ChurnLoad, KafkaLoad
+from .lives import Lives
+from .load import KEPT_BYTES, Broken, ChurnLoad, KafkaLoad
 from .table_files import Catalog
 
 FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
@@ -43,6 +44,7 @@ class Campaign:
         self.rng = random.Random(seed)
         self.server = Server(data, *FLAGS)
         self.counters = collections.Counter({name: 0 for name in (*self.REQUIRED, "torn_tails", "runs_written_again")})
+        self.server_lives = Lives()
         self.loads = [kind(self) for kind in self.LOADS]
         self.lives = self.looks = 0
         self.start_s = 0.1
@@ -78,6 +80,7 @@ class Campaign:
         self.look_at_catalog()
         begun = time.monotonic()
         self.server.start()
+        self.server_lives.begin()
         self.start_s = time.monotonic() - begun
 
     def look_at_catalog(self):
@@ -102,7 +105,9 @@ class Campaign:
         self.counters["torn_tails"] += log.count("torn tail cut")
         self.counters["runs_written_again"] += sum(map(int, REWRITTEN.findall(log)))
 
-    def kill(self):
+    def kill(self, worked_until=None):
+        """`worked_until`: a moment when its disk still did (now)."""
+        self.server_lives.end(worked_until or time.monotonic())
         self.server.kill()
         self.account()
         self.counters["kills"] += 1
@@ -112,6 +117,7 @@ class Campaign:
         self.account()
         if status != 0:
             raise Broken(f"a clean stop ended with status {status}")
+        self.server_lives.end(time.monotonic(), is_clean=True)
         self.counters["clean_stops"] += 1
 
     # --- load and judgement --------------------------------------------------------------------
@@ -151,16 +157,16 @@ class Campaign:
 
     def files_below_retention(self):
         """Files that no topic's retention.bytes wants: of a topic little of which was written lately, it wants many."""
-        sizes = collections.defaultdict(collections.Counter)  # file → partition → bytes
+        sizes = collections.defaultdict(collections.Counter)  # file → (topic, partition) → bytes
         dump = run_verb("dump", "--json", self.server.data, timeout=60)
         for line in map(json.loads, dump.stdout.splitlines()):
             if line["type"] == "run":
                 file = line["file"]
-            elif line["type"] == "batch" and line.get("topic") == ROLLING:
-                sizes[file][line["partition"]] += line["bytes"]
+            elif line["type"] == "batch" and line.get("topic") in KEPT_BYTES:
+                sizes[file][line["topic"], line["partition"]] += line["bytes"]
         wanted, later = max(sizes, default=0), collections.Counter()
         for file in sorted(sizes, reverse=True):
-            if any(later[partition] < ROLLING_BYTES for partition in sizes[file]):
+            if any(later[place] < KEPT_BYTES[place[0]] for place in sizes[file]):
                 wanted = file
             later.update(sizes[file])
         return sum(file < wanted for file in journal.files(self.server.data))

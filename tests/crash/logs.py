@@ -14,11 +14,16 @@ class Failed(AssertionError):
     """What the offsets promise could not be read."""
 
 
-def read(server, topics, may_expire, take):
-    """`topics`: name → partitions; `may_expire`: names whose start may move. (topic, partition) → checker.Log of take(message)."""
+def read(server, topics, may_expire, take, may_skip=False):
+    """`topics`: name → partitions; `may_expire`: names whose start may move; `may_skip`: offsets may have no record.
+
+    (topic, partition) → checker.Log of take(message).
+    """
     for _ in range(10):
         logs = _try_read(server, topics, may_expire, take)
         if logs is not None:
+            for log in logs.values():
+                log.may_skip = may_skip
             return logs
     raise Failed(f"a start of {sorted(may_expire)} moved ten times while it was read")
 

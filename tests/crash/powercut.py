@@ -80,8 +80,8 @@ class Powercut(campaign.Campaign):
             self.counters["recycled"] += since if RECYCLED.fullmatch(name) else 0
             self.counters["files_freed"] += since if FREED.fullmatch(name) else 0
 
-    def kill(self):
-        super().kill()
+    def kill(self, worked_until=None):
+        super().kill(worked_until)
         self.count()
 
     def power(self):
