@@ -19,7 +19,7 @@ from e2e.server import NotReady, Server, run as run_verb, wait_for
 from .client import Client
 from .http_load import AgainLoad, HttpLoad
 from .lives import Lives
-from .load import KEPT_BYTES, Broken, ChurnLoad, KafkaLoad
+from .load import KEPT_BYTES, Broken, ChurnLoad, IntervalLoad, KafkaLoad
 from .table_files import Catalog
 
 FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
@@ -28,6 +28,7 @@ FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--jou
 LEAN_FILES = 8  # of the journal that may stay when everything in it may go
 TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
+INTERVAL_COUNTERS = ("interval_acknowledged", "interval_gaps")
 REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
 REWRITTEN = re.compile(r"since its checkpoint, the last (\d+) synced again")
 
@@ -38,7 +39,7 @@ class Campaign:
     NAME = ""  # of the program
     REQUIRED = ()  # counters of which none may be 0
     QUEUED = 400  # records of one connection without an answer
-    LOADS = (HttpLoad, AgainLoad, KafkaLoad, ChurnLoad)  # in this order they are read back
+    LOADS = (HttpLoad, AgainLoad, KafkaLoad, IntervalLoad, ChurnLoad)  # in this order they are read back
 
     def __init__(self, data, seed):
         self.rng = random.Random(seed)
@@ -46,6 +47,7 @@ class Campaign:
         self.counters = collections.Counter({name: 0 for name in (*self.REQUIRED, "torn_tails", "runs_written_again")})
         self.server_lives = Lives()
         self.loads = [kind(self) for kind in self.LOADS]
+        self.interval_load = next(load for load in self.loads if isinstance(load, IntervalLoad))
         self.lives = self.looks = 0
         self.start_s = 0.1
         self.is_lean = False  # nothing is kept for long: rows are soon in files alone
@@ -126,10 +128,10 @@ class Campaign:
         for load in self.loads:
             load.prepare(number)
 
-    def write(self, seconds, end=None, large=0.04):
-        """Load for a random time, ended by `end()`, which ends the server, or in good order."""
+    def write(self, seconds, end=None, large=0.04, loads=None):
+        """Load (all there is) for a random time, ended by `end()`, which ends the server, or in good order."""
         self.lives += 1
-        running = [(load, load.threads(self.lives, large)) for load in self.loads]
+        running = [(load, load.threads(self.lives, large)) for load in loads or self.loads]
         threads = [thread for _, some in running for thread in some]
         for thread in threads:
             thread.start()

@@ -8,7 +8,9 @@ cut what was not synced: any subset of sectors, any subset of directory changes.
 Kafka, over connections that never retry, and by HTTP, with batch ids again until an answer comes; the
 power goes at a random moment, in the middle of an operation (of the load, or of the start that
 follows), or after syncs that failed; the server is killed once it is gone. Then the disk comes up,
-the server starts, and everything is read back, as tests/crash/kill9.py says.
+the server starts, and everything is read back, as tests/crash/kill9.py says. In some lives nothing
+is written but records of durability=interval. Of those alone a cut may take some: the last ones of
+their partition, as young as tests/crash/lives.py says, their offsets never used again.
 
 A plant is a disk that ignores syncs: of the files in `journal`, `catalog` or `parquet`, or of any
 `directory`. A campaign on it must fail.
@@ -26,6 +28,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from crash import campaign  # noqa: E402
+from crash.lives import WINDOW_S  # noqa: E402
 from crash.load import Broken  # noqa: E402
 from crash.power_fs import PowerFs  # noqa: E402
 from e2e.server import wait_for  # noqa: E402
@@ -44,7 +47,8 @@ class Powercut(campaign.Campaign):
     REQUIRED = ("acknowledged", "unknown", "cuts", "cuts_in_operation", "cuts_after_failed_sync", "cuts_after_stop",
                 "cuts_after_kill", "kills_during_start", "sectors_lost", "sectors_kept", "changes_lost", "changes_kept",
                 "rotations", "files_freed", "recycled", "torn_tails", "runs_written_again", "expired",
-                "topics_created", "topics_deleted", "clean_stops", *campaign.TABLE_COUNTERS)  # fmt: skip
+                "topics_created", "topics_deleted", "clean_stops", "interval_lost", *campaign.INTERVAL_COUNTERS,
+                *campaign.TABLE_COUNTERS)  # fmt: skip
 
     def __init__(self, directory, seed, plant=None):
         self.mount = pathlib.Path(directory) / "disk"
@@ -53,6 +57,7 @@ class Powercut(campaign.Campaign):
         self.disk = PowerFs(self.mount, self.rng.getrandbits(32))
         if plant:
             self.disk.plant(plant)
+        self.worked_until = 0.0  # the disk, as is_off() saw it
         self.seen = collections.Counter()  # what the disk had counted when this life began
 
     def close(self):
@@ -89,6 +94,14 @@ class Powercut(campaign.Campaign):
         self.counters["cuts"] += 1
         for name, number in self.disk.power().items():
             self.counters[name] += number
+        self.server_lives.lose_power()
+
+    def is_off(self):
+        asked = time.monotonic()
+        if self.disk.is_off():
+            return True
+        self.worked_until = asked
+        return False
 
     def freeing_mark(self):
         """The removal of a file is durable after the next sync of its directory; until then it may come back."""
@@ -97,27 +110,30 @@ class Powercut(campaign.Campaign):
     # --- ends of a life ------------------------------------------------------------------------
 
     def cut_now(self):
+        worked_until = time.monotonic()
         self.disk.cut()
-        self.kill()
+        self.kill(worked_until)
         self.power()
 
     def cut_in_operation(self):
         """Of a number whose magnitude is random: some strike at once, some after rotations."""
+        self.worked_until = time.monotonic()
         self.disk.cut_after(round(2 ** self.rng.uniform(0, 9)))
-        wait_for("the cut in the middle of an operation", self.disk.is_off, 30)
+        wait_for("the cut in the middle of an operation", self.is_off, 30)
         self.counters["cuts_in_operation"] += 1
-        self.kill()
+        self.kill(self.worked_until)
         self.power()
 
     def cut_after_failed_sync(self):
         """Nothing may be acknowledged any more, however many syncs succeed later."""
+        worked_until = time.monotonic()
         self.disk.fail_sync(True)
         time.sleep(self.rng.uniform(0, 0.05))
         self.disk.fail_sync(False)
         time.sleep(self.rng.uniform(0, 0.05))
         self.disk.cut()
         self.counters["cuts_after_failed_sync"] += 1
-        self.kill()
+        self.kill(worked_until)
         self.power()
 
     def cut_during_start(self):
@@ -133,6 +149,9 @@ class Powercut(campaign.Campaign):
             raise Broken(f"ended by itself during start:\n{process.text()}")
         self.disk.cut()
         was_early = not process.out
+        if not was_early:
+            self.server_lives.begin()
+            self.server_lives.end(time.monotonic())
         self.server.kill()  # its log is not asked for torn tails: they will be cut again
         self.counters["kills"] += 1
         self.counters["kills_during_start"] += was_early
@@ -154,12 +173,29 @@ class Powercut(campaign.Campaign):
             while self.rng.random() < 0.3:  # cuts before it has recovered from the one before
                 self.cut_during_start()
             self.start()
+        if number % 2 == 1:
+            self.cut_interval_writes(is_slow=number % 6 == 5)
         self.verify()
         if number % 5 == 0:
             self.after_kill()
         if number % 4 == 0:
             self.after_stop()
         self.tidy(keep=KEPT_ROUNDS)
+
+    def cut_interval_writes(self, is_slow):
+        """Nothing but records that are acknowledged before their sync: a cut takes some of them.
+
+        `is_slow`: for longer than those may stay without a sync, once what was there before is flushed and
+        its syncs are done. A new file of the journal brings a sync as well, which slow writes need seldom.
+        """
+        self.interval_load.is_slow = is_slow
+        if is_slow:
+            for load in self.loads:
+                load.flush()
+        seconds = (WINDOW_S + 1.2, WINDOW_S + 1.4) if is_slow else (0, 0.15)
+        self.write(seconds, end=self.cut_now, loads=[self.interval_load])
+        self.interval_load.is_slow = False
+        self.start()
 
     def after_kill(self):
         """What a start found in the page cache, and told its readers, must be on the disk."""
