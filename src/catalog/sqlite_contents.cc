@@ -1,58 +1,10 @@
 #include "catalog/sqlite_contents.h"
 
 #include "catalog/rules.h"
-
-#include <limits>
+#include "catalog/sqlite_rows.h"
 
 namespace millrace::catalog {
 namespace {
-
-/// As RFC 9562 writes it and this program wrote it, nothing else: one id has one text, so that the
-/// order of the texts is that of the ids.
-Result<Uuid> uuid_in(const Statement& row, int column, std::string_view what) {
-  const std::string text = row.text(column);
-  const auto uuid = Uuid::parse(text);
-  if (!uuid || uuid->to_string() != text) {
-    return make_error(Code::kCorrupt, "{}: '{}' is no id", what, text);
-  }
-  return *uuid;
-}
-
-template <typename Small>
-Result<Small> small_in(const Statement& row, int column, std::string_view what) {
-  const int64_t value = row.integer(column);
-  if (value < 0 || value > int64_t{std::numeric_limits<Small>::max()}) {
-    return make_error(Code::kCorrupt, "{}: {} is out of range", what, value);
-  }
-  return static_cast<Small>(value);
-}
-
-Result<uint64_t> count_in(const Statement& row, int column, std::string_view what) {
-  const int64_t value = row.integer(column);
-  if (value < 0) {
-    return make_error(Code::kCorrupt, "{}: {} is below 0", what, value);
-  }
-  return static_cast<uint64_t>(value);
-}
-
-Result<TopicPartition> partition_in(const Statement& row, int column, std::string_view what) {
-  MILLRACE_TRY(const Uuid topic, uuid_in(row, column, what));
-  MILLRACE_TRY(const auto number, small_in<int32_t>(row, column + 1, what));
-  return TopicPartition{TopicId(topic), PartitionId{number}};
-}
-
-/// Calls `read` for every row of `sql`.
-template <typename Read>
-Status for_each(Connection& connection, std::string_view sql, Read read) {
-  MILLRACE_TRY(Statement statement, connection.prepare(sql));
-  for (;;) {
-    MILLRACE_TRY(const bool has_row, statement.step());
-    if (!has_row) {
-      return {};
-    }
-    MILLRACE_TRY_STATUS(read(std::as_const(statement)));
-  }
-}
 
 Status read_meta(Connection& connection, Contents& contents) {
   return for_each(connection, "SELECT value FROM meta WHERE key = 'directory'",
@@ -162,18 +114,6 @@ Status read_files(Connection& connection, Contents& contents) {
         contents.files.push_back(std::move(file));
         return {};
       });
-}
-
-Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place) {
-  MILLRACE_TRY(Statement put,
-               connection.prepare("INSERT OR REPLACE INTO places (owner, file, position, run,"
-                                  " header_crc) VALUES (?, ?, ?, ?, ?)"));
-  return put.bind(owner)
-      .bind(place.file.value)
-      .bind(place.position)
-      .bind(place.run.value)
-      .bind(int64_t{place.header_crc})
-      .run();
 }
 
 Status write_topics(Connection& connection, const std::vector<TopicRow>& topics) {

@@ -1,0 +1,51 @@
+// Values of the catalog's rows: what a column must hold, and what several parts write.
+#pragma once
+
+#include "catalog/catalog.h"
+#include "catalog/sqlite_connection.h"
+
+#include <cstdint>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+namespace millrace::catalog {
+
+// All kCorrupt, naming `what` (the table) and the value.
+
+/// As RFC 9562 writes it and this program wrote it, nothing else: one id has one text, so that the
+/// order of the texts is that of the ids.
+Result<Uuid> uuid_in(const Statement& row, int column, std::string_view what);
+
+/// At least 0.
+Result<uint64_t> count_in(const Statement& row, int column, std::string_view what);
+
+/// A topic id, and in the column behind it a partition.
+Result<TopicPartition> partition_in(const Statement& row, int column, std::string_view what);
+
+template <typename Small>
+Result<Small> small_in(const Statement& row, int column, std::string_view what) {
+  const int64_t value = row.integer(column);
+  if (value < 0 || value > int64_t{std::numeric_limits<Small>::max()}) {
+    return make_error(Code::kCorrupt, "{}: {} is out of range", what, value);
+  }
+  return static_cast<Small>(value);
+}
+
+/// Calls `read` for every row of `sql`.
+template <typename Read>
+Status for_each(Connection& connection, std::string_view sql, Read read) {
+  MILLRACE_TRY(Statement statement, connection.prepare(sql));
+  for (;;) {
+    MILLRACE_TRY(const bool has_row, statement.step());
+    if (!has_row) {
+      return {};
+    }
+    MILLRACE_TRY_STATUS(read(std::as_const(statement)));
+  }
+}
+
+/// The journal run that the part of `owner` rests on.
+Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place);
+
+}  // namespace millrace::catalog
