@@ -1,5 +1,6 @@
 // What must outlive the journal's files: which table files there are, up to which offsets they hold
-// the rows, and the topics. The journal alone starts the log; this is needed for table files only.
+// the rows, the topics, and which segment objects hold batches. The journal alone starts the log;
+// this is needed for table files and segment objects only.
 #pragma once
 
 #include "base/ids.h"
@@ -78,17 +79,46 @@ struct FlushCommit {
   JournalPlace place;
 };
 
+/// segments' part: offsets [first, next) of one partition in an object.
+struct SegmentPartRow {
+  TopicPartition partition;
+  Offset first;
+  Offset next;
+  int64_t max_timestamp_ms = -1;  // greatest of its batches; -1: none has one
+  uint64_t bytes = 0;             // of its batches
+
+  bool operator==(const SegmentPartRow&) const = default;
+};
+
+struct SegmentRow {
+  Uuid object;
+  std::string name;                   // in the object store: docs/formats/segment.md "Names"
+  uint64_t bytes = 0;                 // of the object
+  int64_t created_ms = 0;             // since 1970 UTC
+  std::vector<SegmentPartRow> parts;  // by partition, at least one
+
+  bool operator==(const SegmentRow&) const = default;
+};
+
+struct SegmentsCommit {
+  std::vector<SegmentRow> added;
+  std::vector<Uuid> removed;  // objects that are there
+  JournalPlace place;
+};
+
 /// What there is when a catalog is opened.
 struct Contents {
   bool is_new = false;  // there was none; all else is empty
   std::optional<DirectoryId> directory;
   std::optional<JournalPlace> broker_place;
   std::optional<JournalPlace> tables_place;
+  std::optional<JournalPlace> segments_place;
   std::vector<TopicRow> topics;                    // by id
   std::vector<PartitionRow> partitions;            // by partition
   std::vector<TableRow> tables;                    // by topic
   std::vector<FileRow> files;                      // by partition, then offset, then path
   std::map<TopicPartition, Offset> table_offsets;  // 0 where absent
+  std::vector<SegmentRow> segments;                // by object
 
   bool operator==(const Contents&) const = default;
 };
@@ -107,7 +137,8 @@ class Catalog {
   virtual const Contents& contents() const = 0;
 
   /// Must be called once, before the first commit and before anything relies on contents(): makes a
-  /// new catalog of `directory`, or makes durable what an unclean end left only in the page cache.
+  /// new catalog of `directory`, or makes durable what an unclean end left only in the page cache,
+  /// and brings one of an older format to the present one.
   /// Errors: kCorrupt (the catalog is another directory's), kIo, kOverloaded (disk full). It may be
   /// called again after an error.
   virtual Status begin(const DirectoryId& directory) = 0;
@@ -121,6 +152,12 @@ class Catalog {
 
   /// Forgets a table, its files and its offsets. Nothing to do is success.
   virtual Status drop_table(const TopicId& topic, const JournalPlace& place) = 0;
+
+  /// Adds and removes objects in one transaction. Of each partition the parts stay dense, and the
+  /// end of the last one does not move back: kInvalid otherwise, naming partition and offsets.
+  /// kConflict: an object that is added is there already, or one that is removed is not. Nothing
+  /// was written after either.
+  virtual Status commit_segments(const SegmentsCommit& commit) = 0;
 
   /// Ends it in good order; a second call does nothing. Without it, or after an error (kIo,
   /// kOverloaded), the end counts as unclean: nothing is lost by that.

@@ -77,4 +77,43 @@ inline FlushCommit flush_of(uint8_t topic, int32_t partition, int64_t first, int
   return flush;
 }
 
+inline Uuid object_id(uint64_t number) {
+  Uuid id;
+  for (size_t i = 0; i < 8; ++i) {
+    id.bytes[i] = static_cast<uint8_t>(number >> (56 - 8 * i));
+  }
+  id.bytes[15] = 0x0B;
+  return id;
+}
+
+inline SegmentPartRow part_of(uint8_t topic, int32_t partition, int64_t first, int64_t next) {
+  return {partition_of(topic, partition), Offset{first}, Offset{next}, 1'700'000'000'000, 100};
+}
+
+/// `parts` by partition.
+inline SegmentRow object_of(uint64_t number, std::vector<SegmentPartRow> parts) {
+  SegmentRow object;
+  object.object = object_id(number);
+  const std::string id = object.object.to_string();
+  object.name = parts.size() == 1 ? fmt::format("segments/{}/{}/{:020}-{}.seg",
+                                                parts[0].partition.topic.to_string(),
+                                                parts[0].partition.partition, parts[0].first, id)
+                                  : fmt::format("segments/mixed/{}.seg", id);
+  object.bytes = 1000 + 100 * parts.size();
+  object.created_ms = 1'700'000'000'000 + static_cast<int64_t>(number);
+  object.parts = std::move(parts);
+  return object;
+}
+
+inline SegmentsCommit segments_of(std::vector<SegmentRow> added,
+                                  const std::vector<uint64_t>& removed = {}, uint64_t run = 7) {
+  SegmentsCommit commit;
+  commit.added = std::move(added);
+  for (const uint64_t number : removed) {
+    commit.removed.push_back(object_id(number));
+  }
+  commit.place = place_of(run);
+  return commit;
+}
+
 }  // namespace millrace::catalog

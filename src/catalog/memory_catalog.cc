@@ -8,6 +8,36 @@
 #include <utility>
 
 namespace millrace::catalog {
+namespace {
+
+/// Where an object is, or belongs.
+template <typename Rows>
+auto position_of(Rows& objects, const Uuid& object) {
+  return std::lower_bound(objects.begin(), objects.end(), object,
+                          [](const SegmentRow& row, const Uuid& id) { return row.object < id; });
+}
+
+const SegmentRow* find_object(const Contents& contents, const Uuid& object) {
+  const auto at = position_of(contents.segments, object);
+  return at != contents.segments.end() && at->object == object ? &*at : nullptr;
+}
+
+/// For each partition of the changes, what its parts cover.
+void add_extents(const Contents& contents, SegmentChanges& changes) {
+  for (const SegmentRow& object : contents.segments) {
+    for (const SegmentPartRow& part : object.parts) {
+      const auto change = changes.find(part.partition);
+      if (change != changes.end()) {
+        auto& before = change->second.before;
+        before = before ? OffsetRange{std::min(before->first, part.first),
+                                      std::max(before->next, part.next)}
+                        : OffsetRange{part.first, part.next};
+      }
+    }
+  }
+}
+
+}  // namespace
 
 Status apply(Contents& contents, const BrokerPart& part) {
   MILLRACE_TRY_STATUS(check(part));
@@ -60,6 +90,38 @@ void apply_drop(Contents& contents, const TopicId& topic, const JournalPlace& pl
   std::erase_if(contents.table_offsets,
                 [&](const auto& entry) { return entry.first.topic == topic; });
   contents.tables_place = place;
+}
+
+Status apply(Contents& contents, const SegmentsCommit& commit) {
+  MILLRACE_TRY_STATUS(check(commit));
+  SegmentChanges changes;
+  for (const Uuid& object : commit.removed) {
+    const SegmentRow* found = find_object(contents, object);
+    if (found == nullptr) {
+      return object_is_missing(object);
+    }
+    for (const SegmentPartRow& part : found->parts) {
+      changes[part.partition].removed.push_back({part.first, part.next});
+    }
+  }
+  for (const SegmentRow& object : commit.added) {
+    if (find_object(contents, object.object) != nullptr) {
+      return object_is_there(object.object);
+    }
+    for (const SegmentPartRow& part : object.parts) {
+      changes[part.partition].added.push_back({part.first, part.next});
+    }
+  }
+  add_extents(contents, changes);
+  MILLRACE_TRY_STATUS(check(changes));
+  for (const Uuid& object : commit.removed) {
+    contents.segments.erase(position_of(contents.segments, object));
+  }
+  for (const SegmentRow& object : commit.added) {
+    contents.segments.insert(position_of(contents.segments, object.object), object);
+  }
+  contents.segments_place = commit.place;
+  return {};
 }
 
 MemoryCatalog::MemoryCatalog(std::shared_ptr<MemoryStore> store) : store_(std::move(store)) {
@@ -124,6 +186,10 @@ Status MemoryCatalog::drop_table(const TopicId& topic, const JournalPlace& place
     apply_drop(contents, topic, place);
     return {};
   });
+}
+
+Status MemoryCatalog::commit_segments(const SegmentsCommit& segments) {
+  return commit([&](Contents& contents) { return apply(contents, segments); });
 }
 
 Status MemoryCatalog::close() {

@@ -14,6 +14,7 @@ namespace millrace::catalog {
 Status apply(Contents& contents, const BrokerPart& part);
 Status apply(Contents& contents, const FlushCommit& flush);
 void apply_drop(Contents& contents, const TopicId& topic, const JournalPlace& place);
+Status apply(Contents& contents, const SegmentsCommit& commit);
 
 /// What outlives a MemoryCatalog as a database outlives a process; is_new until a first begin().
 struct MemoryStore {
@@ -43,6 +44,7 @@ class MemoryCatalog final : public Catalog {
   Status commit_broker(const BrokerPart& part) override;
   Status commit_flush(const FlushCommit& flush) override;
   Status drop_table(const TopicId& topic, const JournalPlace& place) override;
+  Status commit_segments(const SegmentsCommit& commit) override;
   Status close() override;
 
  private:

@@ -1,7 +1,9 @@
 #include "catalog/rules.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
 
 namespace millrace::catalog {
 namespace {
@@ -85,6 +87,98 @@ Status check_file(const FileRow& file) {
   return file.min_time_us <= file.max_time_us ? Status{} : broken(row, "times in the wrong order");
 }
 
+/// What is wrong with it; empty: nothing. A start checks very many: no text is made for a right
+/// one.
+std::string rule_broken_by(const SegmentRow& object) {
+  if (object.object.is_none()) {
+    return "no id";
+  }
+  const std::string end = object.object.to_string() + ".seg";
+  if (!object.name.starts_with("segments/") || !object.name.ends_with(end) ||
+      !is_safe_path(object.name)) {
+    return fmt::format("its name is '{}'", object.name);
+  }
+  if (object.bytes > kMost) {
+    return "a number beyond 2^63";
+  }
+  if (object.parts.empty()) {
+    return "it has no parts";
+  }
+  uint64_t room = object.bytes;
+  for (size_t i = 0; i < object.parts.size(); ++i) {
+    const SegmentPartRow& part = object.parts[i];
+    if (part.partition.topic.is_none() || part.partition.partition.value < 0) {
+      return fmt::format("a part of {}", text_of(part.partition));
+    }
+    if (i != 0 && part.partition <= object.parts[i - 1].partition) {
+      return fmt::format("{} is out of order or there twice", text_of(part.partition));
+    }
+    if (part.first.value < 0 || part.next <= part.first) {
+      return fmt::format("{}: offsets {} to {}", text_of(part.partition), part.first, part.next);
+    }
+    if (part.max_timestamp_ms < -1) {
+      return fmt::format("{}: timestamp {}", text_of(part.partition), part.max_timestamp_ms);
+    }
+    if (part.bytes == 0 || part.bytes > room) {
+      return fmt::format("{}: {} bytes in an object of {}", text_of(part.partition), part.bytes,
+                         object.bytes);
+    }
+    room -= part.bytes;
+  }
+  return {};
+}
+
+Status check_segment(const SegmentRow& object) {
+  const std::string rule = rule_broken_by(object);
+  return rule.empty() ? Status{} : broken("segment object " + object.object.to_string(), rule);
+}
+
+/// One range behind another, in order of `first`.
+Status check_goes_on(const TopicPartition& partition, const OffsetRange& range,
+                     const OffsetRange& following) {
+  if (range.next == following.first) {
+    return {};
+  }
+  const std::string row = "segments of " + text_of(partition);
+  if (range.next < following.first) {
+    return broken(row, fmt::format("offsets {} to {} are in no object", range.next,
+                                   following.first.value - 1));
+  }
+  return broken(row, fmt::format("offsets {} to {} are in two objects", following.first,
+                                 std::min(range.next, following.next).value - 1));
+}
+
+Status check_change(const TopicPartition& partition, const PartitionChange& change) {
+  const auto in_order = [](const OffsetRange& a, const OffsetRange& b) {
+    return std::tie(a.first, a.next) < std::tie(b.first, b.next);
+  };
+  std::vector<OffsetRange> after = change.added;
+  if (change.before) {
+    std::vector<OffsetRange> removed = change.removed;
+    std::sort(removed.begin(), removed.end(), in_order);
+    Offset at = change.before->first;  // what stays between the removed parts is dense as it was
+    for (const OffsetRange& range : removed) {
+      if (at < range.first) {
+        after.push_back({at, range.first});
+      }
+      at = range.next;
+    }
+    if (at < change.before->next) {
+      after.push_back({at, change.before->next});
+    }
+  }
+  std::sort(after.begin(), after.end(), in_order);
+  for (size_t i = 1; i < after.size(); ++i) {
+    MILLRACE_TRY_STATUS(check_goes_on(partition, after[i - 1], after[i]));
+  }
+  if (change.before && !after.empty() && after.back().next < change.before->next) {
+    return broken("segments of " + text_of(partition),
+                  fmt::format("their end would move back from {} to {}", change.before->next,
+                              after.back().next));
+  }
+  return {};
+}
+
 template <typename Rows, typename Key>
 Status check_unique(const Rows& rows, std::string_view what, Key key_of) {
   std::set<decltype(key_of(*rows.begin()))> seen;
@@ -139,6 +233,29 @@ Status check_tables_part(const Contents& contents) {
   return {};
 }
 
+/// All parts are dense.
+Status check_segments_part(const Contents& contents) {
+  std::vector<const SegmentPartRow*> parts;
+  for (const SegmentRow& object : contents.segments) {
+    MILLRACE_TRY_STATUS(check_segment(object));
+    for (const SegmentPartRow& part : object.parts) {
+      parts.push_back(&part);
+    }
+  }
+  std::sort(parts.begin(), parts.end(), [](const SegmentPartRow* a, const SegmentPartRow* b) {
+    return std::tie(a->partition, a->first) < std::tie(b->partition, b->first);
+  });
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const SegmentPartRow& part = *parts[i - 1];
+    const SegmentPartRow& following = *parts[i];
+    if (part.partition == following.partition) {
+      MILLRACE_TRY_STATUS(check_goes_on(part.partition, {part.first, part.next},
+                                        {following.first, following.next}));
+    }
+  }
+  return {};
+}
+
 Status check_all(const Contents& contents) {
   if (!contents.directory || contents.directory->is_none()) {
     return make_error(Code::kInvalid, "no directory id");
@@ -149,9 +266,13 @@ Status check_all(const Contents& contents) {
   if (!contents.tables.empty() && !contents.tables_place) {
     return make_error(Code::kInvalid, "tables without a place in the journal");
   }
+  if (!contents.segments.empty() && !contents.segments_place) {
+    return make_error(Code::kInvalid, "segments without a place in the journal");
+  }
   MILLRACE_TRY_STATUS(check_topics(contents.topics));
   MILLRACE_TRY_STATUS(check_ranges(contents.partitions));
-  return check_tables_part(contents);
+  MILLRACE_TRY_STATUS(check_tables_part(contents));
+  return check_segments_part(contents);
 }
 
 }  // namespace
@@ -186,6 +307,23 @@ Status check(const FlushCommit& flush) {
   return {};
 }
 
+Status check(const SegmentsCommit& commit) {
+  MILLRACE_TRY_STATUS(check(commit.place));
+  std::vector<Uuid> objects = commit.removed;
+  for (const SegmentRow& object : commit.added) {
+    MILLRACE_TRY_STATUS(check_segment(object));
+    objects.push_back(object.object);
+  }
+  return check_unique(objects, "a segment object", [](const Uuid& object) { return object; });
+}
+
+Status check(const SegmentChanges& changes) {
+  for (const auto& [partition, change] : changes) {
+    MILLRACE_TRY_STATUS(check_change(partition, change));
+  }
+  return {};
+}
+
 Status check(const Contents& contents) {
   Status checked = check_all(contents);
   if (!checked.ok()) {
@@ -215,6 +353,15 @@ Error offset_conflict(const FlushCommit& flush, Offset table_offset) {
 
 Error path_conflict(const std::string& path) {
   return make_error(Code::kConflict, "table file '{}' is in the catalog already", path);
+}
+
+Error object_is_there(const Uuid& object) {
+  return make_error(Code::kConflict, "segment object {} is in the catalog already",
+                    object.to_string());
+}
+
+Error object_is_missing(const Uuid& object) {
+  return make_error(Code::kConflict, "segment object {} is not in the catalog", object.to_string());
 }
 
 }  // namespace millrace::catalog

@@ -6,6 +6,8 @@
 #include "catalog/sqlite_connection.h"
 #include "catalog/sqlite_contents.h"
 #include "catalog/sqlite_files.h"
+#include "catalog/sqlite_rows.h"
+#include "catalog/sqlite_segments.h"
 
 #include <utility>
 
@@ -37,15 +39,23 @@ class SqliteCatalog final : public Catalog {
         [&](Connection& connection) { return catalog::drop_table(connection, topic, place); });
   }
 
+  Status commit_segments(const SegmentsCommit& segments) override {
+    MILLRACE_TRY_STATUS(check(segments));
+    return commit([&](Connection& connection) { return write_segments(connection, segments); });
+  }
+
   Status close() override;
 
  private:
   template <typename Work>
   Status commit(Work work) MILLRACE_EXCLUDES(mutex_);
-  Status give_up(Error error) MILLRACE_REQUIRES(mutex_);
+  template <typename Work>
+  Status transact(Work work, bool& is_undone) MILLRACE_REQUIRES(mutex_);
+  Status give_up(Error error, bool& is_undone) MILLRACE_REQUIRES(mutex_);
   void checkpoint_if_long() MILLRACE_REQUIRES(mutex_);
   Status prepare_files(const DirectoryId& directory) MILLRACE_REQUIRES(mutex_);
   Status connect(bool had_log) MILLRACE_REQUIRES(mutex_);
+  Status migrate_if_older() MILLRACE_REQUIRES(mutex_);
 
   io::Disk& disk_;
   const std::string path_;
@@ -104,6 +114,24 @@ Status SqliteCatalog::connect(bool had_log) {
       return make_error(Code::kIo, "it changed since it was opened; start again");
     }
   }
+  return migrate_if_older();
+}
+
+/// A transaction as any other: a crash leaves the old version or the new one. After an error this
+/// connection goes; the next begin() reads which of them it is.
+Status SqliteCatalog::migrate_if_older() {
+  MILLRACE_TRY(const int64_t version, read_version(*connection_));
+  if (version == latest_version()) {
+    return {};
+  }
+  bool is_undone = false;
+  Status migrated =
+      transact([&](Connection& connection) { return migrate(connection, version); }, is_undone);
+  if (!migrated.ok()) {
+    return std::move(migrated).error().within(
+        fmt::format("from format version {} to {}", version, latest_version()));
+  }
+  log::info("catalog", "{}: from format version {} to {}", path_, version, latest_version());
   return {};
 }
 
@@ -119,6 +147,23 @@ Status SqliteCatalog::commit(Work work) {
     return make_error(Code::kInvalid, "catalog {}: a commit before begin() or after close()",
                       path_);
   }
+  bool is_undone = false;
+  Status done = transact(work, is_undone);
+  if (!done.ok()) {
+    Error error = std::move(done).error();
+    if (!is_undone) {
+      is_read_only_ = true;
+      error.message += "; no more commits until the next start";
+    }
+    return std::move(error).within("catalog");
+  }
+  checkpoint_if_long();
+  return {};
+}
+
+/// `is_undone`: after an error, whether it is certain that nothing was written.
+template <typename Work>
+Status SqliteCatalog::transact(Work work, bool& is_undone) {
   vfs_->mark_transaction();
   Status done = connection_->execute("BEGIN IMMEDIATE");
   if (done.ok()) {
@@ -127,16 +172,14 @@ Status SqliteCatalog::commit(Work work) {
   if (done.ok()) {
     done = connection_->execute("COMMIT");
   }
-  if (!done.ok()) {
-    return give_up(std::move(done).error());
-  }
-  checkpoint_if_long();
-  return {};
+  return done.ok() ? std::move(done) : give_up(std::move(done).error(), is_undone);
 }
 
-/// A conflict or a full disk leaves nothing behind; after anything else nobody knows what is there.
-Status SqliteCatalog::give_up(Error error) {
-  bool is_undone = error.code == Code::kConflict || error.code == Code::kOverloaded;
+/// What was refused, or a full disk, leaves nothing behind; after anything else nobody knows what
+/// is there.
+Status SqliteCatalog::give_up(Error error, bool& is_undone) {
+  is_undone = error.code == Code::kConflict || error.code == Code::kInvalid ||
+              error.code == Code::kOverloaded;
   if (connection_->is_in_transaction()) {
     is_undone = connection_->execute("ROLLBACK").ok() && is_undone;
   }
@@ -148,14 +191,12 @@ Status SqliteCatalog::give_up(Error error) {
     }
   }
   if (!is_undone) {
-    is_read_only_ = true;
     error.retry = Retry::kNo;
     if (error.code != Code::kCorrupt) {
       error.code = Code::kIo;
     }
-    error.message += "; no more commits until the next start";
   }
-  return std::move(error).within("catalog");
+  return error;
 }
 
 /// The commit before it is durable whatever happens here. On a full disk the WAL grows until there

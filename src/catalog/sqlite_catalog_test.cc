@@ -64,8 +64,8 @@ TEST(SqliteCatalogOnARealDisk, OpeningChangesNothingInWhateverState) {
 
 TEST_F(SqliteCatalogTest, ANewerFormatIsRefusedByNameAndNumbers) {
   expect_ok(begun()->close());
-  tamper("PRAGMA user_version = 2");
-  expect_refused(Code::kUnsupported, "format version 2, this program knows up to 1");
+  tamper("PRAGMA user_version = 3");
+  expect_refused(Code::kUnsupported, "format version 3, this program knows up to 2");
 }
 
 TEST_F(SqliteCatalogTest, WhatIsNoCatalogIsRefused) {
@@ -112,7 +112,7 @@ TEST_F(SqliteCatalogTest, DamageIsRefused) {
 
 TEST_F(SqliteCatalogTest, ATableThatIsMissingIsRefused) {
   for (const char* table : {"meta", "places", "topics", "topic_settings", "partitions", "tables",
-                            "table_offsets", "table_files"}) {
+                            "table_offsets", "table_files", "segments", "segment_parts"}) {
     expect_ok(begun()->close());
     const auto whole = disk_.read_file(kPath).value();
     tamper(fmt::format("DROP TABLE {}", table).c_str());
@@ -147,6 +147,26 @@ TEST_F(SqliteCatalogTest, RowsThatBreakARuleAreRefused) {
       {"UPDATE table_files SET commit_id = 'abc'", "is no id"},
       {"UPDATE table_files SET path = '../' || path", "not a path below the tables"},
       {"UPDATE table_files SET min_time_us = max_time_us + 1", "order"},
+      {"DELETE FROM places WHERE owner = 'segments'", "segments without a place"},
+      {"UPDATE places SET owner = 'x' WHERE owner = 'segments'", "places: 'x' is no owner"},
+      {"UPDATE segments SET id = upper(id)", "is no id"},
+      {"UPDATE segments SET name = 'segments/x.seg'", "its name is 'segments/x.seg'"},
+      {"UPDATE segments SET bytes = 150", "100 bytes in an object of 150"},
+      {"UPDATE segments SET bytes = -1", "below 0"},
+      {"DELETE FROM segments WHERE name NOT LIKE '%mixed%'", "segment_parts: no object"},
+      {"DELETE FROM segment_parts WHERE first = 5 AND partition = 0", "it has no parts"},
+      {"UPDATE segment_parts SET object_id = 'x' WHERE next = 8", "is no id"},
+      {"UPDATE segment_parts SET topic_id = 'x'", "is no id"},
+      {"UPDATE segment_parts SET partition = -1 WHERE next = 9", "out of range"},
+      {"UPDATE segment_parts SET next = first", "offsets"},
+      {"UPDATE segment_parts SET max_timestamp_ms = -2", "timestamp -2"},
+      {"UPDATE segment_parts SET bytes = 0", "0 bytes"},
+      {"UPDATE segment_parts SET first = 6 WHERE first = 5 AND partition = 0",
+       "partition 0: offsets 5 to 5 are in no object"},
+      {"UPDATE segment_parts SET first = 3 WHERE first = 5 AND partition = 0",
+       "partition 0: offsets 3 to 4 are in two objects"},
+      {"UPDATE segment_parts SET next = 4 WHERE first = 0",
+       "partition 0: offsets 4 to 4 are in no object"},
   };
   for (const auto& [sql, says] : cases) {
     SCOPED_TRACE(sql);
@@ -155,6 +175,7 @@ TEST_F(SqliteCatalogTest, RowsThatBreakARuleAreRefused) {
     expect_ok(disk_.replace_file(kPath, whole));
   }
   EXPECT_EQ(stored().files.size(), 2U);
+  EXPECT_EQ(stored().segments.size(), 2U);
 }
 
 }  // namespace

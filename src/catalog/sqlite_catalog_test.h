@@ -48,6 +48,9 @@ class SqliteCatalogTest : public testing::Test {
   void fill(Catalog& catalog) {
     expect_ok(catalog.commit_broker(broker_part()));
     expect_ok(catalog.commit_flush(flush_of(2, 0, 0, 10, 2)));
+    expect_ok(catalog.commit_segments(
+        segments_of({object_of(1, {part_of(2, 0, 0, 5), part_of(2, 3, 5, 9)}),
+                     object_of(2, {part_of(2, 0, 5, 8)})})));
   }
 
   Contents stored() { return open_sqlite(disk_, kPath).value()->contents(); }

@@ -2,6 +2,7 @@
 
 #include "catalog/rules.h"
 #include "catalog/sqlite_rows.h"
+#include "catalog/sqlite_segments.h"
 
 namespace millrace::catalog {
 namespace {
@@ -23,8 +24,16 @@ Status read_places(Connection& connection, Contents& contents) {
                     MILLRACE_TRY(place.position, count_in(row, 2, "places"));
                     MILLRACE_TRY(place.run.value, count_in(row, 3, "places"));
                     MILLRACE_TRY(place.header_crc, small_in<uint32_t>(row, 4, "places"));
-                    (row.text(0) == "broker" ? contents.broker_place : contents.tables_place) =
-                        place;
+                    const std::string owner = row.text(0);
+                    if (owner == "broker") {
+                      contents.broker_place = place;
+                    } else if (owner == "tables") {
+                      contents.tables_place = place;
+                    } else if (owner == "segments") {
+                      contents.segments_place = place;
+                    } else {
+                      return make_error(Code::kCorrupt, "places: '{}' is no owner", owner);
+                    }
                     return {};
                   });
 }
@@ -186,6 +195,10 @@ Result<Contents> read_contents(Connection& connection) {
   MILLRACE_TRY_STATUS(read_partitions(connection, contents));
   MILLRACE_TRY_STATUS(read_tables(connection, contents));
   MILLRACE_TRY_STATUS(read_files(connection, contents));
+  MILLRACE_TRY(const int64_t version, read_version(connection));
+  if (version >= kSegmentsVersion) {
+    MILLRACE_TRY_STATUS(read_segments(connection, contents));
+  }
   MILLRACE_TRY_STATUS(check(contents));
   return contents;
 }

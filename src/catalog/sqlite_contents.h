@@ -6,7 +6,8 @@
 
 namespace millrace::catalog {
 
-/// Everything, validated. Errors: kCorrupt (a row breaks a rule, a table is missing), kIo.
+/// Everything, validated; of an older version what it has. Errors: kCorrupt (a row breaks a rule, a
+/// table is missing), kIo.
 Result<Contents> read_contents(Connection& connection);
 
 // Inside a transaction of the caller's; `part` and `flush` were checked by rules.h. Errors: those

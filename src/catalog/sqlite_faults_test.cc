@@ -252,5 +252,66 @@ TEST_F(SqliteFaults, AFailedBeginMayBeCalledAgain) {
   }
 }
 
+SegmentsCommit mixed_segments() {
+  return segments_of({object_of(1, {part_of(2, 0, 0, 5), part_of(2, 1, 3, 4)}),
+                      object_of(2, {part_of(2, 0, 5, 8), part_of(2, 1, 4, 9)})});
+}
+
+SegmentsCommit merge_of_segments() {
+  return segments_of({object_of(3, {part_of(2, 0, 0, 8)}), object_of(4, {part_of(2, 1, 3, 9)})},
+                     {1, 2}, 8);
+}
+
+/// The power goes at every operation of a merge: its objects are those before it or those after it.
+TEST_F(SqliteFaults, APowerCutLeavesAMergeWholeOrNotAtAll) {
+  int old_ones = 0;
+  int new_ones = 0;
+  bool is_over = false;
+  for (uint64_t operation = 1; !is_over; ++operation) {
+    SCOPED_TRACE(operation);
+    io::SimulatedDisk disk(operation);
+    ASSERT_TRUE(disk.make_directories("/data").ok());
+    {
+      const auto catalog = open_sqlite(disk, kPath, {.checkpoint_frames = 1}).value();
+      expect_ok(catalog->begin(directory_id()));
+      expect_ok(catalog->commit_segments(mixed_segments()));
+      io::DiskFaults faults;
+      faults.off_at = disk.operations() + operation;
+      disk.set_faults(faults);
+      is_over = catalog->commit_segments(merge_of_segments()).ok() && !disk.is_off();
+    }
+    operation % 2 == 0 ? static_cast<void>(disk.power_cut()) : disk.kill();
+    const Contents contents = open_sqlite(disk, kPath).value()->contents();
+    const bool is_new = contents.segments == merge_of_segments().added;
+    EXPECT_TRUE(is_new || contents.segments == mixed_segments().added);
+    EXPECT_EQ(contents.segments_place, place_of(is_new ? 8 : 7));
+    EXPECT_TRUE(is_new || !is_over);
+    ++(is_new ? new_ones : old_ones);
+  }
+  EXPECT_GT(old_ones, 3);
+  EXPECT_GT(new_ones, 3);
+}
+
+TEST_F(SqliteFaults, AFullDiskRefusesAMergeAndLeavesItsObjects) {
+  auto catalog = begun();
+  expect_ok(catalog->commit_segments(mixed_segments()));
+  const Contents before = stored();
+  int refused = 0;
+  for (uint64_t room = 0;; room += 1024) {
+    capacity(used() + room);
+    const Status status = catalog->commit_segments(merge_of_segments());
+    if (status.ok()) {
+      break;
+    }
+    ++refused;
+    ASSERT_EQ(status.error().code, Code::kOverloaded) << status.error().message;
+    ASSERT_EQ(stored(), before) << "with room for " << room << " bytes";
+  }
+  EXPECT_GT(refused, 10);
+  catalog.reset();
+  disk_.power_cut();
+  EXPECT_EQ(stored().segments, merge_of_segments().added);
+}
+
 }  // namespace
 }  // namespace millrace::catalog

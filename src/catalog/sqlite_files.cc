@@ -1,8 +1,8 @@
 #include "catalog/sqlite_files.h"
 
 #include "catalog/migrations.h"
-#include "catalog/sqlite_connection.h"
 #include "catalog/sqlite_contents.h"
+#include "catalog/sqlite_rows.h"
 
 #include <array>
 
@@ -11,10 +11,6 @@ namespace {
 
 constexpr int64_t kApplicationId = 0x4D6C7263;  // "Mlrc"; file(1) shows it
 constexpr const char* kFresh = ".new";          // a catalog that is being made
-
-int64_t format_version() {
-  return migrations().back().version;
-}
 
 std::string log_of(const std::string& path) {
   return path + "-wal";
@@ -47,14 +43,14 @@ Error explained(const std::string& path, Error error) {
 
 Status check_version(Connection& connection, const std::string& path) {
   MILLRACE_TRY(const int64_t application, connection.query_integer("PRAGMA application_id"));
-  MILLRACE_TRY(const int64_t version, connection.query_integer("PRAGMA user_version"));
+  MILLRACE_TRY(const int64_t version, read_version(connection));
   if (application != kApplicationId || version < 1) {
     return make_error(Code::kCorrupt, "it is a database, but not a Millrace catalog");
   }
-  if (version > format_version()) {
+  if (version > latest_version()) {
     return make_error(Code::kUnsupported,
                       "{}: format version {}, this program knows up to {}; use a newer one", path,
-                      version, format_version());
+                      version, latest_version());
   }
   return {};
 }
@@ -93,12 +89,9 @@ Result<bool> check_files(io::Disk& disk, const std::string& path) {
 Status fill(Connection& connection, const DirectoryId& directory) {
   // The file has no name that counts yet, so there is nothing to roll back to after a crash.
   MILLRACE_TRY_STATUS(connection.execute("PRAGMA journal_mode = MEMORY; BEGIN"));
-  for (const Migration& migration : migrations()) {
-    MILLRACE_TRY_STATUS(connection.execute(migration.sql));
-  }
-  const std::string numbers = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
-                                          kApplicationId, format_version());
-  MILLRACE_TRY_STATUS(connection.execute(numbers.c_str()));
+  MILLRACE_TRY_STATUS(migrate(connection, 0));
+  const std::string number = fmt::format("PRAGMA application_id = {}", kApplicationId);
+  MILLRACE_TRY_STATUS(connection.execute(number.c_str()));
   {
     MILLRACE_TRY(Statement meta,
                  connection.prepare("INSERT INTO meta (key, value) VALUES ('directory', ?)"));
@@ -156,6 +149,20 @@ Status create_files(io::Disk& disk, const std::string& path, const DirectoryId& 
   }
   MILLRACE_TRY_STATUS(disk.rename(fresh, path));
   return disk.sync_directory(io::parent_of(path));
+}
+
+int64_t latest_version() {
+  return migrations().back().version;
+}
+
+Status migrate(Connection& connection, int64_t version) {
+  for (const Migration& migration : migrations()) {
+    if (migration.version > version) {
+      MILLRACE_TRY_STATUS(connection.execute(migration.sql));
+    }
+  }
+  const std::string number = fmt::format("PRAGMA user_version = {}", latest_version());
+  return connection.execute(number.c_str());
 }
 
 Status remove_leftovers(io::Disk& disk, const std::string& path) {

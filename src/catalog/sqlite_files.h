@@ -3,8 +3,10 @@
 #pragma once
 
 #include "catalog/catalog.h"
+#include "catalog/sqlite_connection.h"
 #include "io/disk.h"
 
+#include <cstdint>
 #include <string>
 
 namespace millrace::catalog {
@@ -17,6 +19,12 @@ Result<Contents> read_frozen(io::Disk& disk, const std::string& path);
 /// Makes an empty catalog of `directory` at `path`: durable and whole, or not there. One that is
 /// there and empty is taken. Errors: kConflict (there is another), kIo, kOverloaded.
 Status create_files(io::Disk& disk, const std::string& path, const DirectoryId& directory);
+
+/// The format of this program.
+int64_t latest_version();
+
+/// The changes from format `version` on to this program's, inside a transaction of the caller's.
+Status migrate(Connection& connection, int64_t version);
 
 /// Removes what an interrupted create_files() or make_log_durable() left. Errors: kIo.
 Status remove_leftovers(io::Disk& disk, const std::string& path);

@@ -5,7 +5,7 @@ namespace millrace::catalog {
 Result<Uuid> uuid_in(const Statement& row, int column, std::string_view what) {
   const std::string text = row.text(column);
   const auto uuid = Uuid::parse(text);
-  if (!uuid || uuid->to_string() != text) {
+  if (!uuid || text.size() != 36 || text.find_first_of("ABCDEF") != std::string::npos) {
     return make_error(Code::kCorrupt, "{}: '{}' is no id", what, text);
   }
   return *uuid;
@@ -23,6 +23,10 @@ Result<TopicPartition> partition_in(const Statement& row, int column, std::strin
   MILLRACE_TRY(const Uuid topic, uuid_in(row, column, what));
   MILLRACE_TRY(const auto number, small_in<int32_t>(row, column + 1, what));
   return TopicPartition{TopicId(topic), PartitionId{number}};
+}
+
+Result<int64_t> read_version(Connection& connection) {
+  return connection.query_integer("PRAGMA user_version");
 }
 
 Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place) {

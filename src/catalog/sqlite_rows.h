@@ -45,6 +45,9 @@ Status for_each(Connection& connection, std::string_view sql, Read read) {
   }
 }
 
+/// The database's format version; 0: none.
+Result<int64_t> read_version(Connection& connection);
+
 /// The journal run that the part of `owner` rests on.
 Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place);
 
