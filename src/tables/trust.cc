@@ -52,6 +52,7 @@ Status check_trust(const Contents& catalog, const Findings& journal) {
   }
   MILLRACE_TRY_STATUS(check_place(catalog.broker_place, journal));
   MILLRACE_TRY_STATUS(check_place(catalog.tables_place, journal));
+  MILLRACE_TRY_STATUS(check_place(catalog.segments_place, journal));
   MILLRACE_TRY(const std::string missing, tables_without_rows(catalog, journal));
   if (missing.empty()) {
     return {};

@@ -85,6 +85,13 @@ TEST_F(TrustTest, AJournalThatEndsBeforeTheCatalogsPlaceIsOlder) {
   catalog_.tables_place.reset();
   catalog_.broker_place = kPlace;
   EXPECT_THAT(refusal(), HasSubstr("journal older than catalog"));
+  catalog_.broker_place.reset();
+  EXPECT_EQ(refusal(), "");
+  catalog_.segments_place = kPlace;
+  EXPECT_THAT(refusal(),
+              HasSubstr("journal older than catalog: catalog.db rests on run 17 at 4096"));
+  journal_.presence = Findings::Presence::kFreed;
+  EXPECT_EQ(refusal(), "");
 }
 
 TEST_F(TrustTest, ACatalogBelowWhatTheJournalKeepsIsOlder) {
