@@ -2,6 +2,7 @@
 
 #include "catalog/memory_catalog.h"
 #include "catalog/sqlite_catalog.h"
+#include "catalog/sqlite_files.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,22 +11,7 @@ namespace millrace::catalog {
 namespace {
 
 const std::string kDirectory = "/data";
-const std::string kPath = "/data/catalog.db";
 const std::string kLog = "/data/catalog.db-wal";
-constexpr uint64_t kTopics = 3;
-constexpr uint64_t kPartitions = 2;
-
-DirectoryId directory_id() {
-  DirectoryId id;
-  id.bytes[0] = 0xD1;
-  return id;
-}
-
-TopicId topic_id(uint64_t number) {
-  TopicId id;
-  id.bytes[0] = static_cast<uint8_t>(1 + number);
-  return id;
-}
 
 Contents fresh() {
   Contents contents;
@@ -41,6 +27,9 @@ CatalogModel::CatalogModel(uint64_t seed, Lie lie)
   Contents none;
   none.is_new = true;
   possible_.push_back(none);
+  if (below(4) == 0) {
+    put_version_1();
+  }
 }
 
 void CatalogModel::violation(const std::string& what) {
@@ -105,6 +94,9 @@ bool CatalogModel::start() {
     violation("open() changed something");
   }
   verify_opened(catalog_->contents());
+  if (!state_.is_new && !is_old_ && stored_version() != latest_version()) {
+    violation("a catalog that began is of an older version again");
+  }
   return !violation_;
 }
 
@@ -112,8 +104,9 @@ void CatalogModel::verify_opened(const Contents& shown) {
   const auto found = std::find(possible_.begin(), possible_.end(), shown);
   if (found == possible_.end()) {
     return violation(fmt::format(
-        "{} topics, {} tables, {} files, {} were shown: none of the {} states that may be",
-        shown.topics.size(), shown.tables.size(), shown.files.size(),
+        "{} topics, {} tables, {} files, {} segments, {} were shown: none of the {} states that "
+        "may be",
+        shown.topics.size(), shown.tables.size(), shown.files.size(), shown.segments.size(),
         shown.is_new ? "a new catalog" : "an old catalog", possible_.size()));
   }
   state_ = shown;
@@ -131,7 +124,8 @@ bool CatalogModel::begin() {
     }
     if (disk_.is_off()) {
       ++(is_new ? counters_.crashes_in_creation : counters_.crashes_in_begin);
-    } else if (begun.error().code == Code::kOverloaded ? is_full_ && is_new
+      counters_.crashes_in_migration += is_old_ ? 1 : 0;
+    } else if (begun.error().code == Code::kOverloaded ? is_full_ && (is_new || is_old_)
                                                        : begun.error().code == Code::kIo) {
       ++counters_.errors_in_begin;
     } else {
@@ -141,6 +135,8 @@ bool CatalogModel::begin() {
   }
   counters_.unknown_found += possible_.size() == 2 && state_ == possible_[1] && !is_new ? 1 : 0;
   counters_.creations += is_new ? 1 : 0;
+  counters_.migrations += is_old_ ? 1 : 0;
+  is_old_ = false;
   counters_.begins_on_full_disk += is_full_ && had_log ? 1 : 0;
   if (disk_.operations() == operations) {
     violation("begin() synced nothing");
@@ -218,15 +214,19 @@ void CatalogModel::live() {
 }
 
 void CatalogModel::step() {
-  const uint64_t choice = below(16);
+  const uint64_t choice = below(24);
   if (choice < 10) {
     commit_flush();
   } else if (choice < 13) {
     commit_part();
   } else if (choice == 13) {
     commit_drop();
-  } else {
+  } else if (choice < 16) {
     commit_conflict();
+  } else if (choice < 22) {
+    commit_segments();
+  } else {
+    commit_wrong_segments();
   }
 }
 

@@ -11,9 +11,26 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace millrace::catalog {
+
+inline const std::string kPath = "/data/catalog.db";
+constexpr uint64_t kTopics = 3;
+constexpr uint64_t kPartitions = 2;
+
+inline DirectoryId directory_id() {
+  DirectoryId id;
+  id.bytes[0] = 0xD1;
+  return id;
+}
+
+inline TopicId topic_id(uint64_t number) {
+  TopicId id;
+  id.bytes[0] = static_cast<uint8_t>(1 + number);
+  return id;
+}
 
 /// What a campaign did; one of them at 0 makes a campaign worthless.
 struct ModelCounters {
@@ -36,6 +53,15 @@ struct ModelCounters {
   uint64_t logs_copied = 0;
   uint64_t begins_on_full_disk = 0;  // with a log, written in its place
   uint64_t checkpoints = 0;
+  uint64_t migrations = 0;            // begins of a catalog of version 1
+  uint64_t crashes_in_migration = 0;  // of these that met one
+  // Commits of segments: acknowledged ones that added behind the end of partitions, removed at the
+  // front, replaced objects; those of unknown outcome; those refused for what they would leave.
+  uint64_t segments_added = 0;
+  uint64_t segments_retained = 0;
+  uint64_t segments_merged = 0;
+  uint64_t segments_unknown = 0;
+  uint64_t segments_refused = 0;
 
   std::map<std::string, uint64_t> named() const;
   void add(const ModelCounters& other);
@@ -74,6 +100,18 @@ class CatalogModel {
   void commit_flush();
   void commit_drop();
   void commit_conflict();
+
+  // Segments: catalog_model_segments.cc.
+  void commit_segments();
+  void commit_wrong_segments();
+  SegmentsCommit add_segments();
+  SegmentsCommit retain_segments();
+  SegmentsCommit merge_segments();
+  SegmentRow make_object(const std::map<TopicPartition, std::pair<Offset, Offset>>& ranges);
+
+  // Versions: catalog_model_versions.cc.
+  void put_version_1();
+  int64_t stored_version();
   void settle(const Status& status, Contents after);
   void verify_opened(const Contents& shown);
   void violation(const std::string& what);
@@ -89,7 +127,8 @@ class CatalogModel {
   std::unique_ptr<Catalog> catalog_;
   // What a start may find: one, or two after an unknown outcome (without and with it).
   std::vector<Contents> possible_;
-  Contents state_;  // of the present life, once it has begun
+  Contents state_;       // of the present life, once it has begun
+  bool is_old_ = false;  // it was of version 1, and no begin has succeeded yet
   bool is_unknown_ = false;
   bool is_full_ = false;
   bool was_full_ = false;

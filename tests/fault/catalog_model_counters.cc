@@ -21,7 +21,14 @@ std::map<std::string, uint64_t> ModelCounters::named() const {
           {"errors_in_begin", errors_in_begin},
           {"logs_copied", logs_copied},
           {"begins_on_full_disk", begins_on_full_disk},
-          {"checkpoints", checkpoints}};
+          {"checkpoints", checkpoints},
+          {"migrations", migrations},
+          {"crashes_in_migration", crashes_in_migration},
+          {"segments_added", segments_added},
+          {"segments_retained", segments_retained},
+          {"segments_merged", segments_merged},
+          {"segments_unknown", segments_unknown},
+          {"segments_refused", segments_refused}};
 }
 
 void ModelCounters::add(const ModelCounters& other) {
@@ -44,6 +51,13 @@ void ModelCounters::add(const ModelCounters& other) {
   logs_copied += other.logs_copied;
   begins_on_full_disk += other.begins_on_full_disk;
   checkpoints += other.checkpoints;
+  migrations += other.migrations;
+  crashes_in_migration += other.crashes_in_migration;
+  segments_added += other.segments_added;
+  segments_retained += other.segments_retained;
+  segments_merged += other.segments_merged;
+  segments_unknown += other.segments_unknown;
+  segments_refused += other.segments_refused;
 }
 
 }  // namespace millrace::catalog
