@@ -16,6 +16,9 @@ Result<std::unique_ptr<Segment>> Segment::open(std::unique_ptr<objects::ObjectRe
 }
 
 Error Segment::within(Error error) const {
+  if (error.code == Code::kNotFound) {  // of the object: to our callers, of an offset
+    error.code = Code::kCorrupt;
+  }
   return std::move(error).within(name_);
 }
 

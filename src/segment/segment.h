@@ -15,7 +15,8 @@
 namespace millrace::segment {
 
 /// Thread-safe; blocking. Errors of all calls, with the object's name: kCorrupt (what does not fit,
-/// and where), kUnsupported (a newer version made it), those of objects::ObjectReader.
+/// and where; the object is no longer there), kUnsupported (a newer version made it), those of
+/// objects::ObjectReader.
 class Segment {
  public:
   /// Of the end of the object, read at once: nearly always all that open() and index() need.

@@ -40,8 +40,13 @@ Result<std::shared_ptr<const Segment>> SegmentCache::segment_of(const ObjectId& 
       return found->second->segment;
     }
   }
-  MILLRACE_TRY(auto reader, store_.read(name));
-  MILLRACE_TRY(auto opened, Segment::open(std::move(reader), name));
+  auto reader = store_.read(name);
+  if (!reader.ok()) {
+    return reader.error().code == Code::kNotFound
+               ? make_error(Code::kCorrupt, "{}: the object is missing", name)
+               : reader.error();
+  }
+  MILLRACE_TRY(auto opened, Segment::open(*std::move(reader), name));
   if (opened->footer().object != object) {
     return make_error(Code::kCorrupt, "{}: it is object {}, not {}", name,
                       opened->footer().object.to_string(), object.to_string());

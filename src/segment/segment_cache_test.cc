@@ -92,7 +92,7 @@ TEST_F(SegmentCacheTest, WhoHoldsAPartReadsOnAfterItWasForgotten) {
   EXPECT_EQ(cache.bytes(), 0U);
   ASSERT_TRUE(store_->remove(name_of(1)).ok());
   EXPECT_TRUE(part.read(Offset{150}, 1).ok());
-  EXPECT_EQ(open(cache, 1).error().code, Code::kNotFound);
+  EXPECT_EQ(open(cache, 1).error().code, Code::kCorrupt);
 }
 
 TEST_F(SegmentCacheTest, AnotherObjectUnderTheNameIsDamage) {

@@ -1,0 +1,132 @@
+#include "broker/history.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace millrace::broker {
+
+History::History(objects::ObjectStore& store, size_t cache_bytes,
+                 const std::vector<catalog::SegmentRow>& segments)
+    : cache_(store, cache_bytes) {
+  MutexLock lock(mutex_);
+  for (const catalog::SegmentRow& row : segments) {
+    add(row);
+  }
+}
+
+std::optional<record::PartitionRange> History::range(TopicPartition partition) const {
+  MutexLock lock(mutex_);
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) {
+    return std::nullopt;
+  }
+  const Parts& parts = found->second;
+  return record::PartitionRange{parts.begin()->first, parts.rbegin()->second.next};
+}
+
+std::optional<History::Part> History::find(TopicPartition partition, Offset offset) const {
+  MutexLock lock(mutex_);
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) {
+    return std::nullopt;
+  }
+  const auto behind = found->second.upper_bound(offset);
+  if (behind == found->second.begin() || std::prev(behind)->second.next <= offset) {
+    return std::nullopt;
+  }
+  return std::prev(behind)->second;
+}
+
+Result<segment::SegmentCache::Part> History::open(const Part& part, TopicPartition partition) {
+  return cache_.open(segment::ObjectId(part.segment->object), part.segment->name, partition);
+}
+
+Result<std::vector<record::StoredBatch>> History::read(TopicPartition partition, Offset from,
+                                                       size_t max_bytes) {
+  const auto part = find(partition, from);
+  if (!part) {
+    return make_error(Code::kNotFound, "offset {} of partition {} is in no segment", from,
+                      partition.partition);
+  }
+  MILLRACE_TRY(const auto opened, open(*part, partition));
+  return opened.read(from, max_bytes);
+}
+
+Result<std::optional<record::StoredBatch>> History::find_timestamp(TopicPartition partition,
+                                                                   int64_t timestamp_ms) {
+  std::optional<Part> part;
+  {
+    MutexLock lock(mutex_);
+    if (const auto found = partitions_.find(partition); found != partitions_.end()) {
+      const auto at = std::ranges::find_if(found->second, [&](const auto& one) {
+        return one.second.max_timestamp_ms >= timestamp_ms;
+      });
+      if (at != found->second.end()) {
+        part = at->second;
+      }
+    }
+  }
+  if (!part) {
+    return std::optional<record::StoredBatch>();
+  }
+  MILLRACE_TRY(const auto opened, open(*part, partition));
+  const auto& batches = opened.index->batches;
+  const auto at = std::ranges::find_if(
+      batches, [&](const auto& one) { return one.max_timestamp_ms >= timestamp_ms; });
+  if (at == batches.end()) {
+    return make_error(Code::kCorrupt, "{}: its index has no batch as new as the catalog says",
+                      part->segment->name);
+  }
+  MILLRACE_TRY(auto found, opened.read(at->base, 1));
+  return std::optional(std::move(found.front()));
+}
+
+void History::apply(const catalog::SegmentsCommit& commit) {
+  {
+    MutexLock lock(mutex_);
+    for (const Uuid& object : commit.removed) {
+      remove(object);
+    }
+    for (const catalog::SegmentRow& row : commit.added) {
+      add(row);
+    }
+  }
+  for (const Uuid& object : commit.removed) {
+    cache_.forget(segment::ObjectId(object));
+  }
+}
+
+void History::add(const catalog::SegmentRow& row) {
+  const auto segment = std::make_shared<const catalog::SegmentRow>(row);
+  segments_[row.object] = segment;
+  for (const catalog::SegmentPartRow& part : row.parts) {
+    partitions_[part.partition][part.first] = {part.next, part.max_timestamp_ms, segment};
+  }
+}
+
+void History::remove(const Uuid& object) {
+  const auto segment = segments_.find(object);
+  if (segment == segments_.end()) {
+    return;
+  }
+  for (const catalog::SegmentPartRow& part : segment->second->parts) {
+    const auto partition = partitions_.find(part.partition);
+    partition->second.erase(part.first);
+    if (partition->second.empty()) {
+      partitions_.erase(partition);
+    }
+  }
+  segments_.erase(segment);
+}
+
+std::vector<catalog::SegmentRow> History::segments() const {
+  MutexLock lock(mutex_);
+  std::vector<catalog::SegmentRow> rows;
+  rows.reserve(segments_.size());
+  for (const auto& [object, segment] : segments_) {
+    rows.push_back(*segment);
+  }
+  return rows;
+}
+
+}  // namespace millrace::broker

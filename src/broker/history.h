@@ -1,0 +1,74 @@
+// The records of topics that lie in segment objects: which object has which offsets, and reading
+// them.
+#pragma once
+
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "objects/object_store.h"
+#include "record/commit_log.h"
+#include "segment/segment_cache.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace millrace::broker {
+
+/// What the catalog says of segments, in memory. Thread-safe; what reads blocks. The store outlives
+/// it.
+class History {
+ public:
+  /// `segments`: as the catalog was opened. `cache_bytes`: of open objects' indexes.
+  History(objects::ObjectStore& store, size_t cache_bytes,
+          const std::vector<catalog::SegmentRow>& segments);
+
+  /// What of it lies in objects, dense from start to end; nullopt: nothing does.
+  std::optional<record::PartitionRange> range(TopicPartition partition) const;
+
+  /// Whole batches from the one that holds `from`, at least one, of one object, so that fewer than
+  /// `max_bytes` do not mean that there are no more. Errors: kNotFound (`from` is not in range()),
+  /// those of segment::SegmentCache::open and segment::Segment::read.
+  Result<std::vector<record::StoredBatch>> read(TopicPartition partition, Offset from,
+                                                size_t max_bytes);
+
+  /// The first batch whose greatest timestamp is at least `timestamp_ms`; nullopt: there is none.
+  /// Errors: as read().
+  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition,
+                                                            int64_t timestamp_ms);
+
+  /// The catalog has committed it: readers find what was added, and no longer what was removed.
+  void apply(const catalog::SegmentsCommit& commit);
+
+  /// All objects, by id: for retention and for descriptions.
+  std::vector<catalog::SegmentRow> segments() const;
+
+ private:
+  using SegmentPtr = std::shared_ptr<const catalog::SegmentRow>;
+
+  /// A partition's part of an object.
+  struct Part {
+    Offset next;
+    int64_t max_timestamp_ms = -1;
+    SegmentPtr segment;
+  };
+
+  using Parts = std::map<Offset, Part>;  // by first offset; dense
+
+  /// The part that holds `offset`.
+  std::optional<Part> find(TopicPartition partition, Offset offset) const;
+  Result<segment::SegmentCache::Part> open(const Part& part, TopicPartition partition);
+  void add(const catalog::SegmentRow& row) MILLRACE_REQUIRES(mutex_);
+  void remove(const Uuid& object) MILLRACE_REQUIRES(mutex_);
+
+  segment::SegmentCache cache_;
+  mutable Mutex mutex_;
+  std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
+  std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);
+};
+
+}  // namespace millrace::broker
