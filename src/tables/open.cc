@@ -149,6 +149,9 @@ void Tables::replay_all() {
       continue;
     }
     if (auto done = replay(table); !done.ok()) {
+      if (table->is_retired()) {
+        continue;  // deleted meanwhile: its records may be gone
+      }
       Error error =
           make_error(done.error().code, "table {} cannot be rebuilt from offset {} on: {}",
                      table->name().to_string(), table->applied(), done.error().message);
