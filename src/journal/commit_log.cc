@@ -78,13 +78,18 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPa
                                                                          Offset from,
                                                                          size_t max_bytes) {
   const auto blocking = [this, partition, from, max_bytes] {
-    auto batches = reader_.read(partition, from, max_bytes);
-    if (!batches.ok()) {
-      failures_.note(batches.error(), partition, from);
-    }
-    return batches;
+    return read_blocking(partition, from, max_bytes);
   };
   co_return co_await readers_.run(blocking);
+}
+
+Result<std::vector<record::StoredBatch>> JournalLog::read_blocking(TopicPartition partition,
+                                                                   Offset from, size_t max_bytes) {
+  auto batches = reader_.read(partition, from, max_bytes);
+  if (!batches.ok()) {
+    failures_.note(batches.error(), partition, from);
+  }
+  return batches;
 }
 
 runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_timestamp(

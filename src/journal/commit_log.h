@@ -51,6 +51,10 @@ class JournalLog final : public record::CommitLog {
                                                                Offset from,
                                                                size_t max_bytes) override;
 
+  /// read() on the calling thread, which waits for the disk.
+  Result<std::vector<record::StoredBatch>> read_blocking(TopicPartition partition, Offset from,
+                                                         size_t max_bytes);
+
   record::PartitionRange range(TopicPartition partition) const override {
     return index_.range(partition);
   }

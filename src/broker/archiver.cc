@@ -1,0 +1,128 @@
+#include "broker/archiver.h"
+
+#include "base/log.h"
+#include "runtime/coroutine.h"
+
+#include <algorithm>
+#include <map>
+
+namespace millrace::broker {
+namespace {
+
+/// Of a span's bytes those behind `first`, by the share of its offsets.
+uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
+  const auto offsets = static_cast<double>(span.end - span.first);
+  const auto left = static_cast<double>(span.end - std::max(span.first, first));
+  return static_cast<uint64_t>(static_cast<double>(span.bytes) * left / offsets);
+}
+
+}  // namespace
+
+runtime::Task<Result<size_t>> Archiver::round(bool is_pressing) {
+  size_t made = 0;
+  while (true) {
+    const auto files = parts_.log.files();
+    MILLRACE_CO_TRY_STATUS(co_await parts_.log.sync());  // all that `files` speak of is durable
+    const JournalPlace place = parts_.log.place();
+    const auto plan = plan_cuts(collect(files, is_pressing), rules_);
+    size_t cut = 0;
+    for (const auto& parts : plan) {
+      const auto work = [&] { return make(parts, place); };
+      auto done = co_await parts_.pool.run(work);
+      if (!done.ok()) {
+        ++counters_.failures;
+        co_return std::move(done).error();
+      }
+      cut += *done ? 1 : 0;
+    }
+    made += cut;
+    if (cut == 0) {
+      co_return made;
+    }
+    parts_.log.ask_for_round();  // journal files may be free now
+  }
+}
+
+std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& files,
+                                     bool is_pressing) {
+  std::map<TopicPartition, Uncut> uncut;
+  for (const auto& file : files) {
+    for (const auto& [partition, span] : file.partitions) {
+      const auto history = parts_.history.range(partition);
+      const Offset first = std::max(span.first, history ? history->end : Offset{0});
+      if (first >= span.end || damaged_.contains(partition) || !parts_.topic(partition.topic)) {
+        continue;
+      }
+      const auto [at, is_new] = uncut.try_emplace(partition, Uncut{partition, first, first});
+      at->second.next = span.end;
+      at->second.bytes += bytes_behind(span, first);
+      at->second.is_pressing |= is_pressing && file.number == files.front().number;
+    }
+  }
+  const auto now = parts_.clock.steady();
+  std::erase_if(seen_, [&](const auto& seen) { return !uncut.contains(seen.first); });
+  std::vector<Uncut> all;
+  all.reserve(uncut.size());
+  for (auto& [partition, one] : uncut) {
+    const auto [at, is_new] = seen_.try_emplace(partition, Seen{one.first, now});
+    if (at->second.first != one.first) {
+      at->second = {one.first, now};
+    }
+    one.age = now - at->second.since;
+    all.push_back(one);
+  }
+  return all;
+}
+
+/// false: nothing of it can be read.
+Result<bool> Archiver::make(const std::vector<segment::CutPart>& parts, const JournalPlace& place) {
+  const segment::Header header{parts_.log.directory_id(), segment::ObjectId(Uuid::random()),
+                               parts_.clock.wall_ms().time_since_epoch().count()};
+  const segment::CutSource source{
+      [this](TopicPartition partition, Offset from, size_t max_bytes) {
+        return parts_.log.read_blocking(partition, from, max_bytes);
+      },
+      [this](const TopicId& id) {
+        return parts_.topic(id).value_or(segment::TopicEntry{id, "", ""});
+      }};
+  MILLRACE_TRY(const auto cut,
+               segment::cut(parts_.store, header, parts, source, {.bytes = rules_.bytes}));
+  note_unread(cut, parts);
+  if (cut.made.partitions.empty()) {
+    return false;
+  }
+  catalog::SegmentsCommit commit{.place = place};
+  catalog::SegmentRow& row = commit.added.emplace_back(
+      catalog::SegmentRow{cut.made.object, cut.name, cut.made.bytes, header.created_ms, {}});
+  for (const auto& part : cut.made.partitions) {
+    row.parts.push_back(
+        {part.partition, part.first, part.next, part.max_timestamp_ms, part.data_bytes});
+  }
+  MILLRACE_TRY_STATUS(parts_.catalog.commit_segments(commit));
+  parts_.history.apply(commit);
+  ++counters_.objects;
+  counters_.bytes += cut.made.bytes;
+  return true;
+}
+
+void Archiver::note_unread(const segment::Cut& cut, const std::vector<segment::CutPart>& parts) {
+  for (const auto& [partition, error] : cut.unread) {
+    Offset next;
+    for (const auto& part : parts) {
+      next = part.partition == partition ? part.first : next;
+    }
+    for (const auto& part : cut.made.partitions) {
+      next = part.partition == partition ? part.next : next;
+    }
+    if (error.code == Code::kNotFound) {
+      continue;  // its topic was deleted meanwhile
+    }
+    damaged_[partition] = next;
+    log::error("segments",
+               "partition {} of topic {} goes into no segment from offset {} on, and keeps its "
+               "journal files: {}",
+               partition.partition, partition.topic.to_string(), next, error.message);
+  }
+}
+
+}  // namespace millrace::broker

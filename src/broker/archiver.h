@@ -1,0 +1,75 @@
+// Moves what lies in the journal into segment objects.
+#pragma once
+
+#include "base/clock.h"
+#include "broker/cut_plan.h"
+#include "broker/history.h"
+#include "catalog/catalog.h"
+#include "journal/commit_log.h"
+#include "objects/object_store.h"
+#include "runtime/blocking_pool.h"
+#include "runtime/task.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace millrace::broker {
+
+/// All outlive the archiver. `topic`: nullopt for one whose records are not for segments: it is not
+/// there, or a table's. Any thread.
+struct ArchiverParts {
+  journal::JournalLog& log;
+  catalog::Catalog& catalog;
+  objects::ObjectStore& store;
+  History& history;
+  runtime::BlockingPool& pool;  // cuts run on it
+  const Clock& clock;
+  std::function<std::optional<segment::TopicEntry>(const TopicId&)> topic;
+};
+
+/// Counters since the process started. Read by any thread.
+struct ArchiverCounters {
+  std::atomic<uint64_t> objects{0};
+  std::atomic<uint64_t> bytes{0};     // of objects
+  std::atomic<uint64_t> failures{0};  // rounds that the store or the catalog ended
+};
+
+/// An object is in the store before the catalog names it, and the catalog names it before readers
+/// and the journal's retention know: whatever ends the process in between, the records are in the
+/// journal still, and at most an object is left that nothing names. One round at a time.
+class Archiver {
+ public:
+  Archiver(ArchiverParts parts, CutRules rules) : parts_(std::move(parts)), rules_(rules) {}
+
+  /// Cuts what is due, one object after the other, of synced records alone. `is_pressing`: the
+  /// journal is short of room, so that what its oldest file is kept for does not wait. Returns how
+  /// many objects were made. Errors: those of the store, the catalog and JournalLog::sync; nothing
+  /// is lost, and the next round tries again, under other names. A partition whose next batch is
+  /// damaged is told to the log once, and waits until the next start; the others go on.
+  runtime::Task<Result<size_t>> round(bool is_pressing);
+
+  const ArchiverCounters& counters() const { return counters_; }
+
+ private:
+  /// Since when a partition's first uncut offset has been seen.
+  struct Seen {
+    Offset first;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  std::vector<Uncut> collect(const std::vector<journal::FileSummary>& files, bool is_pressing);
+  Result<bool> make(const std::vector<segment::CutPart>& parts, const JournalPlace& place);
+  void note_unread(const segment::Cut& cut, const std::vector<segment::CutPart>& parts);
+
+  const ArchiverParts parts_;
+  const CutRules rules_;
+  ArchiverCounters counters_;
+  std::unordered_map<TopicPartition, Seen> seen_;
+  std::unordered_map<TopicPartition, Offset> damaged_;  // the batch that cannot be read
+};
+
+}  // namespace millrace::broker

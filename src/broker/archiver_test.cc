@@ -1,0 +1,272 @@
+#include "broker/archiver.h"
+
+#include "bytes/crc32c.h"
+#include "catalog/memory_catalog.h"
+#include "io/simulated_disk.h"
+#include "journal/test_options.h"
+#include "objects/faulty_store.h"
+#include "objects/memory_store.h"
+#include "record/record_batch_builder.h"
+#include "runtime/on_shard.h"
+#include "runtime/shard.h"
+#include "segment/test_batches.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+namespace millrace::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using objects::PutFate;
+using segment::topic_of;
+using testing::HasSubstr;
+
+constexpr size_t kKiB = 1024;
+
+const TopicPartition kA{topic_of(1), PartitionId{0}};
+const TopicPartition kB{topic_of(1), PartitionId{1}};
+const TopicPartition kTable{topic_of(9), PartitionId{0}};
+
+class ArchiverTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(1, "shard").value();
+    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
+    start();
+  }
+
+  void TearDown() override {
+    stop();
+    pool_->stop();
+    shards_->stop();
+  }
+
+  void start() {
+    log_ =
+        journal::JournalLog::open(disk_, journal::test_options(512 * kKiB), clock_, *pool_).value();
+    catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
+    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
+    history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
+    const auto topic = [this](const TopicId& id) {
+      return id == kTable.topic || ended_.contains(id)
+                 ? std::nullopt
+                 : std::optional(segment::TopicEntry{id, "topic", ""});
+    };
+    archiver_ = std::make_unique<Archiver>(
+        ArchiverParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic},
+        CutRules{.bytes = 200 * kKiB, .least_segment = 50 * kKiB, .age = 10min});
+  }
+
+  void stop() {
+    archiver_.reset();
+    history_.reset();
+    catalog_.reset();
+    log_.reset();
+  }
+
+  /// Batches of two records, each of `bytes`.
+  void write(TopicPartition partition, int batches, size_t bytes,
+             record::Durability durability = record::Durability::kFsync) {
+    for (int i = 0; i < batches; ++i) {
+      const auto batch = segment::batch_of(Offset{0}, std::string(bytes, 'v'), 2, 1000);
+      record::CommitRequest request;
+      request.batches.push_back(
+          {partition, batch.payload, bytes::crc32c(batch.payload), 2, batch.max_timestamp_ms});
+      request.durability = durability;
+      ASSERT_TRUE(run(log_->commit(std::move(request))).ok());
+    }
+  }
+
+  template <typename T>
+  T run(runtime::Task<T> task) {
+    return runtime::block_on(shards_->shard(0), std::move(task));
+  }
+
+  Result<size_t> round(bool is_pressing = false) { return run(archiver_->round(is_pressing)); }
+
+  /// What is in segments of a partition is what the journal has there.
+  void expect_same(TopicPartition partition) {
+    const auto range = history_->range(partition).value();
+    for (Offset at = range.start; at < range.end;) {
+      const auto cut = history_->read(partition, at, 1);
+      const auto kept = log_->read_blocking(partition, at, 1);
+      ASSERT_TRUE(cut.ok() && kept.ok()) << cut.error().message;
+      ASSERT_EQ(cut->front().base_offset, kept->front().base_offset);
+      ASSERT_EQ(bytes::as_text(cut->front().payload), bytes::as_text(kept->front().payload));
+      at = at + cut->front().records;
+    }
+  }
+
+  int64_t end_of(TopicPartition partition) const {
+    const auto range = history_->range(partition);
+    return range ? range->end.value : 0;
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  objects::MemoryStore memory_;
+  objects::FaultyStore store_{memory_, 1};
+  std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
+  std::set<TopicId> ended_;
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> pool_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<catalog::MemoryCatalog> catalog_;
+  std::unique_ptr<History> history_;
+  std::unique_ptr<Archiver> archiver_;
+};
+
+TEST_F(ArchiverTest, FullSegmentsAreCutOverJournalFiles) {
+  write(kA, 100, 10 * kKiB);
+  ASSERT_GT(log_->files().size(), 2U);
+  EXPECT_EQ(*round(), 10U);  // the tenth batch of 20 KiB and its headers passes 200 KiB
+  expect_same(kA);
+  EXPECT_EQ(end_of(kA), 200);
+  EXPECT_EQ(*round(), 0U);
+  EXPECT_EQ(archiver_->counters().objects, 10U);
+  for (const auto& segment : history_->segments()) {
+    EXPECT_THAT(segment.name, HasSubstr("segments/01020304"));
+    EXPECT_EQ(segment.parts.size(), 1U);
+  }
+}
+
+TEST_F(ArchiverTest, RemaindersWaitForTheirAgeAndShareAnObject) {
+  write(kA, 3, kKiB);
+  write(kB, 2, kKiB);
+  EXPECT_EQ(*round(), 0U);
+  clock_.advance(10min - 1ms);
+  write(kA, 1, kKiB);
+  EXPECT_EQ(*round(), 0U);
+  clock_.advance(1ms);
+  EXPECT_EQ(*round(), 1U);
+  EXPECT_EQ(end_of(kA), 8);
+  EXPECT_EQ(end_of(kB), 4);
+  EXPECT_THAT(history_->segments().front().name, HasSubstr("segments/mixed/"));
+  write(kA, 1, kKiB);
+  EXPECT_EQ(*round(), 0U);  // its own ten minutes
+  expect_same(kA);
+  expect_same(kB);
+}
+
+TEST_F(ArchiverTest, WhatTheOldestFileIsKeptForDoesNotWait) {
+  write(kB, 1, kKiB);
+  write(kA, 40, 2 * kKiB);
+  while (log_->files().size() < 2) {
+    write(kTable, 1, 50 * kKiB);
+  }
+  write({topic_of(3), PartitionId{0}}, 1, kKiB);
+  EXPECT_EQ(*round(), 0U);
+  EXPECT_EQ(*round(true), 2U);
+  EXPECT_EQ(end_of(kA), 80);
+  EXPECT_EQ(end_of(kB), 2);
+  EXPECT_FALSE(history_->range({topic_of(3), PartitionId{0}}));
+}
+
+TEST_F(ArchiverTest, WhatIsNotForSegmentsStays) {
+  write(kTable, 30, 10 * kKiB);
+  write(kA, 30, 10 * kKiB);
+  ended_.insert(kA.topic);
+  EXPECT_EQ(*round(true), 0U);
+  EXPECT_TRUE(memory_.list("")->empty());
+}
+
+TEST_F(ArchiverTest, SegmentsHoldNothingThatAPowerCutTakesFromTheJournal) {
+  write(kA, 1, kKiB);
+  write(kA, 30, 10 * kKiB, record::Durability::kInterval);
+  EXPECT_GE(*round(), 1U);
+  const int64_t cut = end_of(kA);
+  disk_.power_off();
+  stop();
+  disk_.power_cut();
+  start();
+  EXPECT_GE(log_->range(kA).end, Offset{cut});
+  EXPECT_EQ(end_of(kA), cut);
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, ARestartGoesOnBehindTheLastSegment) {
+  write(kA, 30, 10 * kKiB);
+  ASSERT_EQ(*round(), 3U);
+  const int64_t first = end_of(kA);
+  stop();
+  start();
+  write(kA, 30, 10 * kKiB);
+  ASSERT_GE(*round(), 1U);
+  EXPECT_GT(end_of(kA), first);
+  EXPECT_EQ(history_->range(kA)->start, Offset{0});
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, AStoreThatIsAwayLosesNothing) {
+  write(kA, 30, 10 * kKiB);
+  store_.set_away(true);
+  EXPECT_EQ(round().error().code, Code::kOverloaded);
+  EXPECT_EQ(round().error().code, Code::kOverloaded);
+  EXPECT_EQ(archiver_->counters().failures, 2U);
+  EXPECT_EQ(end_of(kA), 0);
+  EXPECT_TRUE(catalog_->contents().segments.empty());
+  store_.set_away(false);
+  EXPECT_EQ(*round(), 3U);
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, AnUnknownOutcomeLeavesAnObjectThatNothingNames) {
+  write(kA, 30, 10 * kKiB);
+  store_.plan_puts({PutFate::kBrokenDone});
+  EXPECT_FALSE(round().ok());
+  EXPECT_EQ(memory_.list("")->size(), 1U);
+  EXPECT_EQ(end_of(kA), 0);
+  store_.plan_puts({PutFate::kBrokenLate});
+  EXPECT_FALSE(round().ok());
+  EXPECT_EQ(*round(), 3U);
+  ASSERT_TRUE(*store_.land_late_put());
+  EXPECT_EQ(memory_.list("")->size(), 5U);
+  EXPECT_EQ(history_->segments().size(), 3U);
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, ACatalogThatRefusesLosesNothing) {
+  write(kA, 30, 10 * kKiB);
+  catalog_->fail_next({make_error(Code::kOverloaded, "disk full"), false});
+  EXPECT_EQ(round().error().code, Code::kOverloaded);
+  EXPECT_EQ(end_of(kA), 0);
+  EXPECT_EQ(*round(), 3U);
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, ADamagedBatchEndsItsPartitionAlone) {
+  write(kA, 5, 10 * kKiB);
+  const auto files = log_->files();
+  auto file = disk_
+                  .open("/data/journal/" + journal::file_name(files.front().number),
+                        io::OpenMode::kReadWrite)
+                  .value();
+  const uint64_t size = file->size().value();
+  std::vector<std::byte> content(size);
+  ASSERT_TRUE(file->read_exactly_at(0, content).ok());
+  // The third batch of kA: the third time that many v stand in a row.
+  const std::string_view text = bytes::as_text(content);
+  size_t at = 0;
+  for (int i = 0; i < 3; ++i) {
+    at = text.find(std::string(2000, 'v'), at) + 21 * kKiB;
+  }
+  const std::byte wrong{'w'};
+  ASSERT_TRUE(file->write_at(at - 20 * kKiB, std::span(&wrong, 1)).ok());
+  write(kB, 30, 10 * kKiB);
+  EXPECT_EQ(*round(), 3U);
+  clock_.advance(10min);
+  EXPECT_GE(*round(), 1U);
+  EXPECT_EQ(end_of(kA), 4);
+  const uint64_t failures = log_->read_failures();
+  EXPECT_EQ(*round(true), 0U);
+  EXPECT_EQ(log_->read_failures(), failures) << "it is not tried again";
+  EXPECT_GT(end_of(kB), 0);
+  expect_same(kB);
+}
+
+}  // namespace
+}  // namespace millrace::broker

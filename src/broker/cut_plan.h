@@ -1,0 +1,35 @@
+// Which records become which segment objects.
+#pragma once
+
+#include "base/ids.h"
+#include "segment/cut.h"
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+namespace millrace::broker {
+
+/// What the journal has of a partition, durable, and no segment has yet. Not empty.
+struct Uncut {
+  TopicPartition partition;
+  Offset first;
+  Offset next;
+  uint64_t bytes = 0;
+  std::chrono::steady_clock::duration age{};  // of its oldest record, as far as this process knows
+  bool is_pressing = false;                   // the journal is short of room and kept for it
+};
+
+struct CutRules {
+  uint64_t bytes = uint64_t{64} << 20;         // of a segment
+  uint64_t least_segment = uint64_t{8} << 20;  // smaller remainders share a mixed object
+  std::chrono::minutes age{10};                // after which remainders are cut
+};
+
+/// Objects to be cut, each by its parts in order of partition; none of a partition that can wait. A
+/// partition of many segments has the first of them: the plan is made again afterwards. Full
+/// segments come first, since they free most.
+std::vector<std::vector<segment::CutPart>> plan_cuts(std::vector<Uncut> uncut,
+                                                     const CutRules& rules);
+
+}  // namespace millrace::broker
