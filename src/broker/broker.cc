@@ -37,7 +37,7 @@ TopicPtr Broker::make_topic(TopicRecord record) {
   auto topic = std::make_shared<Topic>();
   for (int32_t i = 0; i < record.partitions; ++i) {
     topic->partitions.push_back(std::make_shared<Partition>(
-        TopicPartition{record.id, PartitionId{i}}, record.settings.durability, log_, cache_));
+        TopicPartition{record.id, PartitionId{i}}, record.settings.durability, sources_));
   }
   topic->record = std::move(record);
   return topic;

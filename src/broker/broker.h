@@ -80,6 +80,13 @@ class Broker {
   /// Set once, before the first request; nullptr: nobody. Outlives the requests.
   void observe(TopicObserver* observer) { observer_ = observer; }
 
+  /// Set once, before the first request: records before what the journal keeps are found there, by
+  /// reads on `cold`. Both outlive the requests.
+  void read_history(History& history, runtime::BlockingPool& cold) {
+    sources_.history = &history;
+    sources_.cold = &cold;
+  }
+
   TopicPtr find(std::string_view name) const;
   TopicPtr find(const TopicId& id) const;
   /// By name.
@@ -129,6 +136,7 @@ class Broker {
 
   journal::JournalLog& log_;
   TailCache cache_;
+  PartitionSources sources_{log_, cache_};
   const Clock& clock_;
   TopicObserver* observer_ = nullptr;
   mutable Mutex mutex_;

@@ -62,7 +62,7 @@ runtime::Task<Result<record::CommitOutcome>> Partition::append(record::CommitLog
 }
 
 void Partition::committed(record::StoredBatch batch) {
-  cache_.put(id_, std::move(batch));
+  sources_.cache.put(id_, std::move(batch));
   wake_waiters();
 }
 
@@ -82,22 +82,59 @@ void Partition::wake_waiters() {
   }
 }
 
+record::PartitionRange Partition::range() const {
+  record::PartitionRange range = sources_.log.range(id_);
+  const auto history = sources_.history != nullptr ? sources_.history->range(id_) : std::nullopt;
+  if (history) {
+    range.start = std::min(range.start, history->start);
+  }
+  return range;
+}
+
+bool Partition::is_in_history(Offset offset) const {
+  const auto history = sources_.history != nullptr ? sources_.history->range(id_) : std::nullopt;
+  return history && history->start <= offset && offset < history->end;
+}
+
 runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
                                                                         size_t max_bytes) {
   auto cached = read_tail(from, max_bytes);
-  if (!cached.empty()) {
+  const record::PartitionRange kept = sources_.log.range(id_);
+  if (!cached.empty() || from == kept.end) {
     co_return cached;
   }
-  const record::PartitionRange range = log_.range(id_);
-  if (from == range.end) {
-    co_return cached;
+  if (from >= kept.start || !is_in_history(from)) {
+    auto batches = co_await sources_.log.read(id_, from, max_bytes);
+    const bool is_freed = !batches.ok() && batches.error().code == Code::kNotFound;
+    if (!is_freed || !is_in_history(from)) {
+      co_return batches;
+    }
   }
-  co_return co_await log_.read(id_, from, max_bytes);
+  const auto work = [this, from, max_bytes] {
+    return sources_.history->read(id_, from, max_bytes);
+  };
+  co_return co_await sources_.cold->run(work);
+}
+
+/// The oldest batch whose greatest timestamp is at least that.
+runtime::Task<Result<std::optional<record::StoredBatch>>> Partition::find_batch(
+    int64_t timestamp_ms) {
+  const Offset kept = sources_.log.range(id_).start;
+  if (kept > Offset{0} && is_in_history(kept + -1)) {
+    const auto work = [this, timestamp_ms] {
+      return sources_.history->find_timestamp(id_, timestamp_ms);
+    };
+    MILLRACE_CO_TRY(auto found, co_await sources_.cold->run(work));
+    if (found) {
+      co_return found;
+    }
+  }
+  co_return co_await sources_.log.find_timestamp(id_, timestamp_ms);
 }
 
 runtime::Task<Result<std::optional<TimestampOffset>>> Partition::find_timestamp(
     int64_t timestamp_ms) {
-  MILLRACE_CO_TRY(auto stored, co_await log_.find_timestamp(id_, timestamp_ms));
+  MILLRACE_CO_TRY(auto stored, co_await find_batch(timestamp_ms));
   while (stored) {
     MILLRACE_CO_TRY(const auto found, find_in(*stored, timestamp_ms));
     if (found) {

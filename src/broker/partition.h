@@ -4,8 +4,10 @@
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "broker/history.h"
 #include "broker/tail_cache.h"
 #include "record/commit_log.h"
+#include "runtime/blocking_pool.h"
 #include "runtime/deadline.h"
 #include "runtime/signal.h"
 #include "runtime/task.h"
@@ -47,13 +49,21 @@ struct TimestampOffset {
   int64_t timestamp_ms = 0;
 };
 
+/// Where records lie. All outlive the partitions.
+struct PartitionSources {
+  record::CommitLog& log;
+  TailCache& cache;
+  History* history = nullptr;             // null: nothing is in segments
+  runtime::BlockingPool* cold = nullptr;  // reads of history run on it; there when history is
+};
+
 /// The only caller of CommitLog::commit for records. Thread-safe: the commit log gives the order,
 /// so nothing here belongs to one shard (docs/decisions/002-partition-has-no-shard.md).
 class Partition {
  public:
-  Partition(TopicPartition id, record::Durability durability, record::CommitLog& log,
-            TailCache& cache)
-      : id_(id), durability_(durability), log_(log), cache_(cache) {}
+  /// `sources` outlives it.
+  Partition(TopicPartition id, record::Durability durability, const PartitionSources& sources)
+      : id_(id), durability_(durability), sources_(sources) {}
 
   TopicPartition id() const { return id_; }
 
@@ -66,18 +76,20 @@ class Partition {
                                                              AppendExtras extras);
 
   /// [start, end); end is the high watermark.
-  record::PartitionRange range() const { return log_.range(id_); }
+  record::PartitionRange range() const;
 
   /// What read() would find in memory; empty when it would look into files.
   std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const {
-    return cache_.read(id_, from, max_bytes);
+    return sources_.cache.read(id_, from, max_bytes);
   }
 
-  /// Whole batches from the one that holds `from`; empty at the end. Errors: CommitLog::read's.
+  /// Whole batches from the one that holds `from`; empty at the end. Those before what the log
+  /// keeps come out of segments, where fewer than `max_bytes` do not mean the end. Errors: those of
+  /// CommitLog::read and History::read.
   runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from, size_t max_bytes);
 
   /// The first record with a timestamp of at least `timestamp_ms`; nullopt when there is none.
-  /// Errors: CommitLog::find_timestamp's.
+  /// Errors: those of CommitLog::find_timestamp and History::find_timestamp.
   runtime::Task<Result<std::optional<TimestampOffset>>> find_timestamp(int64_t timestamp_ms);
 
   /// Its topic was deleted: nothing more comes, and who waits is woken. For the broker.
@@ -91,13 +103,14 @@ class Partition {
   void remove_waiter(const std::shared_ptr<ReadWaiter>& waiter);
 
  private:
+  bool is_in_history(Offset offset) const;
+  runtime::Task<Result<std::optional<record::StoredBatch>>> find_batch(int64_t timestamp_ms);
   void committed(record::StoredBatch batch);
   void wake_waiters();
 
   const TopicPartition id_;
   const record::Durability durability_;
-  record::CommitLog& log_;
-  TailCache& cache_;
+  const PartitionSources& sources_;
   std::atomic<bool> has_ended_{false};
   Mutex mutex_;
   std::vector<std::shared_ptr<ReadWaiter>> waiters_ MILLRACE_GUARDED_BY(mutex_);

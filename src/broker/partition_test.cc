@@ -1,0 +1,161 @@
+#include "broker/archiver.h"
+#include "broker/broker.h"
+#include "bytes/crc32c.h"
+#include "catalog/memory_catalog.h"
+#include "io/simulated_disk.h"
+#include "journal/test_options.h"
+#include "objects/memory_store.h"
+#include "record/record_batch_builder.h"
+#include "runtime/on_shard.h"
+#include "runtime/shard.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::broker {
+namespace {
+
+/// A topic whose older records lie in segments, and no longer in the journal.
+class PartitionHistoryTest : public testing::Test {
+ protected:
+  static constexpr int64_t kBatches = 100;
+
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(1, "shard").value();
+    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
+    log_ =
+        journal::JournalLog::open(disk_, journal::test_options(256 << 10), clock_, *pool_).value();
+    ASSERT_TRUE(catalog_.begin(log_->directory_id()).ok());
+    broker_ = Broker::open(*log_, 20'000, clock_).value();
+    broker_->read_history(history_, *pool_);
+    partition_ = run(broker_->create({"orders", 1, {}})).value()->partition(PartitionId{0});
+    for (int64_t i = 0; i < kBatches; ++i) {
+      append(i);
+    }
+  }
+
+  void TearDown() override {
+    partition_.reset();
+    broker_.reset();
+    log_.reset();
+    pool_->stop();
+    shards_->stop();
+  }
+
+  template <typename T>
+  T run(runtime::Task<T> task) {
+    return runtime::block_on(shards_->shard(0), std::move(task));
+  }
+
+  static std::string value_of(int64_t number) {
+    return std::to_string(number) + std::string(9000, 'v');
+  }
+
+  /// Two records, their time ten times the number.
+  void append(int64_t number) {
+    record::RecordBatchBuilder builder;
+    for (int i = 0; i < 2; ++i) {
+      builder.add(TimestampMs(std::chrono::milliseconds(10 * number)), std::nullopt,
+                  bytes::as_bytes(value_of(number)));
+    }
+    const auto payload = std::move(builder).build().value();
+    std::vector<PartitionAppend> batches;
+    batches.push_back({partition_, payload, bytes::crc32c(payload), 2, 10 * number});
+    ASSERT_TRUE(run(Partition::append(*log_, std::move(batches), {})).ok());
+  }
+
+  /// Cuts all there is.
+  void cut() {
+    const auto topic = [](const TopicId& id) {
+      return std::optional(segment::TopicEntry{id, "orders", ""});
+    };
+    Archiver archiver({*log_, catalog_, store_, history_, *pool_, clock_, topic},
+                      {.bytes = 300 << 10, .age = std::chrono::minutes(0)});
+    ASSERT_TRUE(run(archiver.round(false)).ok());
+  }
+
+  /// Frees the journal's files but the newest, too.
+  void archive() {
+    cut();
+    log_->free_below(log_->files().back().number);
+    ASSERT_TRUE(run(log_->sync()).ok());  // the writer has freed them by then
+    ASSERT_GT(log_->range(partition_->id()).start, Offset{0});
+  }
+
+  /// The numbers of the batches from an offset on.
+  std::vector<int64_t> read_from(Offset from) {
+    std::vector<int64_t> numbers;
+    for (Offset at = from; at < partition_->range().end;) {
+      const auto batches = run(partition_->read(at, 50'000));
+      if (!batches.ok() || batches->empty()) {
+        ADD_FAILURE() << "at " << at.value << ": "
+                      << (batches.ok() ? "nothing" : batches.error().message);
+        break;
+      }
+      for (const auto& batch : *batches) {
+        EXPECT_LE(batch.base_offset, at);
+        numbers.push_back(batch.base_offset.value / 2);
+        at = batch.base_offset + batch.records;
+      }
+    }
+    return numbers;
+  }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  objects::MemoryStore store_;
+  catalog::MemoryCatalog catalog_{std::make_shared<catalog::MemoryStore>()};
+  History history_{store_, 1 << 20, {}};
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> pool_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<Broker> broker_;
+  std::shared_ptr<Partition> partition_;
+};
+
+TEST_F(PartitionHistoryTest, ReadsGoFromSegmentsOverTheJournalToTheTail) {
+  archive();
+  EXPECT_EQ(partition_->range().start, Offset{0});
+  EXPECT_EQ(partition_->range().end, Offset{2 * kBatches});
+  append(kBatches);
+  const auto numbers = read_from(Offset{0});
+  ASSERT_EQ(numbers.size(), static_cast<size_t>(kBatches) + 1);
+  for (int64_t i = 0; i <= kBatches; ++i) {
+    EXPECT_EQ(numbers[static_cast<size_t>(i)], i);
+  }
+  EXPECT_EQ(read_from(Offset{77}).front(), 38);  // within a batch
+}
+
+TEST_F(PartitionHistoryTest, FindsByTimeInSegmentsAndInTheJournal) {
+  archive();
+  for (const int64_t number : {int64_t{0}, int64_t{1}, int64_t{40}, kBatches - 1}) {
+    const auto found = run(partition_->find_timestamp(10 * number));
+    EXPECT_EQ(found.value()->offset, Offset{2 * number}) << number;
+  }
+  EXPECT_EQ(run(partition_->find_timestamp(11)).value()->offset, Offset{4});
+  EXPECT_FALSE(run(partition_->find_timestamp(10 * kBatches)).value());
+}
+
+TEST_F(PartitionHistoryTest, WhatIsInNeitherIsNotFound) {
+  archive();
+  catalog::SegmentsCommit retention;
+  for (const auto& segment : history_.segments()) {
+    if (segment.parts.front().first == Offset{0}) {
+      retention.removed = {segment.object};
+    }
+  }
+  history_.apply(retention);
+  const Offset start = partition_->range().start;
+  EXPECT_GT(start, Offset{0});
+  EXPECT_EQ(run(partition_->read(Offset{0}, 1)).error().code, Code::kNotFound);
+  EXPECT_EQ(read_from(start).front(), start.value / 2);
+}
+
+TEST_F(PartitionHistoryTest, TheJournalIsReadAsLongAsItHasThem) {
+  cut();
+  const uint64_t gets = store_.counters().of(objects::RequestKind::kGet);
+  EXPECT_EQ(read_from(Offset{0}).size(), static_cast<size_t>(kBatches));
+  EXPECT_EQ(store_.counters().of(objects::RequestKind::kGet), gets);
+}
+
+}  // namespace
+}  // namespace millrace::broker
