@@ -1,0 +1,90 @@
+#include "broker/segment_retention.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace millrace::broker {
+namespace {
+
+using catalog::SegmentPartRow;
+using catalog::SegmentRow;
+
+/// A partition's parts, oldest first, and what is behind those not looked at yet.
+struct Line {
+  std::map<Offset, const SegmentPartRow*> parts;
+  uint64_t bytes = 0;  // of the parts, and in the journal
+  std::optional<TopicSettings> settings;
+};
+
+using Lines = std::map<TopicPartition, Line>;
+
+Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wishes) {
+  Lines lines;
+  for (const SegmentRow& segment : segments) {
+    for (const SegmentPartRow& part : segment.parts) {
+      const auto [at, is_new] = lines.try_emplace(part.partition);
+      if (is_new) {
+        at->second.settings = wishes.settings(part.partition.topic);
+        at->second.bytes = wishes.bytes_behind(part.partition);
+      }
+      at->second.parts[part.first] = &part;
+      at->second.bytes += part.bytes;
+    }
+  }
+  return lines;
+}
+
+bool is_unwanted(const Line& line, const SegmentPartRow& part, int64_t now_ms) {
+  if (!line.settings) {
+    return true;
+  }
+  if (line.parts.begin()->second != &part) {
+    return false;
+  }
+  const TopicSettings& settings = *line.settings;
+  const bool is_too_old =
+      settings.retention_ms >= 0 && part.max_timestamp_ms < now_ms - settings.retention_ms;
+  const bool is_too_many =
+      settings.retention_bytes >= 0 &&
+      line.bytes - part.bytes >= static_cast<uint64_t>(settings.retention_bytes);
+  return is_too_old || is_too_many;
+}
+
+}  // namespace
+
+std::vector<Uuid> expired_segments(const std::vector<SegmentRow>& segments,
+                                   const SegmentWishes& wishes, int64_t now_ms) {
+  Lines lines = lines_of(segments, wishes);
+  std::vector<const SegmentRow*> left;
+  left.reserve(segments.size());
+  for (const SegmentRow& segment : segments) {
+    left.push_back(&segment);
+  }
+  // In order of offset one pass takes nearly all; another finds what mixed objects held back.
+  std::ranges::sort(left, {},
+                    [](const SegmentRow* segment) { return segment->parts.front().first; });
+  std::vector<Uuid> expired;
+  for (bool is_more = true; is_more;) {
+    const size_t before = expired.size();
+    std::erase_if(left, [&](const SegmentRow* segment) {
+      const bool is_expired = std::ranges::all_of(segment->parts, [&](const SegmentPartRow& part) {
+        return is_unwanted(lines.at(part.partition), part, now_ms);
+      });
+      if (is_expired) {
+        expired.push_back(segment->object);
+        for (const SegmentPartRow& part : segment->parts) {
+          Line& line = lines.at(part.partition);
+          line.parts.erase(part.first);
+          line.bytes -= part.bytes;
+        }
+      }
+      return is_expired;
+    });
+    is_more = expired.size() > before;
+  }
+  return expired;
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,29 @@
+// Which segment objects nobody wants any more.
+#pragma once
+
+#include "broker/topic.h"
+#include "catalog/catalog.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace millrace::broker {
+
+/// What retention asks of a partition.
+struct SegmentWishes {
+  /// nullopt: its topic is deleted, and nothing of it is wanted.
+  std::function<std::optional<TopicSettings>(const TopicId&)> settings;
+  /// Bytes of it that are in the journal and in no segment.
+  std::function<uint64_t(TopicPartition)> bytes_behind;
+};
+
+/// Objects of which every part is expired, by retention.ms (its newest record is older),
+/// retention.bytes (so many bytes are behind it) or the end of its topic. Of each partition only
+/// its oldest parts, so that what is left is dense: a mixed object keeps those behind it as long as
+/// another partition wants it.
+std::vector<Uuid> expired_segments(const std::vector<catalog::SegmentRow>& segments,
+                                   const SegmentWishes& wishes, int64_t now_ms);
+
+}  // namespace millrace::broker
