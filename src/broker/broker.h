@@ -127,6 +127,10 @@ class Broker {
     std::vector<Pin> pins;  // none: it is the newest
   };
 
+  /// What is in segments of a partition whose records in a file end at an offset.
+  enum class InSegments : uint8_t { kNothing, kBefore, kIt };
+
+  InSegments in_segments(TopicPartition partition, Offset end) const;
   /// Files below it hold nothing that a topic still wants.
   Wanted first_wanted(const std::vector<journal::FileSummary>& files) const;
   bool is_short_of_room(uint64_t bytes) const;

@@ -27,7 +27,9 @@ class PartitionHistoryTest : public testing::Test {
     ASSERT_TRUE(catalog_.begin(log_->directory_id()).ok());
     broker_ = Broker::open(*log_, 20'000, clock_).value();
     broker_->read_history(history_, *pool_);
-    partition_ = run(broker_->create({"orders", 1, {}})).value()->partition(PartitionId{0});
+    partition_ = run(broker_->create({"orders", 1, {{"retention.ms", retention_ms_}}}))
+                     .value()
+                     ->partition(PartitionId{0});
     for (int64_t i = 0; i < kBatches; ++i) {
       append(i);
     }
@@ -100,6 +102,7 @@ class PartitionHistoryTest : public testing::Test {
     return numbers;
   }
 
+  std::string retention_ms_ = "-1";
   io::SimulatedDisk disk_{1};
   ManualClock clock_;
   objects::MemoryStore store_;
@@ -155,6 +158,40 @@ TEST_F(PartitionHistoryTest, TheJournalIsReadAsLongAsItHasThem) {
   const uint64_t gets = store_.counters().of(objects::RequestKind::kGet);
   EXPECT_EQ(read_from(Offset{0}).size(), static_cast<size_t>(kBatches));
   EXPECT_EQ(store_.counters().of(objects::RequestKind::kGet), gets);
+}
+
+TEST_F(PartitionHistoryTest, TheJournalFreesWhatIsInSegments) {
+  ASSERT_GT(log_->files().size(), 4U);
+  run(broker_->apply_retention());
+  ASSERT_TRUE(run(log_->sync()).ok());
+  EXPECT_EQ(log_->range(partition_->id()).start, Offset{0});
+  cut();
+  run(broker_->apply_retention());
+  ASSERT_TRUE(run(log_->sync()).ok());
+  EXPECT_EQ(log_->files().size(), 1U);
+  EXPECT_EQ(read_from(Offset{0}).size(), static_cast<size_t>(kBatches));
+}
+
+class ExpiredHistoryTest : public PartitionHistoryTest {
+ protected:
+  ExpiredHistoryTest() { retention_ms_ = "1"; }
+};
+
+TEST_F(ExpiredHistoryTest, TheJournalKeepsWhatFollowsSegmentsHoweverOld) {
+  cut();
+  const size_t files = log_->files().size();
+  for (int64_t i = 0; i < kBatches; ++i) {
+    append(kBatches + i);
+  }
+  run(broker_->apply_retention());
+  ASSERT_TRUE(run(log_->sync()).ok());
+  EXPECT_LE(log_->range(partition_->id()).start, Offset{2 * kBatches});
+  EXPECT_GE(log_->files().size(), files);
+  cut();
+  run(broker_->apply_retention());
+  ASSERT_TRUE(run(log_->sync()).ok());
+  EXPECT_EQ(log_->files().size(), 1U);
+  EXPECT_EQ(read_from(Offset{0}).size(), static_cast<size_t>(2 * kBatches));
 }
 
 }  // namespace

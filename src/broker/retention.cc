@@ -68,7 +68,10 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
       if (!topic) {
         continue;
       }
-      const bool is_kept = !is_expired(topic->record.settings, span, left[partition], now_ms);
+      const InSegments segments = in_segments(partition, span.end);
+      const bool is_wanted = segments == InSegments::kBefore ||
+                             !is_expired(topic->record.settings, span, left[partition], now_ms);
+      const bool is_kept = segments != InSegments::kIt && is_wanted;
       if (is_kept || (observer_ != nullptr && observer_->needs(partition.topic, span.end))) {
         const auto [at, is_new] = pins.try_emplace(topic->name(), Pin{topic, 0, true});
         at->second.bytes += span.bytes;
@@ -85,6 +88,17 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
     }
   }
   return {files.empty() ? FileNumber{0} : files.back().number, {}};
+}
+
+/// What comes next in segments must follow what is in them: it is kept until it is there, however
+/// old it is.
+Broker::InSegments Broker::in_segments(TopicPartition partition, Offset end) const {
+  const auto history =
+      sources_.history != nullptr ? sources_.history->range(partition) : std::nullopt;
+  if (!history) {
+    return InSegments::kNothing;
+  }
+  return history->end >= end ? InSegments::kIt : InSegments::kBefore;
 }
 
 bool Broker::is_short_of_room(uint64_t bytes) const {
@@ -144,7 +158,8 @@ void Broker::tell_freed(const std::vector<FileSummary>& files, FileNumber first)
     }
     ++count;
     for (const auto& [partition, span] : file.partitions) {
-      if (const TopicPtr topic = find(partition.topic)) {
+      const TopicPtr topic = find(partition.topic);
+      if (topic && in_segments(partition, span.end) != InSegments::kIt) {
         freed[{topic->name(), partition.partition}] = {
             span.end, reason_of(topic->record.settings, span, now_ms)};
       }
