@@ -1,3 +1,4 @@
+#include "bytes/test_hex.h"
 #include "journal/test_log.h"
 
 #include <gtest/gtest.h>
@@ -16,17 +17,6 @@ using testing::HasSubstr;
 const TopicPartition kA = partition_of(1, 0);
 const TopicPartition kB = partition_of(1, 1);
 
-std::string hex_lines(std::span<const std::byte> bytes) {
-  std::string lines;
-  for (size_t at = 0; at < bytes.size(); at += 16) {
-    for (size_t i = at; i < std::min(at + 16, bytes.size()); ++i) {
-      lines += fmt::format("{}{:02x}", i == at ? "" : " ", static_cast<unsigned>(bytes[i]));
-    }
-    lines += '\n';
-  }
-  return lines;
-}
-
 TEST(JournalFormat, ExampleInTheDocumentIsWhatIsWritten) {
   TestLog log;
   log.options.expected = DirectoryId(*Uuid::parse("00112233-4455-6677-8899-aabbccddeeff"));
@@ -35,9 +25,9 @@ TEST(JournalFormat, ExampleInTheDocumentIsWhatIsWritten) {
                                  PartitionId{3}};
   ASSERT_TRUE(log.append(partition, "hello", 1, 1'700'000'000'000).ok());
   const auto file = log.disk.read_file(log.path(1)).value();
-  const auto first = hex_lines(std::span(file).first(kRunHeaderBytes));
+  const auto first = bytes::hex_lines(std::span(file).first(kRunHeaderBytes));
   const auto second =
-      hex_lines(std::span(file).subspan(kBlock, kRunHeaderBytes + kFrameHeaderBytes + 5));
+      bytes::hex_lines(std::span(file).subspan(kBlock, kRunHeaderBytes + kFrameHeaderBytes + 5));
   std::ifstream document(std::string(MILLRACE_SOURCE_DIR) + "/docs/formats/journal.md");
   std::stringstream text;
   text << document.rdbuf();

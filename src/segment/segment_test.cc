@@ -1,6 +1,7 @@
 #include "segment/segment.h"
 
 #include "bytes/crc32c.h"
+#include "bytes/test_hex.h"
 #include "io/simulated_disk.h"
 #include "objects/local_store.h"
 #include "record/record_batch_builder.h"
@@ -28,17 +29,6 @@ Bytes bytes_of(const std::string& path) {
   const auto text = content.str();
   const auto bytes = bytes::as_bytes(text);
   return {bytes.begin(), bytes.end()};
-}
-
-std::string hex_lines(std::span<const std::byte> bytes) {
-  std::string lines;
-  for (size_t at = 0; at < bytes.size(); at += 16) {
-    for (size_t i = at; i < std::min(at + 16, bytes.size()); ++i) {
-      lines += fmt::format("{}{:02x}", i == at ? "" : " ", static_cast<unsigned>(bytes[i]));
-    }
-    lines += '\n';
-  }
-  return lines;
 }
 
 /// Bytes as an object.
@@ -286,7 +276,7 @@ TEST_F(SegmentTest, ExampleInTheDocumentIsWhatIsWritten) {
   ASSERT_TRUE(writer.add(batch_of(Offset{41}, "hello", 1, 1'700'000'000'000)).ok());
   ASSERT_TRUE(writer.end_partition().ok());
   ASSERT_TRUE(writer.publish().ok());
-  const std::string example = hex_lines(content());
+  const std::string example = bytes::hex_lines(content());
   std::ifstream document(std::string(MILLRACE_SOURCE_DIR) + "/docs/formats/segment.md");
   std::stringstream text;
   text << document.rdbuf();
