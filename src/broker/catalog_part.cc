@@ -45,17 +45,18 @@ runtime::Task<bool> Broker::write_catalog(catalog::Catalog& catalog, runtime::Bl
   if (log_.is_poisoned()) {
     co_return false;
   }
-  const catalog::BrokerPart part = catalog_part();
-  Status written = co_await log_.sync();  // the catalog names durable offsets only
-  if (written.ok()) {
-    const auto write = [&]() -> Status {
-      MILLRACE_TRY_STATUS(catalog.commit_broker(part));
-      log_.hold("broker", part.place.file);
-      return {};
-    };
-    written = co_await pool.run(write);
-  }
-  if (!written.ok()) {
+  const auto collect = [this] { return Result<catalog::BrokerPart>(catalog_part()); };
+  const auto part = co_await pool.run(collect);
+  const Status synced = co_await log_.sync();  // the catalog names durable offsets only
+  const auto write = [&]() -> Status {
+    if (!part.ok() || !synced.ok()) {
+      return part.ok() ? synced.error() : part.error();
+    }
+    MILLRACE_TRY_STATUS(catalog.commit_broker(*part));
+    log_.hold("broker", part->place.file);
+    return {};
+  };
+  if (const auto written = co_await pool.run(write); !written.ok()) {
     log::warning("broker", "its part of the catalog was not written, tried again later: {}",
                  written.error().message);
     co_return false;
