@@ -9,14 +9,15 @@
 namespace millrace::broker {
 namespace {
 
-/// Of a span's bytes those behind `first`, by the share of its offsets.
+constexpr int kMarksPerAge = 16;
+
+}  // namespace
+
 uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
   const auto offsets = static_cast<double>(span.end - span.first);
   const auto left = static_cast<double>(span.end - std::max(span.first, first));
   return static_cast<uint64_t>(static_cast<double>(span.bytes) * left / offsets);
 }
-
-}  // namespace
 
 runtime::Task<Result<size_t>> Archiver::round(bool is_pressing) {
   size_t made = 0;
@@ -53,25 +54,39 @@ std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& fi
       if (first >= span.end || damaged_.contains(partition) || !parts_.topic(partition.topic)) {
         continue;
       }
-      const auto [at, is_new] = uncut.try_emplace(partition, Uncut{partition, first, first});
-      at->second.next = span.end;
-      at->second.bytes += bytes_behind(span, first);
-      at->second.is_pressing |= is_pressing && file.number == files.front().number;
+      const auto [at, is_new] = uncut.try_emplace(
+          partition, Uncut{.partition = partition, .first = first, .next = first});
+      Uncut& one = at->second;
+      one.next = span.end;
+      one.bytes += bytes_behind(span, first);
+      if (is_pressing && file.number == files.front().number) {
+        one.pressing = one.next;
+        one.pressing_bytes = one.bytes;
+      }
     }
   }
-  const auto now = parts_.clock.steady();
-  std::erase_if(seen_, [&](const auto& seen) { return !uncut.contains(seen.first); });
+  std::erase_if(marks_, [&](const auto& entry) { return !uncut.contains(entry.first); });
   std::vector<Uncut> all;
   all.reserve(uncut.size());
   for (auto& [partition, one] : uncut) {
-    const auto [at, is_new] = seen_.try_emplace(partition, Seen{one.first, now});
-    if (at->second.first != one.first) {
-      at->second = {one.first, now};
-    }
-    one.age = now - at->second.since;
+    one.age = age_of(one);
     all.push_back(one);
   }
   return all;
+}
+
+/// Late by a part of the age at most: there is a mark now and then only.
+std::chrono::steady_clock::duration Archiver::age_of(const Uncut& uncut) {
+  std::deque<Mark>& marks = marks_[uncut.partition];
+  while (!marks.empty() && marks.front().next <= uncut.first) {
+    marks.pop_front();
+  }
+  const auto now = parts_.clock.steady();
+  if (marks.empty() ||
+      (marks.back().next < uncut.next && now - marks.back().at >= rules_.age / kMarksPerAge)) {
+    marks.push_back({uncut.next, now});
+  }
+  return now - marks.front().at;
 }
 
 /// false: nothing of it can be read.
@@ -98,7 +113,12 @@ Result<bool> Archiver::make(const std::vector<segment::CutPart>& parts, const Jo
     row.parts.push_back(
         {part.partition, part.first, part.next, part.max_timestamp_ms, part.data_bytes});
   }
-  MILLRACE_TRY_STATUS(parts_.catalog.commit_segments(commit));
+  if (Status committed = parts_.catalog.commit_segments(commit); !committed.ok()) {
+    if (committed.error().code != Code::kIo) {           // else the catalog may name it after all
+      static_cast<void>(parts_.store.remove(cut.name));  // what stays is found by the next start
+    }
+    return std::move(committed).error();
+  }
   parts_.history.apply(commit);
   ++counters_.objects;
   counters_.bytes += cut.made.bytes;

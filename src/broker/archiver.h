@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <unordered_map>
@@ -30,6 +31,9 @@ struct ArchiverParts {
   const Clock& clock;
   std::function<std::optional<segment::TopicEntry>(const TopicId&)> topic;
 };
+
+/// Of a span's bytes those behind `first`, by the share of its offsets.
+uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first);
 
 /// Counters since the process started. Read by any thread.
 struct ArchiverCounters {
@@ -55,21 +59,22 @@ class Archiver {
   const ArchiverCounters& counters() const { return counters_; }
 
  private:
-  /// Since when a partition's first uncut offset has been seen.
-  struct Seen {
-    Offset first;
-    std::chrono::steady_clock::time_point since;
+  /// Until when a partition's records were there.
+  struct Mark {
+    Offset next;
+    std::chrono::steady_clock::time_point at;
   };
 
   std::vector<Uncut> collect(const std::vector<journal::FileSummary>& files, bool is_pressing);
+  std::chrono::steady_clock::duration age_of(const Uncut& uncut);
   Result<bool> make(const std::vector<segment::CutPart>& parts, const JournalPlace& place);
   void note_unread(const segment::Cut& cut, const std::vector<segment::CutPart>& parts);
 
   const ArchiverParts parts_;
   const CutRules rules_;
   ArchiverCounters counters_;
-  std::unordered_map<TopicPartition, Seen> seen_;
-  std::unordered_map<TopicPartition, Offset> damaged_;  // the batch that cannot be read
+  std::unordered_map<TopicPartition, std::deque<Mark>> marks_;  // of what is not cut, oldest first
+  std::unordered_map<TopicPartition, Offset> damaged_;          // the batch that cannot be read
 };
 
 }  // namespace millrace::broker

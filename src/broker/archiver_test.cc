@@ -57,8 +57,7 @@ class ArchiverTest : public testing::Test {
                  : std::optional(segment::TopicEntry{id, "topic", ""});
     };
     archiver_ = std::make_unique<Archiver>(
-        ArchiverParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic},
-        CutRules{.bytes = 200 * kKiB, .least_segment = 50 * kKiB, .age = 10min});
+        ArchiverParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_);
   }
 
   void stop() {
@@ -106,6 +105,7 @@ class ArchiverTest : public testing::Test {
     return range ? range->end.value : 0;
   }
 
+  CutRules rules_{.bytes = 200 * kKiB, .least_segment = 50 * kKiB, .age = 10min};
   io::SimulatedDisk disk_{1};
   ManualClock clock_;
   objects::MemoryStore memory_;
@@ -150,6 +150,25 @@ TEST_F(ArchiverTest, RemaindersWaitForTheirAgeAndShareAnObject) {
   EXPECT_EQ(*round(), 0U);  // its own ten minutes
   expect_same(kA);
   expect_same(kB);
+}
+
+TEST_F(ArchiverTest, WhatCameLaterHasAnAgeOfItsOwn) {
+  rules_.least_age = 10min;
+  stop();
+  start();
+  write(kA, 20, 10 * kKiB);  // two segments
+  EXPECT_EQ(*round(), 0U);
+  clock_.advance(5min);
+  write(kA, 20, 10 * kKiB);
+  EXPECT_EQ(*round(), 0U);
+  clock_.advance(5min);
+  EXPECT_EQ(*round(), 2U);
+  EXPECT_GE(end_of(kA), 40);
+  EXPECT_LT(end_of(kA), 80);
+  clock_.advance(5min);
+  EXPECT_GE(*round(), 1U);
+  EXPECT_EQ(end_of(kA), 80);
+  expect_same(kA);
 }
 
 TEST_F(ArchiverTest, WhatTheOldestFileIsKeptForDoesNotWait) {

@@ -55,6 +55,11 @@ TopicPtr Broker::find(const TopicId& id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+bool Broker::was_deleted(const TopicId& id) const {
+  MutexLock lock(mutex_);
+  return tombstones_.contains(id);
+}
+
 std::vector<TopicPtr> Broker::topics() const {
   MutexLock lock(mutex_);
   std::vector<TopicPtr> topics;

@@ -103,6 +103,12 @@ class Broker {
   /// loop of the server, whenever the journal asks for a round.
   runtime::Task<void> apply_retention();
 
+  /// There was a topic of this id, and something of it may be left.
+  bool was_deleted(const TopicId& id) const;
+
+  /// The journal takes more than kShortOfRoom of its budget.
+  bool is_short_of_room() const { return is_short_of_room(log_.total_bytes()); }
+
   /// By name; empty while the journal is not short of room, or when no topic wants any file but the
   /// newest.
   std::vector<Pin> pins() const;

@@ -6,8 +6,20 @@
 namespace millrace::broker {
 namespace {
 
-segment::CutPart part_of(const Uncut& uncut) {
-  return {uncut.partition, uncut.first, uncut.next};
+struct Due {
+  segment::CutPart part;
+  uint64_t bytes = 0;
+};
+
+std::optional<Due> due_of(const Uncut& uncut, const CutRules& rules) {
+  const bool is_full = uncut.bytes >= rules.bytes;
+  if ((is_full && (uncut.age >= rules.least_age || uncut.pressing)) || uncut.age >= rules.age) {
+    return Due{{uncut.partition, uncut.first, uncut.next}, uncut.bytes};
+  }
+  if (uncut.pressing) {
+    return Due{{uncut.partition, uncut.first, *uncut.pressing}, uncut.pressing_bytes};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -27,15 +39,17 @@ std::vector<std::vector<segment::CutPart>> plan_cuts(std::vector<Uncut> uncut,
     mixed_bytes = 0;
   };
   for (const Uncut& one : uncut) {
-    if (one.bytes >= rules.bytes) {
-      full.push_back({part_of(one)});
-    } else if (one.age < rules.age && !one.is_pressing) {
+    const auto due = due_of(one, rules);
+    if (!due) {
       continue;
-    } else if (one.bytes >= rules.least_segment) {
-      rest.push_back({part_of(one)});
+    }
+    if (due->bytes >= rules.bytes) {
+      full.push_back({due->part});
+    } else if (due->bytes >= rules.least_segment) {
+      rest.push_back({due->part});
     } else {
-      mixed.push_back(part_of(one));
-      mixed_bytes += one.bytes;
+      mixed.push_back(due->part);
+      mixed_bytes += due->bytes;
       if (mixed_bytes >= rules.bytes) {
         end_mixed();
       }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace millrace::broker {
@@ -17,13 +18,17 @@ struct Uncut {
   Offset next;
   uint64_t bytes = 0;
   std::chrono::steady_clock::duration age{};  // of its oldest record, as far as this process knows
-  bool is_pressing = false;                   // the journal is short of room and kept for it
+  /// The journal is short of room, and its oldest file is kept for what is before that.
+  std::optional<Offset> pressing;
+  uint64_t pressing_bytes = 0;  // of those
 };
 
 struct CutRules {
   uint64_t bytes = uint64_t{64} << 20;         // of a segment
   uint64_t least_segment = uint64_t{8} << 20;  // smaller remainders share a mixed object
-  std::chrono::minutes age{10};                // after which remainders are cut
+  std::chrono::milliseconds age{600'000};      // after which remainders are cut
+  /// Before which nothing is cut, unless the journal is short of room.
+  std::chrono::milliseconds least_age{0};
 };
 
 /// Objects to be cut, each by its parts in order of partition; none of a partition that can wait. A

@@ -14,18 +14,26 @@ using Plan = std::vector<std::vector<int32_t>>;
 
 constexpr CutRules kRules{.bytes = 1000, .least_segment = 100, .age = 10min};
 
-Uncut uncut_of(int32_t partition, uint64_t bytes, std::chrono::steady_clock::duration age = 0s,
-               bool is_pressing = false) {
+Uncut uncut_of(int32_t partition, uint64_t bytes, std::chrono::steady_clock::duration age = 0s) {
   TopicPartition id;
   id.partition = PartitionId{partition};
   const Offset first{int64_t{10} * partition};
-  return {id, first, first + 5, bytes, age, is_pressing};
+  return {.partition = id, .first = first, .next = first + 5, .bytes = bytes, .age = age};
+}
+
+/// All of it, and as much again behind it.
+Uncut pressing(int32_t partition, uint64_t bytes) {
+  Uncut uncut = uncut_of(partition, bytes * 2);
+  uncut.pressing = uncut.next;
+  uncut.pressing_bytes = bytes;
+  uncut.next = uncut.next + 5;
+  return uncut;
 }
 
 /// Partitions by object.
-Plan plan(std::vector<Uncut> uncut) {
+Plan plan(std::vector<Uncut> uncut, const CutRules& rules = kRules) {
   Plan partitions;
-  for (const auto& object : plan_cuts(std::move(uncut), kRules)) {
+  for (const auto& object : plan_cuts(std::move(uncut), rules)) {
     auto& out = partitions.emplace_back();
     for (const auto& part : object) {
       EXPECT_EQ(part.first, Offset{int64_t{10} * part.partition.partition.value});
@@ -49,8 +57,18 @@ TEST(CutPlan, OldRemaindersAreCutLargeOnesAlone) {
 }
 
 TEST(CutPlan, WhatTheJournalIsKeptForDoesNotWait) {
-  EXPECT_THAT(plan({uncut_of(1, 5), uncut_of(2, 5, 0s, true), uncut_of(3, 500, 0s, true)}),
+  EXPECT_THAT(plan({uncut_of(1, 5), pressing(2, 5), pressing(3, 400)}),
               ElementsAre(ElementsAre(3), ElementsAre(2)));
+}
+
+TEST(CutPlan, AFullSegmentWaitsAsLongAsTheRuleSaysUnlessRoomIsWanted) {
+  constexpr CutRules kLate{.bytes = 1000, .least_segment = 100, .age = 10min, .least_age = 5min};
+  EXPECT_THAT(plan({uncut_of(1, 1000, 5min - 1ns), uncut_of(2, 1000, 5min)}, kLate),
+              ElementsAre(ElementsAre(2)));
+  auto full = uncut_of(3, 1000);
+  full.pressing = full.first + 1;
+  full.pressing_bytes = 1;
+  EXPECT_THAT(plan({uncut_of(1, 1000), full}, kLate), ElementsAre(ElementsAre(3)));
 }
 
 TEST(CutPlan, MixedObjectsEndWithTheRemainderThatFillsThem) {

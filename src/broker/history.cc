@@ -99,6 +99,7 @@ void History::apply(const catalog::SegmentsCommit& commit) {
 void History::add(const catalog::SegmentRow& row) {
   const auto segment = std::make_shared<const catalog::SegmentRow>(row);
   segments_[row.object] = segment;
+  bytes_ += row.bytes;
   for (const catalog::SegmentPartRow& part : row.parts) {
     partitions_[part.partition][part.first] = {part.next, part.max_timestamp_ms, segment};
   }
@@ -116,7 +117,34 @@ void History::remove(const Uuid& object) {
       partitions_.erase(partition);
     }
   }
+  bytes_ -= segment->second->bytes;
+  removed_[object] = segment->second;
   segments_.erase(segment);
+}
+
+History::Size History::size() const {
+  MutexLock lock(mutex_);
+  return {segments_.size(), bytes_};
+}
+
+bool History::may_have(const TopicId& topic) const {
+  MutexLock lock(mutex_);
+  const auto is_of_it = [&](const auto& one) { return one.partition.topic == topic; };
+  return !is_swept_ || std::ranges::any_of(partitions_, [&](const auto& one) {
+    return one.first.topic == topic;
+  }) || std::ranges::any_of(removed_, [&](const auto& one) {
+    return std::ranges::any_of(one.second->parts, is_of_it);
+  });
+}
+
+void History::gone(const Uuid& object) {
+  MutexLock lock(mutex_);
+  removed_.erase(object);
+}
+
+void History::tell_swept() {
+  MutexLock lock(mutex_);
+  is_swept_ = true;
 }
 
 std::vector<catalog::SegmentRow> History::segments() const {

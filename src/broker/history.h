@@ -47,6 +47,23 @@ class History {
   /// All objects, by id: for retention and for descriptions.
   std::vector<catalog::SegmentRow> segments() const;
 
+  /// What it is about, for metrics.
+  struct Size {
+    uint64_t objects = 0;
+    uint64_t bytes = 0;  // of objects
+  };
+
+  Size size() const;
+
+  /// The store has, or may have, an object with something of the topic: one that the catalog names,
+  /// one that it no longer names and that is not gone() yet, or one of an earlier process.
+  bool may_have(const TopicId& topic) const;
+  /// What was removed by apply() is no longer in the store.
+  void gone(const Uuid& object);
+  /// Objects of earlier processes that the catalog does not name were looked for: none is left that
+  /// may go.
+  void tell_swept();
+
  private:
   using SegmentPtr = std::shared_ptr<const catalog::SegmentRow>;
 
@@ -68,6 +85,9 @@ class History {
   segment::SegmentCache cache_;
   mutable Mutex mutex_;
   std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
+  uint64_t bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;
+  std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
+  bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);
 };
 

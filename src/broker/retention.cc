@@ -106,8 +106,7 @@ bool Broker::is_short_of_room(uint64_t bytes) const {
 }
 
 std::vector<Pin> Broker::pins() const {
-  return is_short_of_room(log_.total_bytes()) ? first_wanted(log_.files()).pins
-                                              : std::vector<Pin>();
+  return is_short_of_room() ? first_wanted(log_.files()).pins : std::vector<Pin>();
 }
 
 runtime::Task<void> Broker::apply_retention() {
@@ -209,7 +208,8 @@ runtime::Task<void> Broker::end_tombstones(const std::vector<FileSummary>& files
         return std::any_of(file.partitions.begin(), file.partitions.end(),
                            [&](const auto& entry) { return entry.first.topic == topic; });
       });
-      if (!is_named) {
+      const bool is_in_objects = sources_.history != nullptr && sources_.history->may_have(topic);
+      if (!is_named && !is_in_objects) {
         ended.push_back(record);
       }
     }

@@ -294,7 +294,7 @@ std::string segment_name(const ObjectId& object, TopicPartition partition, Offse
 }
 
 std::string mixed_name(const ObjectId& object) {
-  return fmt::format("segments/mixed/{}.seg", object.to_string());
+  return fmt::format("{}{}.seg", kMixedFolder, object.to_string());
 }
 
 }  // namespace millrace::segment

@@ -16,6 +16,8 @@
 namespace millrace::segment {
 
 inline constexpr uint16_t kFormatVersion = 1;
+inline constexpr const char* kFolder = "segments";  // in the object store
+inline constexpr const char* kMixedFolder = "segments/mixed/";
 inline constexpr size_t kHeaderBytes = 64;
 inline constexpr size_t kFooterBytes = 64;
 inline constexpr size_t kPartitionRowBytes = 104;

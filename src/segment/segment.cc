@@ -105,7 +105,7 @@ Result<std::vector<record::StoredBatch>> Segment::read(const PartitionRow& row,
   return batches;
 }
 
-Result<Header> Segment::verify() const {
+Result<Header> Segment::header() const {
   std::array<std::byte, kHeaderBytes> bytes{};
   if (Status read = object_->read_at(0, bytes); !read.ok()) {
     return within(std::move(read).error());
@@ -117,6 +117,11 @@ Result<Header> Segment::verify() const {
   if (bytes::crc32c(bytes) != footer_.header_crc || header->object != footer_.object) {
     return within(make_error(Code::kCorrupt, "its header and its footer are of two objects"));
   }
+  return header;
+}
+
+Result<Header> Segment::verify() const {
+  MILLRACE_TRY(const Header header, this->header());
   for (const PartitionRow& row : tail_.partitions) {
     MILLRACE_TRY(const PartitionIndex index, this->index(row));
     for (Offset at = row.first; at < row.next;) {

@@ -45,6 +45,9 @@ class Segment {
                                                 const PartitionIndex& index, Offset from,
                                                 size_t max_bytes) const;
 
+  /// Reads it: who made the object, and when.
+  Result<Header> header() const;
+
   /// Reads everything: the header too, and every batch. Returns the header.
   Result<Header> verify() const;
 

@@ -1,0 +1,78 @@
+#include "broker/orphans.h"
+
+#include "segment/segment.h"
+
+#include <algorithm>
+
+namespace millrace::broker {
+namespace {
+
+using segment::PartitionRow;
+using segment::Segment;
+
+bool is_of_the_object(const Error& error) {
+  return error.code == Code::kCorrupt || error.code == Code::kUnsupported;
+}
+
+/// What it is called when it is made.
+std::string name_of(const Segment& object) {
+  const auto& partitions = object.tail().partitions;
+  const PartitionRow& first = partitions.front();
+  const bool is_mixed = object.name().starts_with(segment::kMixedFolder) || partitions.size() > 1;
+  return is_mixed ? segment::mixed_name(object.footer().object)
+                  : segment::segment_name(object.footer().object, first.partition, first.first);
+}
+
+std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& rules) {
+  const std::string partition = fmt::format("partition {} of topic {}", row.partition.partition,
+                                            row.partition.topic.to_string());
+  switch (rules.topic(row.partition.topic)) {
+    case TopicState::kDeleted:
+      return std::nullopt;
+    case TopicState::kUnknown:
+      return fmt::format("it holds {}, which is not known", partition);
+    case TopicState::kThere:
+      break;
+  }
+  const Offset end = rules.end(row.partition);
+  if (row.next > end) {
+    return fmt::format("it holds offsets {} to {} of {}, which otherwise ends at {}", row.first,
+                       row.next.value - 1, partition, end);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const std::string& name,
+                                            const OrphanRules& rules) {
+  auto reader = store.read(name);
+  if (!reader.ok()) {
+    return std::move(reader).error();
+  }
+  const auto object = Segment::open(*std::move(reader), name);
+  if (!object.ok()) {
+    return is_of_the_object(object.error()) ? Result(std::optional(object.error().message))
+                                            : object.error();
+  }
+  const auto header = (*object)->header();
+  if (!header.ok()) {
+    return is_of_the_object(header.error()) ? Result(std::optional(header.error().message))
+                                            : header.error();
+  }
+  if (header->directory != rules.directory) {
+    return std::optional(
+        fmt::format("it was made by another data directory, {}", header->directory.to_string()));
+  }
+  if (const std::string made_as = name_of(**object); made_as != name) {
+    return std::optional("it was made as " + made_as);
+  }
+  for (const PartitionRow& row : (*object)->tail().partitions) {
+    if (auto why = why_kept(row, rules)) {
+      return why;
+    }
+  }
+  return std::optional<std::string>();
+}
+
+}  // namespace millrace::broker

@@ -1,0 +1,33 @@
+// Objects in the store that the catalog does not name: what a crash left there, or damage.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "objects/object_store.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace millrace::broker {
+
+enum class TopicState : uint8_t { kThere, kDeleted, kUnknown };
+
+/// What is known without the object.
+struct OrphanRules {
+  DirectoryId directory;
+  std::function<TopicState(const TopicId&)> topic;
+  /// Behind the last offset that journal or catalog have of a partition.
+  std::function<Offset(TopicPartition)> end;
+};
+
+/// Why an object that the catalog does not name must stay, to be told to people; nullopt: nothing
+/// is lost with it, since all that it has is in the journal, in other objects, beyond its topic's
+/// retention, or of a deleted topic. It was made by a process that ended before the catalog named
+/// it, or is one that the catalog named no longer when the process ended. Blocking. Errors: the
+/// store's.
+Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const std::string& name,
+                                            const OrphanRules& rules);
+
+}  // namespace millrace::broker

@@ -1,0 +1,210 @@
+#include "broker/segments.h"
+
+#include "base/log.h"
+#include "broker/segment_retention.h"
+#include "runtime/coroutine.h"
+#include "segment/format.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace millrace::broker {
+namespace {
+
+constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
+
+/// Of each partition, what is in the journal and in no segment.
+std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
+    const std::vector<journal::FileSummary>& files, const History& history) {
+  std::unordered_map<TopicPartition, uint64_t> bytes;
+  for (const auto& file : files) {
+    for (const auto& [partition, span] : file.partitions) {
+      const auto range = history.range(partition);
+      const Offset first = std::max(span.first, range ? range->end : Offset{0});
+      bytes[partition] += first < span.end ? bytes_behind(span, first) : 0;
+    }
+  }
+  return bytes;
+}
+
+std::optional<segment::TopicEntry> entry_of(const Broker& broker, const TopicId& id) {
+  const TopicPtr topic = broker.find(id);
+  if (!topic || topic->record.settings.is_table) {
+    return std::nullopt;
+  }
+  return segment::TopicEntry{id, topic->record.to_frame().value, ""};
+}
+
+}  // namespace
+
+Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
+    : parts_(parts),
+      options_(options),
+      archiver_(
+          {.log = parts.log,
+           .catalog = parts.catalog,
+           .store = parts.store,
+           .history = parts.history,
+           .pool = parts.pool,
+           .clock = parts.clock,
+           .topic = [&broker = parts.broker](const TopicId& id) { return entry_of(broker, id); }},
+          options.cut) {}
+
+runtime::Task<Status> Segments::round() {
+  const auto clean = [this]() -> Status {
+    MILLRACE_TRY_STATUS(sweep());
+    MILLRACE_TRY_STATUS(expire());
+    return remove_left(options_.grace);
+  };
+  const Status cleaned = co_await parts_.pool.run(clean);
+  if (is_swept_) {  // until then, what is cut now could be taken for a leftover
+    const auto cut = co_await archiver_.round(parts_.broker.is_short_of_room());
+    if (!cut.ok()) {
+      co_return cut.error();
+    }
+  }
+  co_return cleaned;
+}
+
+Status Segments::sweep() {
+  if (is_swept_) {
+    return {};
+  }
+  MILLRACE_TRY(const auto objects, parts_.store.list(segment::kFolder));
+  std::set<std::string> known;
+  for (const catalog::SegmentRow& row : parts_.history.segments()) {
+    known.insert(row.name);
+  }
+  const OrphanRules rules = orphan_rules();
+  size_t cleaned = 0;
+  size_t kept = 0;
+  for (const objects::ObjectInfo& object : objects) {
+    if (known.contains(object.name)) {
+      continue;
+    }
+    MILLRACE_TRY(const auto why, why_kept(parts_.store, object.name, rules));
+    if (why) {
+      if (kept++ < kNamed) {
+        log::warning("segments", "{} is not in the catalog and left alone: {}",
+                     parts_.store.location_of(object.name), *why);
+      }
+      continue;
+    }
+    if (const Status status = parts_.store.remove(object.name);
+        !status.ok() && status.error().code != Code::kNotFound) {
+      return status;
+    }
+    ++cleaned;
+  }
+  if (kept > kNamed) {
+    log::warning("segments", "{} more objects are not in the catalog and left alone",
+                 kept - kNamed);
+  }
+  if (cleaned > 0) {
+    log::info("segments",
+              "{} objects that nothing needs any more removed: the server had not "
+              "ended in good order",
+              cleaned);
+  }
+  is_swept_ = true;
+  parts_.history.tell_swept();
+  return {};
+}
+
+OrphanRules Segments::orphan_rules() const {
+  const auto state = [this](const TopicId& id) {
+    return parts_.broker.find(id)          ? TopicState::kThere
+           : parts_.broker.was_deleted(id) ? TopicState::kDeleted
+                                           : TopicState::kUnknown;
+  };
+  const auto end = [this](TopicPartition partition) {
+    const auto range = parts_.history.range(partition);
+    return std::max(parts_.log.range(partition).end, range ? range->end : Offset{0});
+  };
+  return {parts_.log.directory_id(), state, end};
+}
+
+Status Segments::expire() {
+  const auto bytes = bytes_not_cut(parts_.log.files(), parts_.history);
+  const SegmentWishes wishes{[this](const TopicId& id) {
+                               const TopicPtr topic = parts_.broker.find(id);
+                               return topic ? std::optional(topic->record.settings) : std::nullopt;
+                             },
+                             [&](TopicPartition partition) {
+                               const auto found = bytes.find(partition);
+                               return found == bytes.end() ? uint64_t{0} : found->second;
+                             }};
+  const auto segments = parts_.history.segments();
+  const JournalPlace place = parts_.log.place();
+  catalog::SegmentsCommit commit{
+      .removed =
+          expired_segments(segments, wishes, parts_.clock.wall_ms().time_since_epoch().count()),
+      .place = place};
+  if (commit.removed.empty()) {
+    return {};
+  }
+  MILLRACE_TRY_STATUS(parts_.catalog.commit_segments(commit));
+  const std::set<Uuid> removed(commit.removed.begin(), commit.removed.end());
+  const auto now = parts_.clock.steady();
+  for (const catalog::SegmentRow& row : segments) {
+    if (removed.contains(row.object)) {
+      leaving_.push_back({row.object, row.name, now});
+    }
+  }
+  parts_.history.apply(commit);
+  tell_expired(segments, removed);
+  return {};
+}
+
+void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,
+                            const std::set<Uuid>& removed) const {
+  std::map<std::pair<std::string, PartitionId>, Offset> starts;
+  for (const catalog::SegmentRow& row : segments) {
+    if (!removed.contains(row.object)) {
+      continue;
+    }
+    for (const catalog::SegmentPartRow& part : row.parts) {
+      if (const TopicPtr topic = parts_.broker.find(part.partition.topic)) {
+        Offset& start = starts[{topic->name(), part.partition.partition}];
+        start = std::max(start, part.next);
+      }
+    }
+  }
+  std::string text;
+  size_t named = 0;
+  for (const auto& [partition, start] : starts) {
+    if (named++ == kNamed) {
+      text += fmt::format(", and {} more partitions", starts.size() - kNamed);
+      break;
+    }
+    text += fmt::format("{} {} partition {} is kept from offset {} on", text.empty() ? ":" : ",",
+                        partition.first, partition.second, start);
+  }
+  log::info("segments", "{} {} expired{}", removed.size(),
+            removed.size() == 1 ? "object" : "objects", text);
+}
+
+Status Segments::remove_left(std::chrono::milliseconds grace) {
+  while (!leaving_.empty() && parts_.clock.steady() - leaving_.front().since >= grace) {
+    if (const Status status = parts_.store.remove(leaving_.front().name);
+        !status.ok() && status.error().code != Code::kNotFound) {
+      return status;
+    }
+    ++removed_;
+    parts_.history.gone(leaving_.front().object);
+    leaving_.pop_front();
+    parts_.log.ask_for_round();  // a tombstone may end now
+  }
+  return {};
+}
+
+void Segments::finish() {
+  if (const Status status = remove_left(std::chrono::milliseconds(0)); !status.ok()) {
+    log::warning("segments", "{} expired objects are removed after the next start: {}",
+                 leaving_.size(), status.error().message);
+  }
+}
+
+}  // namespace millrace::broker

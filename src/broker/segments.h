@@ -1,0 +1,82 @@
+// The part of topics that lies in segment objects: what goes in, what goes out, what a crash left.
+#pragma once
+
+#include "base/clock.h"
+#include "broker/archiver.h"
+#include "broker/broker.h"
+#include "broker/cut_plan.h"
+#include "broker/history.h"
+#include "broker/orphans.h"
+#include "catalog/catalog.h"
+#include "journal/commit_log.h"
+#include "objects/object_store.h"
+#include "runtime/blocking_pool.h"
+#include "runtime/task.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace millrace::broker {
+
+/// All outlive it.
+struct SegmentsParts {
+  Broker& broker;
+  journal::JournalLog& log;
+  catalog::Catalog& catalog;
+  objects::ObjectStore& store;
+  History& history;
+  runtime::BlockingPool& pool;  // what blocks runs on it
+  const Clock& clock;
+};
+
+struct SegmentsOptions {
+  CutRules cut;
+  /// An object stays in the store so long after readers find it no longer.
+  std::chrono::milliseconds grace{60'000};
+};
+
+/// One round at a time; counters by any thread.
+class Segments {
+ public:
+  Segments(const SegmentsParts& parts, const SegmentsOptions& options);
+
+  /// Removes what a crash left, once; takes out what is expired; cuts what is due. Errors: those of
+  /// the store and the catalog. Nothing is lost by one; the next round tries again.
+  runtime::Task<Status> round();
+
+  /// Nobody reads any more: what is expired and waits for its readers goes now, so that the next
+  /// start has nothing to look for. Blocking.
+  void finish();
+
+  const ArchiverCounters& archived() const { return archiver_.counters(); }
+
+  uint64_t removed() const { return removed_.load(); }  // objects
+
+ private:
+  struct Leaving {
+    Uuid object;
+    std::string name;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  Status sweep();
+  Status expire();
+  Status remove_left(std::chrono::milliseconds grace);
+  OrphanRules orphan_rules() const;
+  void tell_expired(const std::vector<catalog::SegmentRow>& segments,
+                    const std::set<Uuid>& removed) const;
+
+  const SegmentsParts parts_;
+  const SegmentsOptions options_;
+  Archiver archiver_;
+  bool is_swept_ = false;
+  std::deque<Leaving> leaving_;  // oldest first
+  std::atomic<uint64_t> removed_{0};
+};
+
+}  // namespace millrace::broker
