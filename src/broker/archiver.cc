@@ -11,6 +11,16 @@ namespace {
 
 constexpr int kMarksPerAge = 16;
 
+std::vector<TopicPartition> partitions_of(const std::vector<std::vector<segment::CutPart>>& plan) {
+  std::vector<TopicPartition> partitions;
+  for (const auto& parts : plan) {
+    for (const segment::CutPart& part : parts) {
+      partitions.push_back(part.partition);
+    }
+  }
+  return partitions;
+}
+
 }  // namespace
 
 uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
@@ -19,29 +29,51 @@ uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
   return static_cast<uint64_t>(static_cast<double>(span.bytes) * left / offsets);
 }
 
-runtime::Task<Result<size_t>> Archiver::round(bool is_pressing) {
+runtime::Task<Result<size_t>> Archiver::round(bool is_pressing, runtime::CancelToken stop) {
   size_t made = 0;
   while (true) {
-    const auto files = parts_.log.files();
-    MILLRACE_CO_TRY_STATUS(co_await parts_.log.sync());  // all that `files` speak of is durable
-    const JournalPlace place = parts_.log.place();
-    const auto plan = plan_cuts(collect(files, is_pressing), rules_);
-    size_t cut = 0;
-    for (const auto& parts : plan) {
-      const auto work = [&] { return make(parts, place); };
-      auto done = co_await parts_.pool.run(work);
-      if (!done.ok()) {
-        ++counters_.failures;
-        co_return std::move(done).error();
-      }
-      cut += *done ? 1 : 0;
+    auto cut = co_await pass(is_pressing, stop);
+    parts_.history.set_being_cut({});
+    if (!cut.ok()) {
+      co_return std::move(cut).error();
     }
-    made += cut;
-    if (cut == 0) {
+    made += *cut;
+    if (*cut == 0 || stop.is_cancelled()) {
       co_return made;
     }
     parts_.log.ask_for_round();  // journal files may be free now
   }
+}
+
+runtime::Task<Result<size_t>> Archiver::pass(bool is_pressing, runtime::CancelToken stop) {
+  const auto plan = plan_cuts(collect(parts_.log.files(), is_pressing), rules_);
+  parts_.history.set_being_cut(partitions_of(plan));
+  // All that the files speak of is durable, and what was to be freed before is.
+  MILLRACE_CO_TRY_STATUS(co_await parts_.log.sync());
+  const JournalPlace place = parts_.log.place();
+  size_t made = 0;
+  for (const auto& parts : plan) {
+    if (stop.is_cancelled()) {
+      break;
+    }
+    if (!is_there(parts)) {
+      continue;  // retention was quicker
+    }
+    const auto work = [&] { return make(parts, place); };
+    auto done = co_await parts_.pool.run(work);
+    if (!done.ok()) {
+      ++counters_.failures;
+      co_return std::move(done).error();
+    }
+    made += *done ? 1 : 0;
+  }
+  co_return made;
+}
+
+bool Archiver::is_there(const std::vector<segment::CutPart>& parts) const {
+  return std::ranges::all_of(parts, [this](const segment::CutPart& part) {
+    return parts_.log.range(part.partition).start <= part.first;
+  });
 }
 
 std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& files,

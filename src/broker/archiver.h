@@ -8,6 +8,7 @@
 #include "journal/commit_log.h"
 #include "objects/object_store.h"
 #include "runtime/blocking_pool.h"
+#include "runtime/cancel_token.h"
 #include "runtime/task.h"
 
 #include <atomic>
@@ -54,7 +55,9 @@ class Archiver {
   /// many objects were made. Errors: those of the store, the catalog and JournalLog::sync; nothing
   /// is lost, and the next round tries again, under other names. A partition whose next batch is
   /// damaged is told to the log once, and waits until the next start; the others go on.
-  runtime::Task<Result<size_t>> round(bool is_pressing);
+  /// Once `stop` is cancelled, no other object is begun. On the shard of Broker::apply_retention():
+  /// that frees nothing behind what is being cut, else segments and journal would not meet.
+  runtime::Task<Result<size_t>> round(bool is_pressing, runtime::CancelToken stop = {});
 
   const ArchiverCounters& counters() const { return counters_; }
 
@@ -65,6 +68,8 @@ class Archiver {
     std::chrono::steady_clock::time_point at;
   };
 
+  runtime::Task<Result<size_t>> pass(bool is_pressing, runtime::CancelToken stop);
+  bool is_there(const std::vector<segment::CutPart>& parts) const;
   std::vector<Uncut> collect(const std::vector<journal::FileSummary>& files, bool is_pressing);
   std::chrono::steady_clock::duration age_of(const Uncut& uncut);
   Result<bool> make(const std::vector<segment::CutPart>& parts, const JournalPlace& place);

@@ -122,6 +122,16 @@ void History::remove(const Uuid& object) {
   segments_.erase(segment);
 }
 
+void History::set_being_cut(std::vector<TopicPartition> partitions) {
+  MutexLock lock(mutex_);
+  being_cut_ = {partitions.begin(), partitions.end()};
+}
+
+bool History::is_being_cut(TopicPartition partition) const {
+  MutexLock lock(mutex_);
+  return being_cut_.contains(partition);
+}
+
 History::Size History::size() const {
   MutexLock lock(mutex_);
   return {segments_.size(), bytes_};

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace millrace::broker {
@@ -43,6 +44,11 @@ class History {
 
   /// The catalog has committed it: readers find what was added, and no longer what was removed.
   void apply(const catalog::SegmentsCommit& commit);
+
+  /// Objects with these partitions are being made: what follows must not be freed, as if something
+  /// of them were in segments already. Another call ends those before.
+  void set_being_cut(std::vector<TopicPartition> partitions);
+  bool is_being_cut(TopicPartition partition) const;
 
   /// All objects, by id: for retention and for descriptions.
   std::vector<catalog::SegmentRow> segments() const;
@@ -86,6 +92,7 @@ class History {
   mutable Mutex mutex_;
   std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
   uint64_t bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;
+  std::unordered_set<TopicPartition> being_cut_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);

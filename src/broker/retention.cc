@@ -93,12 +93,16 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
 /// What comes next in segments must follow what is in them: it is kept until it is there, however
 /// old it is.
 Broker::InSegments Broker::in_segments(TopicPartition partition, Offset end) const {
-  const auto history =
-      sources_.history != nullptr ? sources_.history->range(partition) : std::nullopt;
-  if (!history) {
+  if (sources_.history == nullptr) {
     return InSegments::kNothing;
   }
-  return history->end >= end ? InSegments::kIt : InSegments::kBefore;
+  // In this order: a cut that ends in between is seen in one of them.
+  const bool is_being_cut = sources_.history->is_being_cut(partition);
+  const auto history = sources_.history->range(partition);
+  if (history && history->end >= end) {
+    return InSegments::kIt;
+  }
+  return history || is_being_cut ? InSegments::kBefore : InSegments::kNothing;
 }
 
 bool Broker::is_short_of_room(uint64_t bytes) const {

@@ -52,7 +52,7 @@ Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
            .topic = [&broker = parts.broker](const TopicId& id) { return entry_of(broker, id); }},
           options.cut) {}
 
-runtime::Task<Status> Segments::round() {
+runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
     MILLRACE_TRY_STATUS(sweep());
     MILLRACE_TRY_STATUS(expire());
@@ -60,7 +60,7 @@ runtime::Task<Status> Segments::round() {
   };
   const Status cleaned = co_await parts_.pool.run(clean);
   if (is_swept_) {  // until then, what is cut now could be taken for a leftover
-    const auto cut = co_await archiver_.round(parts_.broker.is_short_of_room());
+    const auto cut = co_await archiver_.round(parts_.broker.is_short_of_room(), stop);
     if (!cut.ok()) {
       co_return cut.error();
     }
@@ -104,9 +104,9 @@ Status Segments::sweep() {
   }
   if (cleaned > 0) {
     log::info("segments",
-              "{} objects that nothing needs any more removed: the server had not "
+              "{} {} that nothing needs any more removed: the server had not "
               "ended in good order",
-              cleaned);
+              cleaned, cleaned == 1 ? "object" : "objects");
   }
   is_swept_ = true;
   parts_.history.tell_swept();
@@ -154,6 +154,7 @@ Status Segments::expire() {
     }
   }
   parts_.history.apply(commit);
+  expired_ += removed.size();
   tell_expired(segments, removed);
   return {};
 }
@@ -183,7 +184,8 @@ void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,
                         partition.first, partition.second, start);
   }
   log::info("segments", "{} {} expired{}", removed.size(),
-            removed.size() == 1 ? "object" : "objects", text);
+            removed.size() == 1 ? "object" : "objects",
+            text.empty() ? ": of deleted topics" : text);
 }
 
 Status Segments::remove_left(std::chrono::milliseconds grace) {
@@ -192,7 +194,6 @@ Status Segments::remove_left(std::chrono::milliseconds grace) {
         !status.ok() && status.error().code != Code::kNotFound) {
       return status;
     }
-    ++removed_;
     parts_.history.gone(leaving_.front().object);
     leaving_.pop_front();
     parts_.log.ask_for_round();  // a tombstone may end now

@@ -11,6 +11,7 @@
 #include "journal/commit_log.h"
 #include "objects/object_store.h"
 #include "runtime/blocking_pool.h"
+#include "runtime/cancel_token.h"
 #include "runtime/task.h"
 
 #include <atomic>
@@ -47,7 +48,8 @@ class Segments {
 
   /// Removes what a crash left, once; takes out what is expired; cuts what is due. Errors: those of
   /// the store and the catalog. Nothing is lost by one; the next round tries again.
-  runtime::Task<Status> round();
+  /// Once `stop` is cancelled, it ends with the object that is being made.
+  runtime::Task<Status> round(runtime::CancelToken stop = {});
 
   /// Nobody reads any more: what is expired and waits for its readers goes now, so that the next
   /// start has nothing to look for. Blocking.
@@ -55,7 +57,7 @@ class Segments {
 
   const ArchiverCounters& archived() const { return archiver_.counters(); }
 
-  uint64_t removed() const { return removed_.load(); }  // objects
+  uint64_t expired() const { return expired_.load(); }  // objects
 
  private:
   struct Leaving {
@@ -76,7 +78,7 @@ class Segments {
   Archiver archiver_;
   bool is_swept_ = false;
   std::deque<Leaving> leaving_;  // oldest first
-  std::atomic<uint64_t> removed_{0};
+  std::atomic<uint64_t> expired_{0};
 };
 
 }  // namespace millrace::broker

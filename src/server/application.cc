@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/memory_budget.h"
 #include "broker/broker.h"
+#include "broker/segment_trust.h"
+#include "broker/segments.h"
 #include "bytes/buffer.h"
 #include "catalog/sqlite_catalog.h"
 #include "http/service.h"
@@ -25,6 +27,9 @@
 #include "runtime/gate.h"
 #include "runtime/on_shard.h"
 #include "runtime/shard.h"
+#include "runtime/waiters.h"
+#include "segment/format.h"
+#include "server/background.h"
 #include "server/budgets.h"
 #include "server/metrics.h"
 #include "server/open_files.h"
@@ -43,46 +48,16 @@ using namespace std::chrono_literals;
 constexpr size_t kReaderThreads = 4;
 constexpr uint64_t kRotationalRunBytes = uint64_t{16} << 20;  // each sync waits for a turn
 constexpr size_t kBlockingThreads = 2;
+constexpr size_t kColdThreads = 4;  // that read segment objects
+constexpr int kColdNice = 5;
+constexpr int kArchiveNice = 10;
+constexpr auto kSegmentsCheck = 10s;
 constexpr int kQueryNice = 10;
 constexpr size_t kQueuedQueries = 64;
 /// For queries to end once they were told to: DuckDB looks at that between two steps, of which most
 /// take milliseconds, but one call of a function is one step, and so is binding a statement.
 constexpr auto kQueriesEnd = 2s;
 constexpr size_t kMaxIdleBuffers = size_t{16} << 20;
-
-/// Writes the broker's part of the catalog, moves the tables' hold and applies retention: soon
-/// after the start, after each rotation, when something ended or has no room, and at least every
-/// `interval`.
-runtime::Task<void> retention_loop(broker::Broker& broker, tables::Tables& tables,
-                                   journal::JournalLog& log, catalog::Catalog& catalog,
-                                   runtime::BlockingPool& pool, std::chrono::milliseconds interval,
-                                   runtime::CancelToken stop) {
-  uint64_t rotations = 0;
-  bool is_written = false;  // else its hold stays, perhaps from before a crash
-  auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
-  while (true) {
-    const uint64_t now = co_await log.wait_for_round(rotations, due, stop);
-    if (stop.is_cancelled()) {
-      co_return;
-    }
-    if (now != rotations || !is_written) {
-      is_written = co_await broker.write_catalog(catalog, pool);
-    }
-    rotations = now;
-    tables.update_hold();
-    co_await broker.apply_retention();
-    due = runtime::Deadline::after(interval);
-  }
-}
-
-/// Flushes what is old or too much.
-runtime::Task<void> tables_loop(tables::Tables& tables, std::chrono::milliseconds age,
-                                runtime::CancelToken stop) {
-  const auto pause = std::clamp<std::chrono::milliseconds>(age / 4, 10ms, 100ms);
-  while (co_await runtime::sleep_until(runtime::Deadline::after(pause), stop)) {
-    tables.look_after();
-  }
-}
 
 }  // namespace
 
@@ -102,12 +77,17 @@ struct Application::Parts {
   http::HttpCounters http_counters;
   std::unique_ptr<runtime::BlockingPool> readers;
   std::unique_ptr<runtime::BlockingPool> blocking;  // catalog commits, large decompressions
+  std::unique_ptr<runtime::BlockingPool> cold;      // reads of segment objects
+  std::unique_ptr<runtime::BlockingPool> archive;   // writes them
   std::unique_ptr<runtime::BlockingPool> queries;
   std::unique_ptr<runtime::ShardSet> shards;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<objects::LocalStore> store;
+  std::unique_ptr<objects::LocalStore> segment_store;
   std::unique_ptr<journal::JournalLog> log;
+  std::unique_ptr<broker::History> history;
   std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<broker::Segments> segments;
   std::unique_ptr<tables::Tables> tables;
   std::unique_ptr<ingest::Ingestor> ingestor;
   std::unique_ptr<query::TopicReader> topics;
@@ -117,11 +97,13 @@ struct Application::Parts {
   std::unique_ptr<http::Service> http;
   std::unique_ptr<net::HttpServer> http_server;
   runtime::CancelSource stop_background;
+  runtime::WaitList short_of_room;  // of shard 0, as the loops
   std::unique_ptr<runtime::Gate> background;
   bool is_stopped = false;
 
   Status open_directory();
   Status open_log(const std::atomic<bool>& stop);
+  Status open_topics();
   Status open_tables();
   Status open_queries();
   Status listen();
@@ -177,6 +159,10 @@ Status Application::Parts::open_directory() {
   MILLRACE_TRY(readers, runtime::BlockingPool::start({.name = "read", .threads = kReaderThreads}));
   MILLRACE_TRY(blocking,
                runtime::BlockingPool::start({.name = "block", .threads = kBlockingThreads}));
+  MILLRACE_TRY(cold, runtime::BlockingPool::start(
+                         {.name = "cold", .threads = kColdThreads, .nice = kColdNice}));
+  MILLRACE_TRY(archive, runtime::BlockingPool::start(
+                            {.name = "archive", .threads = 1, .nice = kArchiveNice}));
   MILLRACE_TRY(shards, runtime::ShardSet::start(count, "shard"));
   return {};
 }
@@ -189,8 +175,14 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
   MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
   journal.recovery.expected = catalog->contents().directory;
-  journal.recovery.approve = [this](const journal::Findings& found) {
-    return tables::check_trust(catalog->contents(), found);
+  MILLRACE_TRY(segment_store, objects::LocalStore::open(io::posix_disk(), options.data,
+                                                        options.data + "/tmp/segments"));
+  journal.recovery.approve = [this](const journal::Findings& found) -> Status {
+    MILLRACE_TRY_STATUS(tables::check_trust(catalog->contents(), found));
+    return broker::check_segment_trust(catalog->contents(), found, [this]() -> Result<bool> {
+      MILLRACE_TRY(const auto objects, segment_store->list(segment::kFolder));
+      return !objects.empty();
+    });
   };
   MILLRACE_TRY(journal.recovery.writer, journal_limits(io::posix_disk(), options));
   MILLRACE_TRY_STATUS(look_at_medium(journal));
@@ -220,10 +212,30 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
             report.method.figures.empty()
                 ? ""
                 : fmt::format("; 4 KiB and 256 KiB with their syncs: {}", report.method.figures));
-  MILLRACE_TRY(broker, broker::Broker::open(*log, budgets_for(options.memory_bytes).tail_cache,
-                                            system_clock()));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
   return catalog->begin(log->directory_id());
+}
+
+Status Application::Parts::open_topics() {
+  const Budgets budgets = budgets_for(options.memory_bytes);
+  MILLRACE_TRY(broker, broker::Broker::open(*log, budgets.tail_cache, system_clock()));
+  history = std::make_unique<broker::History>(*segment_store, budgets.segment_indexes,
+                                              catalog->contents().segments);
+  broker->read_history(*history, *cold);
+  broker::SegmentsOptions rules;
+  rules.cut.bytes = options.segment_bytes;
+  rules.cut.least_segment = options.segment_bytes / 8;
+  rules.cut.age = options.segment_age;
+  rules.cut.least_age = options.segment_age;
+  segments = std::make_unique<broker::Segments>(broker::SegmentsParts{.broker = *broker,
+                                                                      .log = *log,
+                                                                      .catalog = *catalog,
+                                                                      .store = *segment_store,
+                                                                      .history = *history,
+                                                                      .pool = *archive,
+                                                                      .clock = system_clock()},
+                                                rules);
+  return {};
 }
 
 Status Application::Parts::open_tables() {
@@ -269,13 +281,22 @@ Status Application::Parts::open_queries() {
 
 void Application::Parts::start_background() {
   background = std::make_unique<runtime::Gate>();
+  const LookedAfter of{.broker = *broker,
+                       .tables = *tables,
+                       .segments = *segments,
+                       .log = *log,
+                       .catalog = *catalog,
+                       .pool = *blocking,
+                       .short_of_room = short_of_room};
+  const runtime::CancelToken stop = stop_background.token();
+  runtime::Shard& shard = shards->shard(0);
   static_cast<void>(
-      background->spawn(shards->shard(0), "retention",
-                        retention_loop(*broker, *tables, *log, *catalog, *blocking,
-                                       options.retention_check, stop_background.token())));
-  static_cast<void>(
-      background->spawn(shards->shard(0), "tables",
-                        tables_loop(*tables, options.flush_age, stop_background.token())));
+      background->spawn(shard, "retention", retention_loop(of, options.retention_check, stop)));
+  static_cast<void>(background->spawn(
+      shard, "segments",
+      segments_loop(
+          of, std::min<std::chrono::milliseconds>(kSegmentsCheck, options.segment_age / 4), stop)));
+  static_cast<void>(background->spawn(shard, "tables", tables_loop(of, options.flush_age, stop)));
   tables->start_replay();
 }
 
@@ -290,8 +311,8 @@ Status Application::Parts::listen() {
   kafka = std::make_unique<kafka::Service>(*broker, *buffers, *reads, service);
   MILLRACE_TRY(kafka_listener, net::Listener::start(*shards, kafka_options, *kafka));
   kafka->listening_on(kafka_listener->address().port);
-  add_metrics(metrics, {*log, *broker, *tables, *ingestor, *bodies, *buffer_budget, *reads,
-                        http_counters, *kafka_listener});
+  add_metrics(metrics, {*log, *broker, *segments, *history, *segment_store, *tables, *ingestor,
+                        *bodies, *buffer_budget, *reads, http_counters, *kafka_listener});
   http = std::make_unique<http::Service>(http::Context{.broker = *broker,
                                                        .tables = *tables,
                                                        .ingestor = *ingestor,
@@ -326,6 +347,7 @@ Result<std::unique_ptr<Application>> Application::start(const Options& options,
   MILLRACE_TRY_STATUS(raise_open_file_limit());
   MILLRACE_TRY_STATUS(parts.open_directory());
   MILLRACE_TRY_STATUS(parts.open_log(stop));
+  MILLRACE_TRY_STATUS(parts.open_topics());
   MILLRACE_TRY_STATUS(parts.open_tables());
   MILLRACE_TRY_STATUS(parts.open_queries());
   MILLRACE_TRY_STATUS(parts.listen());
@@ -373,7 +395,7 @@ size_t Application::Parts::stop_pools(runtime::Deadline deadline) {
   if (const size_t left = queries ? queries->stop(deadline) : 0; left > 0) {
     return left;
   }
-  for (auto* pool : {blocking.get(), readers.get()}) {
+  for (auto* pool : {archive.get(), cold.get(), blocking.get(), readers.get()}) {
     if (pool != nullptr) {
       pool->stop();
     }
@@ -406,6 +428,9 @@ Stopped Application::stop() {
   }
   if (parts.background) {
     runtime::block_on(parts.shards->shard(0), parts.background->close());
+  }
+  if (parts.segments && parts.background) {
+    parts.segments->finish();
   }
   if (parts.tables) {
     parts.tables->stop();

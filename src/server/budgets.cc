@@ -32,10 +32,11 @@ uint64_t machine_memory() {
 Budgets budgets_for(uint64_t memory_bytes) {
   const uint64_t total = memory_bytes != 0 ? memory_bytes : std::min(kGiB, machine_memory() / 4);
   return {.total = total,
-          .request_buffers = total / 100 * 17,
+          .request_buffers = total / 100 * 16,
           .tail_cache = total / 20,
           .reads = total / 20,
           .journal_chunks = total / 100 * 3,
+          .segment_indexes = total / 100,
           .hot_rows = total / 100 * 45,
           .queries = total / 4};
 }

@@ -15,10 +15,11 @@ namespace millrace::server {
 /// Shares of the memory budget.
 struct Budgets {
   size_t total = 0;
-  size_t request_buffers = 0;  // 17 %
+  size_t request_buffers = 0;  // 16 %
   size_t tail_cache = 0;       // 5 %
   size_t reads = 0;            // 5 %: records from files on their way to readers
   size_t journal_chunks = 0;   // 3 %: pieces of journal files that they are read from
+  size_t segment_indexes = 0;  // 1 %: of segment objects that are read
   size_t hot_rows = 0;         // 45 %
   size_t queries = 0;          // 25 %
 };

@@ -56,11 +56,6 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   metrics.add_counter("millrace_journal_files_recycled_total",
                       "Journal files used again after they were freed.", {},
                       [&] { return number(log.recycled()); });
-  metrics.add_counter(
-      "millrace_journal_chunk_reads_total",
-      "Pieces of journal files read: when a reader came, before it came, or not, for "
-      "want of memory.",
-      {{"when", "asked"}}, [&] { return number(log.chunks().reads()); });
   const journal::ChunkCache& chunks = log.chunks();
   const auto add_chunks = [&](const char* when, uint64_t (journal::ChunkCache::*count)() const) {
     metrics.add_counter(
@@ -102,6 +97,45 @@ void add_pins(Metrics& metrics, const broker::Broker& broker) {
                        }
                        return pinned;
                      });
+}
+
+void add_segments(Metrics& metrics, const broker::Segments& segments,
+                  const broker::History& history) {
+  const broker::ArchiverCounters& archived = segments.archived();
+  metrics.add_gauge("millrace_segment_objects", "Segment objects that the catalog names.", {},
+                    [&] { return number(history.size().objects); });
+  metrics.add_gauge("millrace_segment_bytes", "Bytes of those objects.", {},
+                    [&] { return number(history.size().bytes); });
+  metrics.add_counter("millrace_segments_written_total", "Segment objects written.", {},
+                      [&] { return number(archived.objects); });
+  metrics.add_counter("millrace_segment_written_bytes_total", "Bytes of segment objects written.",
+                      {}, [&] { return number(archived.bytes); });
+  metrics.add_counter("millrace_segments_expired_total",
+                      "Segment objects given up: all they held was expired, or of deleted topics.",
+                      {}, [&] { return number(segments.expired()); });
+  metrics.add_counter("millrace_segment_failures_total",
+                      "Segment objects that were not written, to be tried again.", {},
+                      [&] { return number(archived.failures); });
+}
+
+/// Of the store that segment objects are in.
+void add_store(Metrics& metrics, const objects::StoreCounters& counters) {
+  for (size_t i = 0; i < objects::kRequestKinds; ++i) {
+    metrics.add_counter("millrace_store_requests_total",
+                        "Requests to the store of segment objects, by kind.",
+                        {{"kind", std::string(name_of(static_cast<objects::RequestKind>(i)))}},
+                        [&counters, i] { return number(counters.requests[i]); });
+  }
+  metrics.add_counter("millrace_store_read_bytes_total", "Bytes read from that store.", {},
+                      [&] { return number(counters.bytes_read); });
+  metrics.add_counter("millrace_store_written_bytes_total", "Bytes written to that store.", {},
+                      [&] { return number(counters.bytes_written); });
+  metrics.add_counter("millrace_store_failures_total", "Requests that failed, to be tried again.",
+                      {}, [&] { return number(counters.failures); });
+  metrics.add_gauge("millrace_store_dollars_per_terabyte",
+                    "What the requests cost for each 10^12 bytes written, at the list prices of S3 "
+                    "Standard in us-east-1; of a local directory, as if it were a bucket.",
+                    {}, [&] { return cost_per_terabyte(counters).dollars; });
 }
 
 void add_ingest(Metrics& metrics, const ingest::IngestCounters& counters) {
@@ -168,6 +202,8 @@ void add_http(Metrics& metrics, const http::HttpCounters& counters) {
 void add_metrics(Metrics& metrics, const Measured& of) {
   add_journal(metrics, of.log);
   add_pins(metrics, of.broker);
+  add_segments(metrics, of.segments, of.history);
+  add_store(metrics, of.segment_store.counters());
   add_ingest(metrics, of.ingestor.counters());
   add_tables(metrics, of.tables);
   add_budget(metrics, of.tables.hot_budget());

@@ -4,10 +4,12 @@
 #include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "broker/broker.h"
+#include "broker/segments.h"
 #include "http/context.h"
 #include "ingest/ingestor.h"
 #include "journal/commit_log.h"
 #include "net/listener.h"
+#include "objects/object_store.h"
 #include "tables/tables.h"
 
 namespace millrace::server {
@@ -16,6 +18,9 @@ namespace millrace::server {
 struct Measured {
   const journal::JournalLog& log;
   const broker::Broker& broker;
+  const broker::Segments& segments;
+  const broker::History& history;
+  const objects::ObjectStore& segment_store;
   const tables::Tables& tables;
   const ingest::Ingestor& ingestor;
   const MemoryBudget& bodies;

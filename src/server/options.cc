@@ -107,6 +107,20 @@ const SettingSchema& settings_schema() {
        60 * kMinute,
        {},
        "how often expired files are looked for, besides after each rotation"},
+      {"segment.bytes",
+       kBytes,
+       "64MiB",
+       64 << 10,
+       kGiB,
+       {},
+       "size of a segment object; what a partition has less of shares one with others"},
+      {"segment.age_ms",
+       kDurationMs,
+       "600s",
+       50,
+       kMinute * 60 * 24,
+       {},
+       "age of records at which they go from the journal into segment objects"},
       {"memory.max_bytes",
        kBytes,
        "0",
@@ -218,6 +232,8 @@ Result<Options> options_from(const Settings& settings) {
   options.journal_write_method = settings.text("journal.write_method");
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
+  options.segment_bytes = static_cast<uint64_t>(settings.number("segment.bytes"));
+  options.segment_age = std::chrono::milliseconds(settings.number("segment.age_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));
   options.flush_rows = static_cast<uint64_t>(settings.number("tables.flush_rows"));
   options.flush_age = std::chrono::milliseconds(settings.number("tables.flush_age_ms"));

@@ -33,6 +33,8 @@ struct Options {
   std::chrono::milliseconds journal_interval{0};
   std::string journal_write_method;  // "auto" or a method's name
   std::chrono::milliseconds retention_check{30'000};
+  uint64_t segment_bytes = 0;
+  std::chrono::milliseconds segment_age{0};
   int32_t default_partitions = 4;
   bool auto_create_topics = true;
   uint64_t flush_bytes = 0;

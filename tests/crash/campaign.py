@@ -24,12 +24,15 @@ from .table_files import Catalog
 
 FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
          "--tables-flush-age-ms", "200ms", "--tables-flush-rows", "500",
+         "--segment-bytes", "256KiB", "--segment-age-ms", "300ms",
          "--query-threads", "1")  # fmt: skip  # many small files are read much sooner by one thread
 LEAN_FILES = 8  # of the journal that may stay when everything in it may go
 TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
 INTERVAL_COUNTERS = ("interval_acknowledged", "interval_gaps")
+SEGMENT_COUNTERS = ("segments_written", "segments_expired", "segments_swept")
 REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
+SWEPT = re.compile(r"(\d+) objects? that nothing needs any more removed")
 REWRITTEN = re.compile(r"since its checkpoint, the last (\d+) synced again")
 
 
@@ -102,9 +105,12 @@ class Campaign:
         flushes = int(self.metrics.get("millrace_table_flushes_total", 0))
         self.counters["flushes"] += flushes
         self.counters["catalog_commits"] += flushes
+        for name in ("segments_written", "segments_expired"):
+            self.counters[name] += int(self.metrics.get(f"millrace_{name}_total", 0))
         self.metrics = {}
         log = self.server.process.text()
         self.counters["torn_tails"] += log.count("torn tail cut")
+        self.counters["segments_swept"] += sum(map(int, SWEPT.findall(log)))
         self.counters["runs_written_again"] += sum(map(int, REWRITTEN.findall(log)))
 
     def kill(self, worked_until=None):

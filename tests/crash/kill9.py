@@ -42,7 +42,7 @@ class Kill9(campaign.Campaign):
     NAME = "kill9"
     REQUIRED = ("acknowledged", "unknown", "kills", "kills_during_start", "rotations", "files_freed", "recycled",
                 "expired", "topics_created", "topics_deleted", "clean_stops",
-                *campaign.INTERVAL_COUNTERS, *campaign.TABLE_COUNTERS)  # fmt: skip
+                *campaign.INTERVAL_COUNTERS, *campaign.SEGMENT_COUNTERS, *campaign.TABLE_COUNTERS)  # fmt: skip
 
     def account(self):
         seen = int(self.metrics.get("millrace_journal_files_recycled_total", 0))

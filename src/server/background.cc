@@ -1,0 +1,117 @@
+#include "server/background.h"
+
+#include "base/log.h"
+#include "runtime/coroutine.h"
+#include "runtime/deadline.h"
+
+#include <algorithm>
+#include <optional>
+#include <random>
+
+namespace millrace::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kFirstPause = 100ms;
+constexpr std::chrono::milliseconds kLongestPause = 30s;
+constexpr std::chrono::minutes kBetweenLines{1};
+
+/// Pauses after failures in a row: each twice as long, and a random part of that, so that servers
+/// whose store was away do not come back to it all at once.
+class Backoff {
+ public:
+  std::chrono::milliseconds next() {
+    const auto longest = std::min(kFirstPause * (1 << std::min(failures_++, 10)), kLongestPause);
+    return std::chrono::milliseconds(
+        std::uniform_int_distribution<int64_t>(longest.count() / 2, longest.count())(random_));
+  }
+
+  void reset() { failures_ = 0; }
+
+ private:
+  int failures_ = 0;
+  std::mt19937 random_{std::random_device{}()};
+};
+
+/// One line when rounds begin to fail, one a minute as long as they do, one when it is over.
+class FailureLog {
+ public:
+  void tell(const Status& status) {
+    const auto now = std::chrono::steady_clock::now();
+    if (status.ok()) {
+      if (told_at_) {
+        log::info("segments", "objects are written and removed again");
+      }
+      told_at_.reset();
+    } else if (!told_at_ || now - *told_at_ >= kBetweenLines) {
+      told_at_ = now;
+      log::warning("segments",
+                   "not all that is due was written or removed; nothing is lost, and it is tried "
+                   "again: {}",
+                   status.error().message);
+    }
+  }
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> told_at_;
+};
+
+}  // namespace
+
+runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds interval,
+                                   runtime::CancelToken stop) {
+  uint64_t rotations = 0;
+  bool is_written = false;  // else its hold stays, perhaps from before a crash
+  auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
+  while (true) {
+    const uint64_t now = co_await of.log.wait_for_round(rotations, due, stop);
+    if (stop.is_cancelled()) {
+      co_return;
+    }
+    if (now != rotations || !is_written) {
+      is_written = co_await of.broker.write_catalog(of.catalog, of.pool);
+    }
+    rotations = now;
+    of.tables.update_hold();
+    co_await of.broker.apply_retention();
+    if (of.broker.is_short_of_room()) {
+      of.short_of_room.notify_all();
+    }
+    due = runtime::Deadline::after(interval);
+  }
+}
+
+runtime::Task<void> segments_loop(LookedAfter of, std::chrono::milliseconds interval,
+                                  runtime::CancelToken stop) {
+  Backoff backoff;
+  FailureLog failures;
+  auto pause = std::min<std::chrono::milliseconds>(1s, interval);
+  while (co_await of.short_of_room.wait(runtime::Deadline::after(pause), stop) !=
+         runtime::Woken::kCancelled) {
+    const Status done = co_await of.segments.round(stop);
+    if (!done.ok() && done.error().code == Code::kCancelled) {
+      co_return;
+    }
+    failures.tell(done);
+    if (!done.ok()) {
+      if (!co_await runtime::sleep_until(runtime::Deadline::after(backoff.next()), stop)) {
+        co_return;
+      }
+      pause = 0ms;
+      continue;
+    }
+    backoff.reset();
+    pause = interval;
+  }
+}
+
+runtime::Task<void> tables_loop(LookedAfter of, std::chrono::milliseconds age,
+                                runtime::CancelToken stop) {
+  const auto pause = std::clamp<std::chrono::milliseconds>(age / 4, 10ms, 100ms);
+  while (co_await runtime::sleep_until(runtime::Deadline::after(pause), stop)) {
+    of.tables.look_after();
+  }
+}
+
+}  // namespace millrace::server
