@@ -43,6 +43,24 @@ Result<segment::SegmentCache::Part> History::open(const Part& part, TopicPartiti
 
 Result<std::vector<record::StoredBatch>> History::read(TopicPartition partition, Offset from,
                                                        size_t max_bytes) {
+  auto batches = try_read(partition, from, max_bytes);
+  if (!batches.ok()) {
+    failures_.note(batches.error(), partition, from);
+  }
+  return batches;
+}
+
+Result<std::optional<record::StoredBatch>> History::find_timestamp(TopicPartition partition,
+                                                                   int64_t timestamp_ms) {
+  auto found = try_find(partition, timestamp_ms);
+  if (!found.ok()) {
+    failures_.note(found.error(), partition, {});
+  }
+  return found;
+}
+
+Result<std::vector<record::StoredBatch>> History::try_read(TopicPartition partition, Offset from,
+                                                           size_t max_bytes) {
   const auto part = find(partition, from);
   if (!part) {
     return make_error(Code::kNotFound, "offset {} of partition {} is in no segment", from,
@@ -52,8 +70,8 @@ Result<std::vector<record::StoredBatch>> History::read(TopicPartition partition,
   return opened.read(from, max_bytes);
 }
 
-Result<std::optional<record::StoredBatch>> History::find_timestamp(TopicPartition partition,
-                                                                   int64_t timestamp_ms) {
+Result<std::optional<record::StoredBatch>> History::try_find(TopicPartition partition,
+                                                             int64_t timestamp_ms) {
   std::optional<Part> part;
   {
     MutexLock lock(mutex_);

@@ -8,6 +8,7 @@
 #include "catalog/catalog.h"
 #include "objects/object_store.h"
 #include "record/commit_log.h"
+#include "record/read_failures.h"
 #include "segment/segment_cache.h"
 
 #include <cstdint>
@@ -36,6 +37,9 @@ class History {
   /// those of segment::SegmentCache::open and segment::Segment::read.
   Result<std::vector<record::StoredBatch>> read(TopicPartition partition, Offset from,
                                                 size_t max_bytes);
+
+  /// Of read() and find_timestamp(): damage or a store that fails, as the log names it.
+  uint64_t read_failures() const { return failures_.count(); }
 
   /// The first batch whose greatest timestamp is at least `timestamp_ms`; nullopt: there is none.
   /// Errors: as read().
@@ -84,11 +88,16 @@ class History {
 
   /// The part that holds `offset`.
   std::optional<Part> find(TopicPartition partition, Offset offset) const;
+  Result<std::vector<record::StoredBatch>> try_read(TopicPartition partition, Offset from,
+                                                    size_t max_bytes);
+  Result<std::optional<record::StoredBatch>> try_find(TopicPartition partition,
+                                                      int64_t timestamp_ms);
   Result<segment::SegmentCache::Part> open(const Part& part, TopicPartition partition);
   void add(const catalog::SegmentRow& row) MILLRACE_REQUIRES(mutex_);
   void remove(const Uuid& object) MILLRACE_REQUIRES(mutex_);
 
   segment::SegmentCache cache_;
+  record::ReadFailures failures_{"segments"};
   mutable Mutex mutex_;
   std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
   uint64_t bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;

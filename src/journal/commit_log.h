@@ -10,10 +10,10 @@
 #include "journal/files.h"
 #include "journal/index.h"
 #include "journal/open.h"
-#include "journal/read_failures.h"
 #include "journal/reader.h"
 #include "journal/writer.h"
 #include "record/commit_log.h"
+#include "record/read_failures.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/cancel_token.h"
 #include "runtime/signal.h"
@@ -154,7 +154,7 @@ class JournalLog final : public record::CommitLog {
   Index index_;
   ChunkCache chunks_;
   const Reader reader_;
-  ReadFailures failures_;
+  record::ReadFailures failures_{"journal"};
   std::unique_ptr<Writer> writer_;  // used by the writer thread once it runs
   StartReport report_;
 

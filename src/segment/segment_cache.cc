@@ -19,8 +19,8 @@ Result<SegmentCache::Part> SegmentCache::open(const ObjectId& object, const std:
   MILLRACE_TRY(part.segment, segment_of(object, name));
   part.row = part.segment->tail().partition(partition);
   if (part.row == nullptr) {
-    return make_error(Code::kCorrupt, "{}: it has nothing of partition {} of topic {}", name,
-                      partition.partition, partition.topic.to_string());
+    return make_error(Code::kCorrupt, "{}: it has nothing of partition {} of topic {}",
+                      store_.location_of(name), partition.partition, partition.topic.to_string());
   }
   part.index = find_index(object, partition);
   if (!part.index) {
@@ -43,12 +43,12 @@ Result<std::shared_ptr<const Segment>> SegmentCache::segment_of(const ObjectId& 
   auto reader = store_.read(name);
   if (!reader.ok()) {
     return reader.error().code == Code::kNotFound
-               ? make_error(Code::kCorrupt, "{}: the object is missing", name)
+               ? make_error(Code::kCorrupt, "{}: the object is missing", store_.location_of(name))
                : reader.error();
   }
-  MILLRACE_TRY(auto opened, Segment::open(*std::move(reader), name));
+  MILLRACE_TRY(auto opened, Segment::open(*std::move(reader), store_.location_of(name)));
   if (opened->footer().object != object) {
-    return make_error(Code::kCorrupt, "{}: it is object {}, not {}", name,
+    return make_error(Code::kCorrupt, "{}: it is object {}, not {}", store_.location_of(name),
                       opened->footer().object.to_string(), object.to_string());
   }
   const std::shared_ptr<const Segment> segment = std::move(opened);

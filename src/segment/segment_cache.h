@@ -31,8 +31,8 @@ class SegmentCache {
   };
 
   /// Reads footer and index unless they are there: blocking. Errors: those of
-  /// objects::ObjectStore::read and Segment; kCorrupt when there is no such object, when it is not
-  /// `object`, or has none of the partition.
+  /// objects::ObjectStore::read and Segment, which name its location; kCorrupt when there is no
+  /// such object, when it is not `object`, or has none of the partition.
   Result<Part> open(const ObjectId& object, const std::string& name, TopicPartition partition);
 
   /// The object is to be removed. Who holds a part of it reads on as far as the store allows.

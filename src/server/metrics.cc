@@ -76,10 +76,6 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   metrics.add_gauge("millrace_journal_full",
                     "1 while writes are refused for want of room, in the journal or on the disk.",
                     {}, [&] { return log.full() ? 1.0 : 0.0; });
-  metrics.add_counter("millrace_read_failures_total",
-                      "Reads of the journal that met damage or a failing disk; the log names the "
-                      "places.",
-                      {}, [&] { return number(log.read_failures()); });
   metrics.add_gauge("millrace_journal_read_only",
                     "1 after a failed write or sync, until the next start.", {},
                     [&] { return log.is_poisoned() ? 1.0 : 0.0; });
@@ -100,7 +96,11 @@ void add_pins(Metrics& metrics, const broker::Broker& broker) {
 }
 
 void add_segments(Metrics& metrics, const broker::Segments& segments,
-                  const broker::History& history) {
+                  const broker::History& history, const journal::JournalLog& log) {
+  metrics.add_counter("millrace_read_failures_total",
+                      "Reads of the journal and of segment objects that met damage or a failing "
+                      "disk; the log names the places.",
+                      {}, [&] { return number(log.read_failures() + history.read_failures()); });
   const broker::ArchiverCounters& archived = segments.archived();
   metrics.add_gauge("millrace_segment_objects", "Segment objects that the catalog names.", {},
                     [&] { return number(history.size().objects); });
@@ -202,7 +202,7 @@ void add_http(Metrics& metrics, const http::HttpCounters& counters) {
 void add_metrics(Metrics& metrics, const Measured& of) {
   add_journal(metrics, of.log);
   add_pins(metrics, of.broker);
-  add_segments(metrics, of.segments, of.history);
+  add_segments(metrics, of.segments, of.history, of.log);
   add_store(metrics, of.segment_store.counters());
   add_ingest(metrics, of.ingestor.counters());
   add_tables(metrics, of.tables);

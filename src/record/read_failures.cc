@@ -1,8 +1,8 @@
-#include "journal/read_failures.h"
+#include "record/read_failures.h"
 
 #include "base/log.h"
 
-namespace millrace::journal {
+namespace millrace::record {
 
 void ReadFailures::note(const Error& error, TopicPartition partition, Offset from) {
   if (error.code != Code::kCorrupt && error.code != Code::kIo) {
@@ -17,9 +17,9 @@ void ReadFailures::note(const Error& error, TopicPartition partition, Offset fro
     }
     is_last = told_.size() == kPlaces;
   }
-  log::error("journal", "cannot read offset {} of partition {} of topic {}: {}{}", from,
+  log::error(module_, "cannot read offset {} of partition {} of topic {}: {}{}", from,
              partition.partition, partition.topic.to_string(), error.message,
              is_last ? "; further places are not named until the next start" : "");
 }
 
-}  // namespace millrace::journal
+}  // namespace millrace::record
