@@ -30,22 +30,15 @@ uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
 }
 
 runtime::Task<Result<size_t>> Archiver::round(bool is_pressing, runtime::CancelToken stop) {
-  size_t made = 0;
-  while (true) {
-    auto cut = co_await pass(is_pressing, stop);
-    parts_.history.set_being_cut({});
-    if (!cut.ok()) {
-      co_return std::move(cut).error();
-    }
-    made += *cut;
-    if (*cut == 0 || stop.is_cancelled()) {
-      co_return made;
-    }
+  auto made = co_await cut_due(is_pressing, stop);
+  parts_.history.set_being_cut({});
+  if (made.ok() && *made > 0) {
     parts_.log.ask_for_round();  // journal files may be free now
   }
+  co_return made;
 }
 
-runtime::Task<Result<size_t>> Archiver::pass(bool is_pressing, runtime::CancelToken stop) {
+runtime::Task<Result<size_t>> Archiver::cut_due(bool is_pressing, runtime::CancelToken stop) {
   const auto plan = plan_cuts(collect(parts_.log.files(), is_pressing), rules_);
   parts_.history.set_being_cut(partitions_of(plan));
   // All that the files speak of is durable, and what was to be freed before is.
@@ -78,12 +71,25 @@ bool Archiver::is_there(const std::vector<segment::CutPart>& parts) const {
 
 std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& files,
                                      bool is_pressing) {
+  std::unordered_map<TopicPartition, uint64_t> left;
+  for (const auto& file : files) {
+    for (const auto& [partition, span] : file.partitions) {
+      left[partition] += span.bytes;
+    }
+  }
+  std::erase_if(cut_, [&](const auto& entry) { return !left.contains(entry.first); });
+  const int64_t now_ms = parts_.clock.wall_ms().time_since_epoch().count();
   std::map<TopicPartition, Uncut> uncut;
   for (const auto& file : files) {
     for (const auto& [partition, span] : file.partitions) {
-      const auto history = parts_.history.range(partition);
-      const Offset first = std::max(span.first, history ? history->end : Offset{0});
-      if (first >= span.end || damaged_.contains(partition) || !parts_.topic(partition.topic)) {
+      const uint64_t behind = left[partition] -= span.bytes;
+      const Offset first = std::max(span.first, cut_until(partition));
+      const auto topic = parts_.topic(partition.topic);
+      if (first >= span.end || damaged_.contains(partition) || !topic) {
+        continue;
+      }
+      const bool is_expired = topic->settings.is_expired(span.max_timestamp_ms, behind, now_ms);
+      if (is_expired && !uncut.contains(partition) && !parts_.history.range(partition)) {
         continue;
       }
       const auto [at, is_new] = uncut.try_emplace(
@@ -107,6 +113,12 @@ std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& fi
   return all;
 }
 
+Offset Archiver::cut_until(TopicPartition partition) const {
+  const auto history = parts_.history.range(partition);
+  const auto cut = cut_.find(partition);
+  return std::max(history ? history->end : Offset{0}, cut == cut_.end() ? Offset{0} : cut->second);
+}
+
 /// Late by a part of the age at most: there is a mark now and then only.
 std::chrono::steady_clock::duration Archiver::age_of(const Uncut& uncut) {
   std::deque<Mark>& marks = marks_[uncut.partition];
@@ -125,13 +137,13 @@ std::chrono::steady_clock::duration Archiver::age_of(const Uncut& uncut) {
 Result<bool> Archiver::make(const std::vector<segment::CutPart>& parts, const JournalPlace& place) {
   const segment::Header header{parts_.log.directory_id(), segment::ObjectId(Uuid::random()),
                                parts_.clock.wall_ms().time_since_epoch().count()};
-  const segment::CutSource source{
-      [this](TopicPartition partition, Offset from, size_t max_bytes) {
-        return parts_.log.read_blocking(partition, from, max_bytes);
-      },
-      [this](const TopicId& id) {
-        return parts_.topic(id).value_or(segment::TopicEntry{id, "", ""});
-      }};
+  const segment::CutSource source{[this](TopicPartition partition, Offset from, size_t max_bytes) {
+                                    return parts_.log.read_blocking(partition, from, max_bytes);
+                                  },
+                                  [this](const TopicId& id) {
+                                    const auto topic = parts_.topic(id);
+                                    return topic ? topic->entry : segment::TopicEntry{id, "", ""};
+                                  }};
   MILLRACE_TRY(const auto cut,
                segment::cut(parts_.store, header, parts, source, {.bytes = rules_.bytes}));
   note_unread(cut, parts);
@@ -152,6 +164,9 @@ Result<bool> Archiver::make(const std::vector<segment::CutPart>& parts, const Jo
     return std::move(committed).error();
   }
   parts_.history.apply(commit);
+  for (const auto& part : row.parts) {
+    cut_[part.partition] = part.next;
+  }
   ++counters_.objects;
   counters_.bytes += cut.made.bytes;
   return true;

@@ -54,7 +54,7 @@ class ArchiverTest : public testing::Test {
     const auto topic = [this](const TopicId& id) {
       return id == kTable.topic || ended_.contains(id)
                  ? std::nullopt
-                 : std::optional(segment::TopicEntry{id, "topic", ""});
+                 : std::optional(ArchivedTopic{{id, "topic", ""}, settings_});
     };
     archiver_ = std::make_unique<Archiver>(
         ArchiverParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_);
@@ -85,7 +85,17 @@ class ArchiverTest : public testing::Test {
     return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
-  Result<size_t> round(bool is_pressing = false) { return run(archiver_->round(is_pressing)); }
+  /// Until nothing is due.
+  Result<size_t> round(bool is_pressing = false) {
+    size_t made = 0;
+    while (true) {
+      auto cut = run(archiver_->round(is_pressing));
+      if (!cut.ok() || *cut == 0) {
+        return cut.ok() ? Result(made) : std::move(cut);
+      }
+      made += *cut;
+    }
+  }
 
   /// What is in segments of a partition is what the journal has there.
   void expect_same(TopicPartition partition) {
@@ -112,6 +122,7 @@ class ArchiverTest : public testing::Test {
   objects::FaultyStore store_{memory_, 1};
   std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
   std::set<TopicId> ended_;
+  TopicSettings settings_{.retention_ms = -1};
   std::unique_ptr<runtime::ShardSet> shards_;
   std::unique_ptr<runtime::BlockingPool> pool_;
   std::unique_ptr<journal::JournalLog> log_;
@@ -183,6 +194,39 @@ TEST_F(ArchiverTest, WhatTheOldestFileIsKeptForDoesNotWait) {
   EXPECT_EQ(end_of(kA), 80);
   EXPECT_EQ(end_of(kB), 2);
   EXPECT_FALSE(history_->range({topic_of(3), PartitionId{0}}));
+}
+
+TEST_F(ArchiverTest, WhatIsExpiredIsNotCut) {
+  write(kA, 100, 10 * kKiB);
+  settings_.retention_bytes = 1;
+  EXPECT_EQ(*round(), 0U);
+  clock_.advance(10min);
+  EXPECT_EQ(*round(), 1U);  // of the newest file, behind which there is nothing
+  EXPECT_GT(history_->range(kA)->start, Offset{100});
+}
+
+TEST_F(ArchiverTest, WhatFollowsSegmentsIsCutThoughItIsExpired) {
+  write(kA, 20, 10 * kKiB);
+  ASSERT_GE(*round(), 1U);
+  write(kA, 80, 10 * kKiB);
+  settings_.retention_bytes = 1;
+  EXPECT_GE(*round(), 7U);
+  expect_same(kA);
+}
+
+TEST_F(ArchiverTest, WhatWasCutAndHasExpiredIsNotCutAgain) {
+  write(kA, 20, 10 * kKiB);
+  ASSERT_EQ(*round(), 2U);
+  catalog::SegmentsCommit commit;
+  for (const auto& segment : history_->segments()) {
+    commit.removed.push_back(segment.object);
+  }
+  ASSERT_TRUE(catalog_->commit_segments(commit).ok());
+  history_->apply(commit);
+  EXPECT_EQ(*round(), 0U);
+  write(kA, 20, 10 * kKiB);
+  EXPECT_GE(*round(), 1U);
+  EXPECT_GE(history_->range(kA)->start, Offset{40});
 }
 
 TEST_F(ArchiverTest, WhatIsNotForSegmentsStays) {

@@ -20,17 +20,6 @@ using BytesLeft = std::unordered_map<TopicPartition, uint64_t>;
 constexpr size_t kPartitionsNamed = 8;  // in a line of the log
 constexpr size_t kTopicsNamed = 8;
 
-bool is_too_old(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
-  return settings.retention_ms >= 0 && span.max_timestamp_ms < now_ms - settings.retention_ms;
-}
-
-bool is_expired(const TopicSettings& settings, const PartitionSpan& span, uint64_t bytes_left,
-                int64_t now_ms) {
-  const bool too_many = settings.retention_bytes >= 0 &&
-                        bytes_left - span.bytes >= static_cast<uint64_t>(settings.retention_bytes);
-  return is_too_old(settings, span, now_ms) || too_many;
-}
-
 BytesLeft bytes_in(const std::vector<FileSummary>& files) {
   BytesLeft bytes;
   for (const FileSummary& file : files) {
@@ -43,9 +32,9 @@ BytesLeft bytes_in(const std::vector<FileSummary>& files) {
 
 /// Why a span of an expired topic was freed.
 const char* reason_of(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
-  return settings.is_table                    ? "its rows are in table files"
-         : is_too_old(settings, span, now_ms) ? "retention.ms"
-                                              : "retention.bytes";
+  return settings.is_table                                    ? "its rows are in table files"
+         : settings.is_too_old(span.max_timestamp_ms, now_ms) ? "retention.ms"
+                                                              : "retention.bytes";
 }
 
 std::string names_of(const std::vector<Pin>& pins, size_t limit) {
@@ -70,7 +59,8 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
       }
       const InSegments segments = in_segments(partition, span.end);
       const bool is_wanted = segments == InSegments::kBefore ||
-                             !is_expired(topic->record.settings, span, left[partition], now_ms);
+                             !topic->record.settings.is_expired(
+                                 span.max_timestamp_ms, left[partition] - span.bytes, now_ms);
       const bool is_kept = segments != InSegments::kIt && is_wanted;
       if (is_kept || (observer_ != nullptr && observer_->needs(partition.topic, span.end))) {
         const auto [at, is_new] = pins.try_emplace(topic->name(), Pin{topic, 0, true});

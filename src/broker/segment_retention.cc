@@ -43,13 +43,7 @@ bool is_unwanted(const Line& line, const SegmentPartRow& part, int64_t now_ms) {
   if (line.parts.begin()->second != &part) {
     return false;
   }
-  const TopicSettings& settings = *line.settings;
-  const bool is_too_old =
-      settings.retention_ms >= 0 && part.max_timestamp_ms < now_ms - settings.retention_ms;
-  const bool is_too_many =
-      settings.retention_bytes >= 0 &&
-      line.bytes - part.bytes >= static_cast<uint64_t>(settings.retention_bytes);
-  return is_too_old || is_too_many;
+  return line.settings->is_expired(part.max_timestamp_ms, line.bytes - part.bytes, now_ms);
 }
 
 }  // namespace

@@ -29,12 +29,12 @@ std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
   return bytes;
 }
 
-std::optional<segment::TopicEntry> entry_of(const Broker& broker, const TopicId& id) {
+std::optional<ArchivedTopic> topic_of(const Broker& broker, const TopicId& id) {
   const TopicPtr topic = broker.find(id);
   if (!topic || topic->record.settings.is_table) {
     return std::nullopt;
   }
-  return segment::TopicEntry{id, topic->record.to_frame().value, ""};
+  return ArchivedTopic{{id, topic->record.to_frame().value, ""}, topic->record.settings};
 }
 
 }  // namespace
@@ -49,23 +49,31 @@ Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
            .history = parts.history,
            .pool = parts.pool,
            .clock = parts.clock,
-           .topic = [&broker = parts.broker](const TopicId& id) { return entry_of(broker, id); }},
+           .topic = [&broker = parts.broker](const TopicId& id) { return topic_of(broker, id); }},
           options.cut) {}
 
 runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
+  while (true) {
+    MILLRACE_CO_TRY(const size_t cut, co_await turn(stop));
+    if (cut == 0 || stop.is_cancelled()) {
+      co_return Status();
+    }
+  }
+}
+
+/// Returns how many objects were made.
+runtime::Task<Result<size_t>> Segments::turn(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
     MILLRACE_TRY_STATUS(sweep());
     MILLRACE_TRY_STATUS(expire());
     return remove_left(options_.grace);
   };
   const Status cleaned = co_await parts_.pool.run(clean);
-  if (is_swept_) {  // until then, what is cut now could be taken for a leftover
-    const auto cut = co_await archiver_.round(parts_.broker.is_short_of_room(), stop);
-    if (!cut.ok()) {
-      co_return cut.error();
-    }
+  if (!is_swept_) {  // what is cut now could be taken for a leftover
+    co_return cleaned.error();
   }
-  co_return cleaned;
+  auto cut = co_await archiver_.round(parts_.broker.is_short_of_room(), stop);
+  co_return cleaned.ok() ? std::move(cut) : cleaned.error();
 }
 
 Status Segments::sweep() {

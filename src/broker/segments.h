@@ -46,9 +46,9 @@ class Segments {
  public:
   Segments(const SegmentsParts& parts, const SegmentsOptions& options);
 
-  /// Removes what a crash left, once; takes out what is expired; cuts what is due. Errors: those of
-  /// the store and the catalog. Nothing is lost by one; the next round tries again.
-  /// Once `stop` is cancelled, it ends with the object that is being made.
+  /// Removes what a crash left, once; takes out what is expired and cuts what is due, in turns
+  /// until nothing is due. Errors: those of the store and the catalog. Nothing is lost by one; the
+  /// next round tries again. Once `stop` is cancelled, it ends with the object that is being made.
   runtime::Task<Status> round(runtime::CancelToken stop = {});
 
   /// Nobody reads any more: what is expired and waits for its readers goes now, so that the next
@@ -66,6 +66,7 @@ class Segments {
     std::chrono::steady_clock::time_point since;
   };
 
+  runtime::Task<Result<size_t>> turn(runtime::CancelToken stop);
   Status sweep();
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);

@@ -319,15 +319,20 @@ TEST_F(SegmentsTest, WhatFollowsAnObjectInTheMakingIsNotFreed) {
   const auto topic = create("orders", {{"retention.ms", "1000"}});
   ASSERT_TRUE(round().ok());  // looks the store through
   write(topic, 100);
-  clock_.advance(2s);
+  runtime::CancelSource stop;
   store_.set_faults({.least_latency = 1ns, .most_latency = 1ns});
-  on_request_ = [this] { run(broker_->apply_retention()); };
-  ASSERT_TRUE(round().ok());
+  on_request_ = [&] {
+    clock_.advance(2s);
+    run(broker_->apply_retention());
+    stop.cancel();
+  };
+  ASSERT_TRUE(run(segments_->round(stop.token())).ok());
   on_request_ = {};
   const auto range = history_->range(topic->partition({})->id());
   ASSERT_TRUE(range);
   EXPECT_EQ(range->start, Offset{0});
   EXPECT_LE(log_->range(topic->partition({})->id()).start, range->end);
+  ASSERT_TRUE(round().ok());  // all of it is expired
   run(broker_->apply_retention());
   ASSERT_TRUE(run(log_->sync()).ok());
   EXPECT_LT(log_->files().size(), 4U);

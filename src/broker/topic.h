@@ -35,6 +35,18 @@ struct TopicSettings {
   /// Every setting by name, for descriptions and for the journal.
   std::map<std::string, std::string> to_map() const;
 
+  /// By retention.ms, of records of which none is newer than `max_timestamp_ms`.
+  bool is_too_old(int64_t max_timestamp_ms, int64_t now_ms) const {
+    return retention_ms >= 0 && max_timestamp_ms < now_ms - retention_ms;
+  }
+
+  /// By retention.ms, or by retention.bytes, of records with so many bytes of their partition
+  /// behind them.
+  bool is_expired(int64_t max_timestamp_ms, uint64_t bytes_behind, int64_t now_ms) const {
+    return is_too_old(max_timestamp_ms, now_ms) ||
+           (retention_bytes >= 0 && bytes_behind >= static_cast<uint64_t>(retention_bytes));
+  }
+
   bool operator==(const TopicSettings&) const = default;
 };
 
