@@ -2,6 +2,7 @@
 #include "cli/help.h"
 #include "cli/verbs.h"
 #include "net/bound_socket.h"
+#include "objects/s3_store.h"
 #include "server/application.h"
 #include "server/options.h"
 
@@ -65,6 +66,15 @@ class Signals {
   std::thread thread_;
 };
 
+/// After the application.
+struct FinishBuckets {
+  FinishBuckets() = default;
+  FinishBuckets(const FinishBuckets&) = delete;
+  FinishBuckets& operator=(const FinishBuckets&) = delete;
+
+  ~FinishBuckets() { objects::S3Store::finish(); }
+};
+
 void print_ready(const server::Application& application, const server::Options& options) {
   const auto ms = static_cast<long long>(application.started_in().count());
   const std::string kafka = application.kafka_address().to_string();
@@ -116,6 +126,7 @@ int serve(const Settings::Sources& sources) {
   if (!sources.file.empty()) {
     log::info("settings", "{} was read", sources.file);
   }
+  const FinishBuckets finish_buckets;
   auto application = server::Application::start(*options, signals.stop());
   if (!application.ok()) {
     log::stop();

@@ -33,6 +33,7 @@
 #include "server/budgets.h"
 #include "server/metrics.h"
 #include "server/open_files.h"
+#include "server/segment_store.h"
 #include "tables/tables.h"
 #include "tables/trust.h"
 
@@ -83,7 +84,7 @@ struct Application::Parts {
   std::unique_ptr<runtime::ShardSet> shards;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<objects::LocalStore> store;
-  std::unique_ptr<objects::LocalStore> segment_store;
+  std::unique_ptr<objects::ObjectStore> segment_store;
   std::unique_ptr<journal::JournalLog> log;
   std::unique_ptr<broker::History> history;
   std::unique_ptr<broker::Broker> broker;
@@ -175,8 +176,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
   MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
   journal.recovery.expected = catalog->contents().directory;
-  MILLRACE_TRY(segment_store, objects::LocalStore::open(io::posix_disk(), options.data,
-                                                        options.data + "/tmp/segments"));
+  MILLRACE_TRY(segment_store, open_segment_store(io::posix_disk(), options));
   journal.recovery.approve = [this](const journal::Findings& found) -> Status {
     MILLRACE_TRY_STATUS(tables::check_trust(catalog->contents(), found));
     return broker::check_segment_trust(catalog->contents(), found, [this]() -> Result<bool> {
@@ -226,7 +226,9 @@ Status Application::Parts::open_topics() {
   rules.cut.bytes = options.segment_bytes;
   rules.cut.least_segment = options.segment_bytes / 8;
   rules.cut.age = options.segment_age;
-  rules.cut.least_age = options.segment_age;
+  if (!options.bucket) {
+    rules.cut.least_age = options.segment_age;  // docs/decisions/011
+  }
   segments = std::make_unique<broker::Segments>(broker::SegmentsParts{.broker = *broker,
                                                                       .log = *log,
                                                                       .catalog = *catalog,

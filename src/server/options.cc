@@ -23,6 +23,41 @@ Result<net::Address> address_at(const Settings& settings, const char* name) {
   return address;
 }
 
+Result<std::optional<BucketOptions>> bucket_from(const Settings& settings) {
+  const std::string& url = settings.text("bucket");
+  const std::string& endpoint = settings.text("bucket.endpoint");
+  BucketOptions bucket;
+  bucket.region = settings.text("bucket.region");
+  if (url.empty()) {
+    if (!endpoint.empty() || !bucket.region.empty()) {
+      return make_error(Code::kInvalid, "{}: there is no bucket: say --bucket s3://BUCKET",
+                        endpoint.empty() ? "bucket.region" : "bucket.endpoint");
+    }
+    return std::optional<BucketOptions>();
+  }
+  constexpr std::string_view kScheme = "s3://";
+  const size_t slash = url.find('/', kScheme.size());
+  bucket.name = url.substr(std::min(kScheme.size(), url.size()), slash - kScheme.size());
+  bucket.prefix = slash == std::string::npos ? "" : url.substr(slash + 1);
+  if (bucket.prefix.ends_with('/')) {
+    bucket.prefix.pop_back();
+  }
+  if (!url.starts_with(kScheme) || bucket.name.empty()) {
+    return make_error(Code::kInvalid, "bucket: {} must be s3://BUCKET or s3://BUCKET/PREFIX", url);
+  }
+  if (const size_t colon = endpoint.find("://"); !endpoint.empty()) {
+    bucket.scheme = endpoint.substr(0, colon);
+    bucket.endpoint = colon == std::string::npos ? "" : endpoint.substr(colon + 3);
+    const bool is_known = bucket.scheme == "http" || bucket.scheme == "https";
+    if (!is_known || bucket.endpoint.empty() || bucket.endpoint.find('/') != std::string::npos) {
+      return make_error(Code::kInvalid,
+                        "bucket.endpoint: {} must be http://HOST[:PORT] or https://HOST[:PORT]",
+                        endpoint);
+    }
+  }
+  return std::optional(std::move(bucket));
+}
+
 }  // namespace
 
 const SettingSchema& settings_schema() {
@@ -107,6 +142,22 @@ const SettingSchema& settings_schema() {
        60 * kMinute,
        {},
        "how often expired files are looked for, besides after each rotation"},
+      {"bucket",
+       kText,
+       "",
+       0,
+       0,
+       {},
+       "s3://BUCKET[/PREFIX] for segment objects, else they are in the data directory; keys as AWS "
+       "tools find them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role"},
+      {"bucket.endpoint",
+       kText,
+       "",
+       0,
+       0,
+       {},
+       "http[s]://HOST[:PORT] of an S3 server that is not Amazon's"},
+      {"bucket.region", kText, "", 0, 0, {}, "region of the bucket, else as AWS tools find it"},
       {"segment.bytes",
        kBytes,
        "64MiB",
@@ -232,6 +283,7 @@ Result<Options> options_from(const Settings& settings) {
   options.journal_write_method = settings.text("journal.write_method");
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
+  MILLRACE_TRY(options.bucket, bucket_from(settings));
   options.segment_bytes = static_cast<uint64_t>(settings.number("segment.bytes"));
   options.segment_age = std::chrono::milliseconds(settings.number("segment.age_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));

@@ -15,6 +15,15 @@ namespace millrace::server {
 
 inline constexpr uint64_t kFilesInJournal = 8;  // that its budget must hold
 
+/// Where segment objects go when not into the data directory.
+struct BucketOptions {
+  std::string name;
+  std::string prefix;            // empty: all of the bucket
+  std::string scheme = "https";  // or http
+  std::string endpoint;          // host[:port]; empty: Amazon's
+  std::string region;            // empty: as AWS tools find it
+};
+
 struct Options {
   std::string data;
   net::Address kafka;
@@ -33,6 +42,7 @@ struct Options {
   std::chrono::milliseconds journal_interval{0};
   std::string journal_write_method;  // "auto" or a method's name
   std::chrono::milliseconds retention_check{30'000};
+  std::optional<BucketOptions> bucket;
   uint64_t segment_bytes = 0;
   std::chrono::milliseconds segment_age{0};
   int32_t default_partitions = 4;
@@ -50,8 +60,8 @@ struct Options {
 const SettingSchema& settings_schema();
 
 /// Errors: kInvalid (no data directory, an address that is none, a bind that needs --insecure, a
-/// wildcard bind without an advertised address, port 0 advertised), kConflict (the data directory
-/// is something else).
+/// wildcard bind without an advertised address, port 0 advertised, a bucket that is none),
+/// kConflict (the data directory is something else).
 Result<Options> options_from(const Settings& settings);
 
 }  // namespace millrace::server

@@ -77,6 +77,7 @@ struct Reading {
   size_t limit = 0;  // bytes
   Result<std::vector<record::StoredBatch>> batches = std::vector<record::StoredBatch>();
   bool is_from_files = false;
+  bool is_short_of_memory = false;  // nothing was read
 };
 
 /// What the partition holds, into the answer; false when there is nothing to read or it is an
@@ -131,14 +132,13 @@ std::vector<Reading> plan(std::vector<Target>& targets, size_t room) {
 }
 
 /// Whole batches, at least one if there is one; they are added to `held`. Errors:
-/// Partition::read's; kOverloaded (`reads` is spent: nothing was read).
+/// Partition::read's.
 runtime::Task<void> read_files(MemoryBudget& reads, MemoryBudget::Reservation& held,
                                Reading& reading) {
   const size_t limit = std::min(reading.limit, reads.limit() / kReadsAtOnce);
   auto reserved = reads.try_reserve(limit);
   if (!reserved) {
-    reading.batches = make_error(Code::kOverloaded, "responses from files take {} of {} bytes",
-                                 reads.used(), reads.limit());
+    reading.is_short_of_memory = true;
     co_return;
   }
   const Target& target = *reading.target;
@@ -176,14 +176,14 @@ struct Round {
 /// Into the answer. The first batch of a response comes whole whatever its size (KIP-74).
 void put(const Reading& reading, Round& round) {
   Answer& answer = *reading.target->answer;
+  if (reading.is_short_of_memory) {
+    round.is_short_of_memory = true;
+    return;
+  }
   if (!reading.batches.ok()) {
     const Code code = reading.batches.error().code;
-    if (code == Code::kOverloaded) {
-      round.is_short_of_memory = true;
-    } else {
-      answer.error_code =
-          code == Code::kNotFound ? ErrorCode::kOffsetOutOfRange : error_code_of(code);
-    }
+    answer.error_code =
+        code == Code::kNotFound ? ErrorCode::kOffsetOutOfRange : error_code_of(code);
     return;
   }
   RecordsParts& records = answer.records.emplace();

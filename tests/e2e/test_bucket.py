@@ -1,0 +1,105 @@
+"""Segment objects in a bucket of a real S3 server: written at once, read back, while it is away and back again."""
+
+import shutil
+
+import pytest
+
+from . import journal, wire
+from .s3 import KEYS, S3Server
+from .server import wait_for
+from .test_serve import SMALL, fill, values_of
+from .web import Client
+from .wire import Connection, batch_of
+
+SOON = (*SMALL, "--segment-bytes", "512KiB", "--segment-age-ms", "200ms", "--journal-retention-check-ms", "100ms")
+COUNT = 30
+SIZE = 100_000
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("s3")
+    server = S3Server(directory).start()
+    yield server
+    server.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def new_bucket_server(new_server, s3, request):
+    """A server whose objects go below a prefix of this test's own."""
+
+    def make(*flags):
+        return new_server(*SOON, *s3.flags(request.node.name), *flags, **KEYS)
+
+    make.made = new_server.made
+    yield make
+    if s3.popen is None:
+        s3.start()
+
+
+def metric(server, name):
+    with Client(server) as client:
+        return client.metrics()[name]
+
+
+def puts(server):
+    return metric(server, 'millrace_store_requests_total{kind="put"}')
+
+
+def freed(server):
+    wait_for("journal files freed", lambda: len(journal.files(server.data)) <= 2, 30)
+
+
+def test_everything_is_read_out_of_the_bucket(new_bucket_server):
+    server = new_bucket_server().start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    assert values_of(server, "t") == values
+    assert not (server.data / "segments").exists()
+    assert metric(server, "millrace_segment_objects") >= COUNT * SIZE // (1 << 20)
+    wait_for("a request an object", lambda: puts(server) == metric(server, "millrace_segments_written_total"))
+    server.kill()
+    server.start()
+    assert values_of(server, "t") == values
+    assert metric(server, 'millrace_store_requests_total{kind="get"}') > 0
+
+
+def test_a_server_starts_and_takes_records_while_its_bucket_is_away(new_bucket_server, s3):
+    server = new_bucket_server().start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    assert server.terminate() == 0
+    s3.stop()
+    server.start()
+    with Connection(server.port) as connection:
+        assert connection.produce("t", batch_of(b"next")).base_offset == COUNT
+        assert connection.fetch("t", 0).error == wire.KAFKA_STORAGE_ERROR, "it is in the bucket alone"
+    wait_for("a line about it", lambda: "nothing is lost, and it is tried again" in server.process.text(), 60)
+    s3.start()
+    wait_for("the line that it is over", lambda: "objects are written and removed again" in server.process.text(), 60)
+    assert values_of(server, "t") == [*values, b"next"]
+
+
+def test_a_bucket_that_goes_away_costs_room_in_the_journal_alone(new_bucket_server, s3):
+    server = new_bucket_server().start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    s3.stop()
+    with Connection(server.port) as connection:
+        for i in range(COUNT):
+            assert connection.produce("t", batch_of(b"%d " % i + b"y" * SIZE)).error == wire.NONE
+    wait_for("a failure", lambda: metric(server, "millrace_segment_failures_total") >= 1, 60)
+    assert len(journal.files(server.data)) > 3
+    s3.start()
+    freed(server)
+    assert values_of(server, "t") == values + [b"%d " % i + b"y" * SIZE for i in range(COUNT)]
+
+
+def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3):
+    flags = ("--bucket", "s3://nowhere", "--bucket-endpoint", s3.endpoint, "--bucket-region", "us-east-1")
+    server = new_server(*SOON, *flags, **KEYS).start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    wait_for("a line that names it", lambda: "nowhere" in server.process.text(), 30)
+    assert values_of(server, "t") == values
+    assert server.terminate() == 0
