@@ -22,6 +22,7 @@ FLOOR = 85.0
 
 # What reads bytes from outside. A file that writes as well is here if the target also writes.
 DECODERS = {
+    "cached_block": ["src/objects/cached_block.cc"],
     "codec": ["src/bytes/codec*.cc"],
     "frames": ["src/tables/entry.cc", "src/tables/schema_frame.cc", "src/broker/topic.cc"],
     "http": ["src/net/http_parser.cc", "src/net/http_head.cc", "src/net/http_body.cc"],
