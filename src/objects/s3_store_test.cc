@@ -1,11 +1,14 @@
 #include "objects/s3_store.h"
 
 #include "bytes/buffer.h"
+#include "io/simulated_disk.h"
+#include "objects/cached_store.h"
 #include "objects/store_conformance_test.h"
 #include "objects/test_s3_server.h"
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -93,6 +96,49 @@ std::unique_ptr<StorePlace> make_place() {
 
 INSTANTIATE_TEST_SUITE_P(All, StoreConformance,
                          ::testing::Values(StoreKind{"S3", &make_place, false}), kind_name);
+
+/// With a cache before the bucket.
+class CachedS3Place final : public StorePlace {
+ public:
+  ObjectStore& store() override { return *store_; }
+
+  std::vector<std::string> leftovers() override { return server_for_all().unfinished_uploads(); }
+
+ private:
+  const std::unique_ptr<S3Store> remote_ = open_store(options_of(server_for_all(), new_prefix()));
+  io::SimulatedDisk disk_{1};
+  const std::unique_ptr<CachedStore> store_ =
+      CachedStore::open(*remote_, disk_, {.directory = "/cache", .max_bytes = 24 << 20}).value();
+};
+
+INSTANTIATE_TEST_SUITE_P(Cached, StoreConformance,
+                         ::testing::Values(StoreKind{"CachedS3",
+                                                     +[]() -> std::unique_ptr<StorePlace> {
+                                                       return std::make_unique<CachedS3Place>();
+                                                     },
+                                                     false}),
+                         kind_name);
+
+TEST(S3Store, BehindACacheABlockIsOneGet) {
+  const auto remote = open_store(options_of(server_for_all(), new_prefix()));
+  io::SimulatedDisk disk(1);
+  const CachedStoreOptions options{.directory = "/cache"};
+  const auto content = content_of(20 * kMiB + 1);
+  ASSERT_TRUE(put(*remote, "a", content).ok());
+  for (const bool is_cold : {true, false}) {
+    const auto store = CachedStore::open(*remote, disk, options).value();
+    const auto reader = store->read("a").value();
+    std::vector<std::byte> out(kMiB);
+    for (size_t at = 0; at < content.size(); at += out.size()) {
+      out.resize(std::min(out.size(), content.size() - at));
+      ASSERT_TRUE(reader->read_at(at, out).ok());
+      ASSERT_TRUE(std::ranges::equal(out, std::span(content).subspan(at, out.size())));
+    }
+    EXPECT_EQ(remote->counters().of(RequestKind::kGet), 21U);
+    EXPECT_EQ(remote->counters().bytes_read, content.size());
+    EXPECT_EQ(store->cache_counters().bytes_from_remote, is_cold ? content.size() : 0);
+  }
+}
 
 TEST(S3Store, ListsMoreThanOnePage) {
   const auto store = open_store(options_of(server_for_all(), new_prefix()));
