@@ -25,7 +25,7 @@ from e2e.web import Client  # noqa: E402
 HEAD = """# Metrics
 
 What a server answers at `GET /metrics`, in the text format of Prometheus. A counter starts at 0 with
-the process. Made by `tools/metrics_doc.py`, from a server: run it again after a change of
+the process; those of `millrace_cache_` are there with a bucket. Made by `tools/metrics_doc.py`, from a server: run it again after a change of
 `src/server/metrics.cc`; do not edit.
 
 | name | type | labels | what it is |
@@ -68,7 +68,8 @@ def document(text):
 
 def ask():
     with tempfile.TemporaryDirectory(prefix="millrace-metrics-") as folder:
-        server = Server(f"{folder}/data")
+        # A bucket, for its metrics; nobody answers there, and the server does not mind.
+        server = Server(f"{folder}/data", "--bucket", "s3://b", "--bucket-endpoint", "http://127.0.0.1:1")
         try:
             with Client(server.start()) as client:
                 return client.get("/metrics").text

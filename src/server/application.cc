@@ -84,7 +84,7 @@ struct Application::Parts {
   std::unique_ptr<runtime::ShardSet> shards;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<objects::LocalStore> store;
-  std::unique_ptr<objects::ObjectStore> segment_store;
+  std::unique_ptr<SegmentStore> segment_store;
   std::unique_ptr<journal::JournalLog> log;
   std::unique_ptr<broker::History> history;
   std::unique_ptr<broker::Broker> broker;
@@ -176,11 +176,11 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
   MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
   journal.recovery.expected = catalog->contents().directory;
-  MILLRACE_TRY(segment_store, open_segment_store(io::posix_disk(), options));
+  MILLRACE_TRY(segment_store, SegmentStore::open(io::posix_disk(), options));
   journal.recovery.approve = [this](const journal::Findings& found) -> Status {
     MILLRACE_TRY_STATUS(tables::check_trust(catalog->contents(), found));
     return broker::check_segment_trust(catalog->contents(), found, [this]() -> Result<bool> {
-      MILLRACE_TRY(const auto objects, segment_store->list(segment::kFolder));
+      MILLRACE_TRY(const auto objects, segment_store->store().list(segment::kFolder));
       return !objects.empty();
     });
   };
@@ -219,7 +219,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
 Status Application::Parts::open_topics() {
   const Budgets budgets = budgets_for(options.memory_bytes);
   MILLRACE_TRY(broker, broker::Broker::open(*log, budgets.tail_cache, system_clock()));
-  history = std::make_unique<broker::History>(*segment_store, budgets.segment_indexes,
+  history = std::make_unique<broker::History>(segment_store->store(), budgets.segment_indexes,
                                               catalog->contents().segments);
   broker->read_history(*history, *cold);
   broker::SegmentsOptions rules;
@@ -229,14 +229,15 @@ Status Application::Parts::open_topics() {
   if (!options.bucket) {
     rules.cut.least_age = options.segment_age;  // docs/decisions/011
   }
-  segments = std::make_unique<broker::Segments>(broker::SegmentsParts{.broker = *broker,
-                                                                      .log = *log,
-                                                                      .catalog = *catalog,
-                                                                      .store = *segment_store,
-                                                                      .history = *history,
-                                                                      .pool = *archive,
-                                                                      .clock = system_clock()},
-                                                rules);
+  segments =
+      std::make_unique<broker::Segments>(broker::SegmentsParts{.broker = *broker,
+                                                               .log = *log,
+                                                               .catalog = *catalog,
+                                                               .store = segment_store->store(),
+                                                               .history = *history,
+                                                               .pool = *archive,
+                                                               .clock = system_clock()},
+                                         rules);
   return {};
 }
 

@@ -138,6 +138,35 @@ void add_store(Metrics& metrics, const objects::StoreCounters& counters) {
                     {}, [&] { return cost_per_terabyte(counters).dollars; });
 }
 
+void add_cache(Metrics& metrics, const objects::CachedStore& cache) {
+  const objects::CacheCounters& counters = cache.cache_counters();
+  metrics.add_gauge("millrace_cache_bytes", "Disk that blocks of the bucket's objects take.", {},
+                    [&] { return number(cache.cached_bytes()); });
+  const auto add_reads = [&](const char* result, const std::atomic<uint64_t>& count) {
+    metrics.add_counter("millrace_cache_reads_total",
+                        "Blocks of objects that readers asked for, by `result`: hit on the disk, "
+                        "miss.",
+                        {{"result", result}}, [&count] { return number(count); });
+  };
+  add_reads("hit", counters.hits);
+  add_reads("miss", counters.misses);
+  const auto add_prefetch = [&](const char* result, const std::atomic<uint64_t>& count) {
+    metrics.add_counter("millrace_cache_prefetch_total",
+                        "Blocks read ahead of readers, by `result`: read, of them used or gone "
+                        "unused, failed.",
+                        {{"result", result}}, [&count] { return number(count); });
+  };
+  add_prefetch("read", counters.prefetched);
+  add_prefetch("used", counters.prefetch_used);
+  add_prefetch("unused", counters.prefetch_unused);
+  add_prefetch("failed", counters.prefetch_failed);
+  metrics.add_counter("millrace_cache_bad_blocks_total",
+                      "Blocks on the disk that were damaged and read of the bucket again.", {},
+                      [&] { return number(counters.bad_blocks); });
+  metrics.add_counter("millrace_cache_not_kept_total", "Blocks that the disk did not take.", {},
+                      [&] { return number(counters.not_kept); });
+}
+
 void add_ingest(Metrics& metrics, const ingest::IngestCounters& counters) {
   metrics.add_counter("millrace_ingest_requests_total", "Writes taken, by HTTP.", {},
                       [&] { return number(counters.requests); });
@@ -204,6 +233,9 @@ void add_metrics(Metrics& metrics, const Measured& of) {
   add_pins(metrics, of.broker);
   add_segments(metrics, of.segments, of.history, of.log);
   add_store(metrics, of.segment_store.counters());
+  if (const auto* cache = of.segment_store.cache()) {
+    add_cache(metrics, *cache);
+  }
   add_ingest(metrics, of.ingestor.counters());
   add_tables(metrics, of.tables);
   add_budget(metrics, of.tables.hot_budget());

@@ -9,7 +9,7 @@
 #include "ingest/ingestor.h"
 #include "journal/commit_log.h"
 #include "net/listener.h"
-#include "objects/object_store.h"
+#include "server/segment_store.h"
 #include "tables/tables.h"
 
 namespace millrace::server {
@@ -20,7 +20,7 @@ struct Measured {
   const broker::Broker& broker;
   const broker::Segments& segments;
   const broker::History& history;
-  const objects::ObjectStore& segment_store;
+  const SegmentStore& segment_store;
   const tables::Tables& tables;
   const ingest::Ingestor& ingestor;
   const MemoryBudget& bodies;

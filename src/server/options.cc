@@ -28,6 +28,8 @@ Result<std::optional<BucketOptions>> bucket_from(const Settings& settings) {
   const std::string& endpoint = settings.text("bucket.endpoint");
   BucketOptions bucket;
   bucket.region = settings.text("bucket.region");
+  bucket.cache_bytes = static_cast<uint64_t>(settings.number("bucket.cache_bytes"));
+  bucket.read_bytes_per_second = static_cast<uint64_t>(settings.number("bucket.read_rate"));
   if (url.empty()) {
     if (!endpoint.empty() || !bucket.region.empty()) {
       return make_error(Code::kInvalid, "{}: there is no bucket: say --bucket s3://BUCKET",
@@ -158,6 +160,23 @@ const SettingSchema& settings_schema() {
        {},
        "http[s]://HOST[:PORT] of an S3 server that is not Amazon's"},
       {"bucket.region", kText, "", 0, 0, {}, "region of the bucket, else as AWS tools find it"},
+      {"bucket.cache_bytes",
+       kBytes,
+       "0",
+       16 * kMiB,
+       INT64_MAX,
+       {},
+       "disk for what was read of the bucket; 0: the smaller of 10 GiB and a tenth of the free "
+       "disk",
+       true},
+      {"bucket.read_rate",
+       kBytes,
+       "0",
+       kMiB,
+       INT64_MAX,
+       {},
+       "bytes that may be read of the bucket in a second; 0: no limit",
+       true},
       {"segment.bytes",
        kBytes,
        "64MiB",

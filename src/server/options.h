@@ -18,10 +18,12 @@ inline constexpr uint64_t kFilesInJournal = 8;  // that its budget must hold
 /// Where segment objects go when not into the data directory.
 struct BucketOptions {
   std::string name;
-  std::string prefix;            // empty: all of the bucket
-  std::string scheme = "https";  // or http
-  std::string endpoint;          // host[:port]; empty: Amazon's
-  std::string region;            // empty: as AWS tools find it
+  std::string prefix;                  // empty: all of the bucket
+  std::string scheme = "https";        // or http
+  std::string endpoint;                // host[:port]; empty: Amazon's
+  std::string region;                  // empty: as AWS tools find it
+  uint64_t cache_bytes = 0;            // 0: see segment_store.cc
+  uint64_t read_bytes_per_second = 0;  // 0: no limit
 };
 
 struct Options {

@@ -3,14 +3,36 @@
 #include "objects/local_store.h"
 #include "objects/s3_store.h"
 
-namespace millrace::server {
+#include <algorithm>
 
-Result<std::unique_ptr<objects::ObjectStore>> open_segment_store(io::Disk& disk,
-                                                                 const Options& options) {
+namespace millrace::server {
+namespace {
+
+constexpr uint64_t kMostCache = uint64_t{10} << 30;
+
+/// What is asked for, or a tenth of the disk that is free or taken by the cache.
+Result<uint64_t> cache_bytes(io::Disk& disk, const std::string& directory, uint64_t asked) {
+  if (asked != 0) {
+    return asked;
+  }
+  MILLRACE_TRY(const io::Space space, disk.space(directory));
+  uint64_t held = 0;
+  if (const auto files = disk.list(directory); files.ok()) {
+    for (const auto& file : *files) {
+      held += file.size;
+    }
+  }
+  return std::min(kMostCache, (space.free_bytes + held) / 10);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SegmentStore>> SegmentStore::open(io::Disk& disk, const Options& options) {
+  auto segments = std::make_unique<SegmentStore>();
   if (!options.bucket) {
-    MILLRACE_TRY(auto local,
+    MILLRACE_TRY(segments->objects_,
                  objects::LocalStore::open(disk, options.data, options.data + "/tmp/segments"));
-    return std::unique_ptr<objects::ObjectStore>(std::move(local));
+    return segments;
   }
   objects::S3StoreOptions s3;
   s3.endpoint = options.bucket->endpoint;
@@ -18,8 +40,15 @@ Result<std::unique_ptr<objects::ObjectStore>> open_segment_store(io::Disk& disk,
   s3.region = options.bucket->region;
   s3.bucket = options.bucket->name;
   s3.prefix = options.bucket->prefix;
-  MILLRACE_TRY(auto bucket, objects::S3Store::open(std::move(s3)));
-  return std::unique_ptr<objects::ObjectStore>(std::move(bucket));
+  MILLRACE_TRY(segments->objects_, objects::S3Store::open(std::move(s3)));
+  objects::CachedStoreOptions cache;
+  cache.directory = options.data + "/cache";
+  MILLRACE_TRY_STATUS(disk.make_directories(cache.directory));
+  MILLRACE_TRY(cache.max_bytes, cache_bytes(disk, cache.directory, options.bucket->cache_bytes));
+  cache.remote_bytes_per_second = options.bucket->read_bytes_per_second;
+  MILLRACE_TRY(segments->cache_,
+               objects::CachedStore::open(*segments->objects_, disk, std::move(cache)));
+  return segments;
 }
 
 }  // namespace millrace::server

@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "io/disk.h"
+#include "objects/cached_store.h"
 #include "objects/object_store.h"
 #include "server/options.h"
 
@@ -10,9 +11,24 @@
 
 namespace millrace::server {
 
-/// The bucket of the options, or else their data directory. A bucket is not asked for anything yet.
-/// Errors: kInvalid (an option of the bucket), those of objects::LocalStore::open.
-Result<std::unique_ptr<objects::ObjectStore>> open_segment_store(io::Disk& disk,
-                                                                 const Options& options);
+/// The data directory, or a bucket behind a cache of its blocks in DIR/cache. Outlived by the disk.
+class SegmentStore {
+ public:
+  /// A bucket is not asked for anything yet. Errors: kInvalid (an option of the bucket), those of
+  /// objects::LocalStore::open and objects::CachedStore::open.
+  static Result<std::unique_ptr<SegmentStore>> open(io::Disk& disk, const Options& options);
+
+  objects::ObjectStore& store() { return cache_ ? *cache_ : *objects_; }
+
+  /// Of the directory or the bucket itself.
+  const objects::StoreCounters& counters() const { return objects_->counters(); }
+
+  /// null: there is none.
+  const objects::CachedStore* cache() const { return cache_.get(); }
+
+ private:
+  std::unique_ptr<objects::ObjectStore> objects_;
+  std::unique_ptr<objects::CachedStore> cache_;
+};
 
 }  // namespace millrace::server

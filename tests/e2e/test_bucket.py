@@ -59,10 +59,17 @@ def test_everything_is_read_out_of_the_bucket(new_bucket_server):
     assert not (server.data / "segments").exists()
     assert metric(server, "millrace_segment_objects") >= COUNT * SIZE // (1 << 20)
     wait_for("a request an object", lambda: puts(server) == metric(server, "millrace_segments_written_total"))
-    server.kill()
+    for _ in range(2):
+        server.kill()
+        server.start()
+        assert values_of(server, "t") == values
+    assert metric(server, 'millrace_cache_reads_total{result="hit"}') > 0
+    assert metric(server, 'millrace_store_read_bytes_total') < COUNT * SIZE // 2, "most of it is on the disk"
+    assert server.terminate() == 0
+    shutil.rmtree(server.data / "cache")
     server.start()
     assert values_of(server, "t") == values
-    assert metric(server, 'millrace_store_requests_total{kind="get"}') > 0
+    assert metric(server, 'millrace_store_read_bytes_total') > COUNT * SIZE // 2
 
 
 def test_a_server_starts_and_takes_records_while_its_bucket_is_away(new_bucket_server, s3):
