@@ -57,7 +57,7 @@ class ArchiverTest : public testing::Test {
                  : std::optional(ArchivedTopic{{id, "topic", ""}, settings_});
     };
     archiver_ = std::make_unique<Archiver>(
-        ArchiverParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_);
+        SegmentMakerParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_);
   }
 
   void stop() {

@@ -100,7 +100,7 @@ class Broker {
 
   /// Frees journal files that no topic needs any more and ends tombstones; when the journal is
   /// short of room, asks the observer to let go, and logs what keeps the oldest file. Called by one
-  /// loop of the server, whenever the journal asks for a round; on the shard of Archiver::round().
+  /// loop of the server, whenever the journal asks for a round; on the shard of SegmentMaker::make().
   runtime::Task<void> apply_retention();
 
   /// There was a topic of this id, and something of it may be left.

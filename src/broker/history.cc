@@ -140,14 +140,15 @@ void History::remove(const Uuid& object) {
   segments_.erase(segment);
 }
 
-void History::set_being_cut(std::vector<TopicPartition> partitions) {
+void History::set_being_cut(const void* maker, std::vector<TopicPartition> partitions) {
   MutexLock lock(mutex_);
-  being_cut_ = {partitions.begin(), partitions.end()};
+  being_cut_[maker] = {partitions.begin(), partitions.end()};
 }
 
 bool History::is_being_cut(TopicPartition partition) const {
   MutexLock lock(mutex_);
-  return being_cut_.contains(partition);
+  return std::ranges::any_of(being_cut_,
+                             [&](const auto& entry) { return entry.second.contains(partition); });
 }
 
 History::Size History::size() const {

@@ -50,8 +50,8 @@ class History {
   void apply(const catalog::SegmentsCommit& commit);
 
   /// Objects with these partitions are being made: what follows must not be freed, as if something
-  /// of them were in segments already. Another call ends those before.
-  void set_being_cut(std::vector<TopicPartition> partitions);
+  /// of them were in segments already. Another call of the same `maker` ends those before.
+  void set_being_cut(const void* maker, std::vector<TopicPartition> partitions);
   bool is_being_cut(TopicPartition partition) const;
 
   /// All objects, by id: for retention and for descriptions.
@@ -101,7 +101,7 @@ class History {
   mutable Mutex mutex_;
   std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
   uint64_t bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;
-  std::unordered_set<TopicPartition> being_cut_ MILLRACE_GUARDED_BY(mutex_);
+  std::map<const void*, std::unordered_set<TopicPartition>> being_cut_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);

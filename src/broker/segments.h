@@ -55,7 +55,7 @@ class Segments {
   /// start has nothing to look for. Blocking.
   void finish();
 
-  const ArchiverCounters& archived() const { return archiver_.counters(); }
+  const SegmentMakerCounters& archived() const { return archiver_.counters(); }
 
   uint64_t expired() const { return expired_.load(); }  // objects
 

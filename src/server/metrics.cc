@@ -101,7 +101,7 @@ void add_segments(Metrics& metrics, const broker::Segments& segments,
                       "Reads of the journal and of segment objects that met damage or a failing "
                       "disk; the log names the places.",
                       {}, [&] { return number(log.read_failures() + history.read_failures()); });
-  const broker::ArchiverCounters& archived = segments.archived();
+  const broker::SegmentMakerCounters& archived = segments.archived();
   metrics.add_gauge("millrace_segment_objects", "Segment objects that the catalog names.", {},
                     [&] { return number(history.size().objects); });
   metrics.add_gauge("millrace_segment_bytes", "Bytes of those objects.", {},
