@@ -27,7 +27,7 @@ ChunkCache::~ChunkCache() {
 }
 
 bytes::Buffer ChunkCache::get(const std::shared_ptr<JournalFile>& file, const Chunk& chunk) {
-  const Key key{file->number, chunk.begin};
+  const Key key = ChunkKey{file->number, chunk.begin};
   {
     MutexLock lock(mutex_);
     for (auto at = entries_.find(key); at != entries_.end(); at = entries_.find(key)) {
@@ -40,13 +40,35 @@ bytes::Buffer ChunkCache::get(const std::shared_ptr<JournalFile>& file, const Ch
         ages_.splice(ages_.end(), ages_, entry.age);
         return entry.bytes;
       }
-      ages_.erase(entry.age);  // runs were added to the last chunk of the newest file
-      entries_.erase(at);
+      forget(at);  // runs were added to the last chunk of the newest file
     }
-    entries_[key] = {chunk.end, {}, ages_.end()};
+    entries_[key] = {chunk.end, 0, {}, ages_.end()};
   }
   ++reads_;
-  return load(*file, chunk);
+  auto bytes = read(*file, chunk.begin, chunk.end - chunk.begin, Memory::kMade);
+  keep(key, bytes);
+  return bytes;
+}
+
+bytes::Buffer ChunkCache::take(const BatchKey& batch, const JournalFile& file, uint64_t position,
+                               size_t size) {
+  const Key key = batch;
+  {
+    MutexLock lock(mutex_);
+    // What was not begun is not waited for: the thread may be busy with those of others.
+    std::erase_if(wishes_, [&](const Wish& wish) { return wish.key == key; });
+    for (auto at = entries_.find(key); at != entries_.end(); at = entries_.find(key)) {
+      if (at->second.bytes.empty()) {
+        loaded_.wait(mutex_);
+        continue;
+      }
+      if (auto bytes = forget(at); bytes.size() == size) {
+        return bytes;
+      }
+    }
+  }
+  ++reads_;
+  return read(file, position, size, Memory::kMade);
 }
 
 void ChunkCache::prefetch(const std::shared_ptr<JournalFile>& file, const Chunk& chunk) {
@@ -54,16 +76,29 @@ void ChunkCache::prefetch(const std::shared_ptr<JournalFile>& file, const Chunk&
     return;
   }
   MutexLock lock(mutex_);
-  const bool is_wished = std::ranges::any_of(wishes_, [&](const Wish& wish) {
-    return wish.file->number == file->number && wish.chunk.begin == chunk.begin;
-  });
-  if (is_wished || entries_.contains({file->number, chunk.begin})) {
+  add_wish({ChunkKey{file->number, chunk.begin}, chunk.end, [this, file, chunk] {
+              ++reads_ahead_;
+              return read(*file, chunk.begin, chunk.end - chunk.begin, Memory::kMade);
+            }});
+}
+
+void ChunkCache::prefetch(const BatchKey& batch, std::function<std::optional<BatchPlace>()> find) {
+  MutexLock lock(mutex_);
+  add_wish({batch, 0, [this, find = std::move(find)] {
+              const auto place = find();
+              return place ? read_ahead(*place) : bytes::Buffer();
+            }});
+}
+
+void ChunkCache::add_wish(Wish wish) {
+  if (entries_.contains(wish.key) ||
+      std::ranges::find(wishes_, wish.key, &Wish::key) != wishes_.end()) {
     return;
   }
   if (wishes_.size() == kMostWishes) {
     wishes_.pop_front();
   }
-  wishes_.push_back({file, chunk});
+  wishes_.push_back(std::move(wish));
   wished_.notify_one();
 }
 
@@ -80,58 +115,86 @@ void ChunkCache::work() {
       }
       wish = std::move(wishes_.front());
       wishes_.pop_front();
-      const auto [at, is_new] = entries_.try_emplace({wish.file->number, wish.chunk.begin});
+      const auto [at, is_new] = entries_.try_emplace(wish.key);
       if (!is_new) {
         continue;
       }
-      at->second = {wish.chunk.end, {}, ages_.end()};
+      batches_wished_ += std::holds_alternative<BatchKey>(wish.key) ? 1 : 0;
+      at->second = {wish.end, batches_wished_, {}, ages_.end()};
     }
-    ++reads_ahead_;
-    load(*wish.file, wish.chunk);
+    keep(wish.key, wish.read());
   }
 }
 
 /// The entry is there, without bytes.
-bytes::Buffer ChunkCache::load(const JournalFile& file, const Chunk& chunk) {
-  auto bytes = read(file, chunk);
-  const Key key{file.number, chunk.begin};
+void ChunkCache::keep(const Key& key, const bytes::Buffer& bytes) {
   MutexLock lock(mutex_);
+  const auto at = entries_.find(key);
   if (!bytes.empty()) {
-    Entry& entry = entries_[key];
-    entry.bytes = bytes;
-    entry.age = ages_.insert(ages_.end(), key);
+    at->second.bytes = bytes;
+    at->second.age = ages_.insert(ages_.end(), key);
   } else {
-    ++failures_;
-    entries_.erase(key);
+    entries_.erase(at);
   }
   loaded_.notify_all();
+}
+
+/// Of an entry with bytes: these.
+bytes::Buffer ChunkCache::forget(Entries::iterator entry) {
+  auto bytes = std::move(entry->second.bytes);
+  ahead_bytes_ -= std::holds_alternative<BatchKey>(entry->first) ? bytes.size() : 0;
+  ages_.erase(entry->second.age);
+  entries_.erase(entry);
   return bytes;
 }
 
-bytes::Buffer ChunkCache::read_once(const JournalFile& file, uint64_t position, size_t size) {
-  const uint64_t begin = position / kBlock * kBlock;
-  const auto blocks = read(file, {begin, padded(position + size)});
-  return blocks.empty() ? blocks : blocks.slice(position - begin, size);
-}
-
-bytes::Buffer ChunkCache::read(const JournalFile& file, const Chunk& chunk) {
-  const size_t size = chunk.end - chunk.begin;
-  auto buffer = allocate(size);
-  if (!buffer) {
+bytes::Buffer ChunkCache::read_ahead(const BatchPlace& batch) {
+  if (!reserve_ahead(batch.size)) {
+    ++failures_;
     return {};
   }
-  const io::File& source = file.for_reading(disk_);
-  const auto done = source.read_exactly_at(chunk.begin, buffer->span());
-  return done.ok() ? std::move(*buffer).freeze(size) : bytes::Buffer();
+  ++reads_ahead_;
+  auto bytes = read(*batch.file, batch.position, batch.size, Memory::kFree);
+  if (bytes.empty()) {
+    MutexLock lock(mutex_);
+    ahead_bytes_ -= batch.size;
+  }
+  return bytes;
 }
 
-std::optional<bytes::MutableBuffer> ChunkCache::allocate(size_t bytes) {
-  do {
-    if (auto buffer = pool_.allocate(bytes); buffer.ok()) {
-      return *std::move(buffer);
+/// false: batches that their readers may yet come for take the memory.
+bool ChunkCache::reserve_ahead(size_t bytes) {
+  std::vector<bytes::Buffer> dropped;  // freed after the lock
+  MutexLock lock(mutex_);
+  while (ahead_bytes_ + bytes > budget_.limit() / 2) {
+    const auto oldest = std::ranges::find_if(
+        ages_, [](const Key& key) { return std::holds_alternative<BatchKey>(key); });
+    if (oldest == ages_.end()) {
+      return false;
     }
-  } while (drop_oldest());
-  return std::nullopt;
+    const auto entry = entries_.find(*oldest);
+    if (batches_wished_ - entry->second.wish <= kPatience) {
+      return false;
+    }
+    dropped.push_back(forget(entry));
+  }
+  ahead_bytes_ += bytes;
+  return true;
+}
+
+bytes::Buffer ChunkCache::read(const JournalFile& file, uint64_t position, size_t size,
+                               Memory memory) {
+  const uint64_t begin = position / kBlock * kBlock;
+  const size_t blocks = padded(position + size) - begin;
+  auto buffer = pool_.allocate(blocks);
+  while (!buffer.ok() && memory == Memory::kMade && drop_oldest()) {
+    buffer = pool_.allocate(blocks);
+  }
+  if (!buffer.ok() || !file.for_reading(disk_).read_exactly_at(begin, buffer->span()).ok()) {
+    ++failures_;
+    return {};
+  }
+  return std::move(*buffer).freeze(blocks).slice(position - begin, size);
 }
 
 /// false: there is none. Its memory is free once the last slice of it has gone.
@@ -141,10 +204,7 @@ bool ChunkCache::drop_oldest() {
   if (ages_.empty()) {
     return false;
   }
-  const auto oldest = entries_.find(ages_.front());
-  std::swap(dropped, oldest->second.bytes);
-  entries_.erase(oldest);
-  ages_.pop_front();
+  dropped = forget(entries_.find(ages_.front()));
   return true;
 }
 

@@ -34,9 +34,9 @@ class ChunkCacheTest : public testing::Test {
     written_[partition].push_back(text);
   }
 
-  void fill() {
+  void fill(size_t large = 400'000) {
     for (int i = 0; i < 120; ++i) {
-      write(i % 3 == 0 ? kB : kA, i % 7 == 0 ? 400'000 : 100'000);
+      write(i % 3 == 0 ? kB : kA, i % 7 == 0 ? large : 100'000);
       write(kA, 50);
     }
   }
@@ -74,7 +74,7 @@ TEST_F(ChunkCacheTest, BatchesAreThoseOfTheFiles) {
 }
 
 TEST_F(ChunkCacheTest, PartitionsShareWhatIsReadOnce) {
-  fill();
+  fill(100'000);
   ChunkCache chunks(log_.disk, 64 * kMiB);
   read_all(&chunks, kA);
   const uint64_t reads = chunks.reads() + chunks.reads_ahead();

@@ -9,8 +9,6 @@ using record::StoredBatch;
 
 /// A smaller payload is copied, so that it does not hold the memory of its chunk.
 constexpr size_t kLeastShared = size_t{16} << 10;
-/// A larger one is read by itself: there is little else to share in its chunk.
-constexpr size_t kMostShared = size_t{128} << 10;
 
 /// Runs of one file in order, small payloads out of chunks where there is memory for them.
 class Runs {
@@ -57,8 +55,9 @@ class Runs {
     const uint64_t position = run.payload_position(i);
     const size_t size = run.frames[i].payload_bytes;
     bytes::Buffer payload;
-    if (size > kMostShared) {
-      payload = chunks_->read_once(*file_, position, size);
+    if (size > ChunkCache::kMostShared) {
+      const FrameHeader& frame = run.frames[i];
+      payload = chunks_->take({frame.partition, frame.base_offset}, *file_, position, size);
     } else if (load(position)) {
       const auto part = bytes_from(position).first(size);
       payload = size < kLeastShared ? bytes::Buffer::copy_of(part) : bytes_.slice(part);
@@ -113,7 +112,20 @@ Status for_each_batch(Runs& runs, const Index::Place& place, TopicPartition part
   return {};
 }
 
+size_t bytes_of(const std::vector<StoredBatch>& batches) {
+  size_t bytes = 0;
+  for (const StoredBatch& batch : batches) {
+    bytes += batch.payload.size();
+  }
+  return bytes;
+}
+
 }  // namespace
+
+Reader::Reader(const Index& index, ChunkCache* chunks)
+    : index_(index),
+      chunks_(chunks),
+      ahead_(chunks != nullptr ? std::make_unique<ReadAhead>(index, *chunks) : nullptr) {}
 
 Result<std::vector<StoredBatch>> Reader::read(TopicPartition partition, Offset from,
                                               size_t max_bytes) const {
@@ -159,6 +171,9 @@ Result<std::vector<StoredBatch>> Reader::read(TopicPartition partition, Offset f
       return make_error(Code::kCorrupt, "{}: offset {} of partition {} is not where the index says",
                         place->file->file->path(), at, partition.partition);
     }
+  }
+  if (ahead_ && !batches.empty() && batches.back().payload.size() > ChunkCache::kMostShared) {
+    ahead_->note(partition, from, at, bytes_of(batches));
   }
   return batches;
 }

@@ -4,9 +4,11 @@
 #include "base/result.h"
 #include "journal/chunk_cache.h"
 #include "journal/index.h"
+#include "journal/read_ahead.h"
 #include "record/commit_log.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -15,9 +17,9 @@ namespace millrace::journal {
 /// Blocking reads; any thread, many at once.
 class Reader {
  public:
-  /// `chunks`: null, or what reads are shared by and done ahead with. Both outlive it.
-  explicit Reader(const Index& index, ChunkCache* chunks = nullptr)
-      : index_(index), chunks_(chunks) {}
+  /// `chunks`: null, or what reads are shared by and done ahead with. Both outlive it, and the
+  /// index `chunks`.
+  explicit Reader(const Index& index, ChunkCache* chunks = nullptr);
 
   /// As record::CommitLog::read: whole batches from the one that holds `from`, at least one if
   /// there is one. A damaged batch ends the answer before it, or is the answer's error when it is
@@ -32,6 +34,7 @@ class Reader {
  private:
   const Index& index_;
   ChunkCache* const chunks_;
+  const std::unique_ptr<ReadAhead> ahead_;  // null: without
 };
 
 }  // namespace millrace::journal

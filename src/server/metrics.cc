@@ -60,8 +60,8 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   const auto add_chunks = [&](const char* when, uint64_t (journal::ChunkCache::*count)() const) {
     metrics.add_counter(
         "millrace_journal_chunk_reads_total",
-        "Pieces of journal files read, by `when`: asked by a reader, ahead of it, or "
-        "failed for want of memory.",
+        "Pieces of journal files read, chunks and batches above 128 KiB, by `when`: asked by a "
+        "reader, ahead of it, or failed for want of memory.",
         {{"when", when}}, [&chunks, count] { return number((chunks.*count)()); });
   };
   add_chunks("asked", &journal::ChunkCache::reads);
