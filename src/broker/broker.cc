@@ -55,6 +55,30 @@ TopicPtr Broker::find(const TopicId& id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+void Broker::upload_objects(ObjectUploader& uploader,
+                            const std::vector<catalog::PartitionRow>& catalog) {
+  sources_.uploader = &uploader;
+  std::unordered_map<TopicPartition, Offset> ends;  // that were readable once
+  for (const catalog::PartitionRow& row : catalog) {
+    ends[row.partition] = row.next;
+  }
+  for (const TopicPtr& topic : topics()) {
+    if (topic->record.settings.durability != Durability::kObject) {
+      continue;
+    }
+    for (const auto& partition : topic->partitions) {
+      const record::PartitionRange kept = log_.range(partition->id());
+      const auto history = sources_.history->range(partition->id());
+      const Offset end =
+          std::max({kept.start, history ? history->end : Offset{0}, ends[partition->id()]});
+      partition->advance(end);
+      if (end < kept.end) {
+        uploader.add({partition, kept.end, 0});
+      }
+    }
+  }
+}
+
 bool Broker::was_deleted(const TopicId& id) const {
   MutexLock lock(mutex_);
   return tombstones_.contains(id);

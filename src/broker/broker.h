@@ -5,6 +5,7 @@
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "broker/object_uploader.h"
 #include "broker/partition.h"
 #include "broker/tail_cache.h"
 #include "broker/topic.h"
@@ -87,6 +88,11 @@ class Broker {
     sources_.cold = &cold;
   }
 
+  /// Set once, before the first request: makes objects of what durability=object topics are sent.
+  /// It is given what the journal has of them and no object has yet. `catalog`: ranges of
+  /// partitions as the catalog was opened. Outlives the requests.
+  void upload_objects(ObjectUploader& uploader, const std::vector<catalog::PartitionRow>& catalog);
+
   TopicPtr find(std::string_view name) const;
   TopicPtr find(const TopicId& id) const;
   /// By name.
@@ -100,7 +106,8 @@ class Broker {
 
   /// Frees journal files that no topic needs any more and ends tombstones; when the journal is
   /// short of room, asks the observer to let go, and logs what keeps the oldest file. Called by one
-  /// loop of the server, whenever the journal asks for a round; on the shard of SegmentMaker::make().
+  /// loop of the server, whenever the journal asks for a round; on the shard of
+  /// SegmentMaker::make().
   runtime::Task<void> apply_retention();
 
   /// There was a topic of this id, and something of it may be left.

@@ -111,8 +111,8 @@ TEST_F(BrokerTest, RefusesWhatIsNoTopic) {
   EXPECT_FALSE(create("p", kMaxPartitions + 1).ok());
   EXPECT_THAT(create("p", 1, {{"retention.ms", "-2"}}).error().message,
               HasSubstr("retention.ms=-2"));
-  EXPECT_THAT(create("p", 1, {{"durability", "object"}}).error().message,
-              HasSubstr("durability=object: must be fsync or interval"));
+  EXPECT_THAT(create("p", 1, {{"durability", "twice"}}).error().message,
+              HasSubstr("durability=twice: must be fsync, interval or object"));
   EXPECT_THAT(create("p", 1, {{"colour", "red"}}).error().message,
               HasSubstr("no such topic setting"));
   EXPECT_FALSE(broker_->find("p"));

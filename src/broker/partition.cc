@@ -1,5 +1,6 @@
 #include "broker/partition.h"
 
+#include "broker/object_uploader.h"
 #include "record/record_reader.h"
 #include "runtime/coroutine.h"
 
@@ -45,25 +46,60 @@ runtime::Task<Result<record::CommitOutcome>> Partition::append(record::CommitLog
   }
   const bool is_interval =
       extras.system.empty() && std::ranges::all_of(batches, [](const PartitionAppend& batch) {
-        return batch.partition->durability_ == record::Durability::kInterval;
+        return batch.partition->durability_ == Durability::kInterval;
       });
   request.durability = is_interval ? record::Durability::kInterval : record::Durability::kFsync;
   request.system = std::move(extras.system);
   request.batch_id = extras.batch_id;
   auto outcome = co_await log.commit(std::move(request));
-  if (outcome.ok() && !outcome->is_duplicate) {
-    for (size_t i = 0; i < batches.size(); ++i) {
-      PartitionAppend& batch = batches[i];
-      batch.partition->committed({outcome->base_offsets[i], batch.records, batch.max_timestamp_ms,
-                                  std::move(batch.payload)});
+  if (!outcome.ok() || outcome->is_duplicate) {
+    co_return outcome;
+  }
+  std::vector<ObjectUploader::Written> for_objects;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    PartitionAppend& batch = batches[i];
+    const Offset base = outcome->base_offsets[i];
+    if (batch.partition->durability_ == Durability::kObject) {
+      for_objects.push_back({batch.partition, base + batch.records, batch.payload.size()});
     }
+    batch.partition->committed(
+        {base, batch.records, batch.max_timestamp_ms, std::move(batch.payload)});
+  }
+  if (!for_objects.empty()) {
+    ObjectUploader& uploader = *for_objects.front().partition->sources_.uploader;
+    MILLRACE_CO_TRY_STATUS(co_await uploader.await(std::move(for_objects)));
   }
   co_return outcome;
 }
 
 void Partition::committed(record::StoredBatch batch) {
   sources_.cache.put(id_, std::move(batch));
-  wake_waiters();
+  if (durability_ != Durability::kObject) {
+    wake_waiters();
+  }
+}
+
+void Partition::advance(Offset end) {
+  int64_t before = in_objects_.load();
+  while (before < end.value && !in_objects_.compare_exchange_weak(before, end.value)) {
+  }
+  if (before < end.value) {
+    wake_waiters();
+  }
+}
+
+Offset Partition::end_for_readers(Offset log_end) const {
+  return durability_ == Durability::kObject ? std::min(log_end, Offset{in_objects_.load()})
+                                            : log_end;
+}
+
+/// Offsets behind it stand for nothing yet: they were not acknowledged.
+void Partition::hide_behind_end(std::vector<record::StoredBatch>& batches) const {
+  if (durability_ == Durability::kObject) {
+    const Offset end{in_objects_.load()};
+    std::erase_if(batches,
+                  [&](const record::StoredBatch& batch) { return batch.base_offset >= end; });
+  }
 }
 
 void Partition::end() {
@@ -88,6 +124,7 @@ record::PartitionRange Partition::range() const {
   if (history) {
     range.start = std::min(range.start, history->start);
   }
+  range.end = std::max(end_for_readers(range.end), range.start);
   return range;
 }
 
@@ -96,13 +133,31 @@ bool Partition::is_in_history(Offset offset) const {
   return history && history->start <= offset && offset < history->end;
 }
 
+std::vector<record::StoredBatch> Partition::read_tail(Offset from, size_t max_bytes) const {
+  auto batches = sources_.cache.read(id_, from, max_bytes);
+  hide_behind_end(batches);
+  return batches;
+}
+
 runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
                                                                         size_t max_bytes) {
-  auto cached = read_tail(from, max_bytes);
-  const record::PartitionRange kept = sources_.log.range(id_);
-  if (!cached.empty() || from == kept.end) {
+  if (from == range().end) {
+    co_return std::vector<record::StoredBatch>();
+  }
+  auto batches = co_await read_any(from, max_bytes);
+  if (batches.ok()) {
+    hide_behind_end(*batches);
+  }
+  co_return batches;
+}
+
+runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read_any(Offset from,
+                                                                            size_t max_bytes) {
+  auto cached = sources_.cache.read(id_, from, max_bytes);
+  if (!cached.empty()) {
     co_return cached;
   }
+  const record::PartitionRange kept = sources_.log.range(id_);
   if (from >= kept.start || !is_in_history(from)) {
     auto batches = co_await sources_.log.read(id_, from, max_bytes);
     const bool is_freed = !batches.ok() && batches.error().code == Code::kNotFound;
@@ -136,6 +191,9 @@ runtime::Task<Result<std::optional<TimestampOffset>>> Partition::find_timestamp(
     int64_t timestamp_ms) {
   MILLRACE_CO_TRY(auto stored, co_await find_batch(timestamp_ms));
   while (stored) {
+    if (stored->base_offset >= range().end) {
+      break;
+    }
     MILLRACE_CO_TRY(const auto found, find_in(*stored, timestamp_ms));
     if (found) {
       co_return found;

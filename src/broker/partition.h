@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "broker/history.h"
 #include "broker/tail_cache.h"
+#include "broker/topic.h"
 #include "record/commit_log.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/deadline.h"
@@ -20,6 +21,7 @@
 
 namespace millrace::broker {
 
+class ObjectUploader;
 class Partition;
 
 /// One checked batch on its way to its partition.
@@ -55,6 +57,7 @@ struct PartitionSources {
   TailCache& cache;
   History* history = nullptr;             // null: nothing is in segments
   runtime::BlockingPool* cold = nullptr;  // reads of history run on it; there when history is
+  ObjectUploader* uploader = nullptr;     // null: no topic is durability=object
 };
 
 /// The only caller of CommitLog::commit for records. Thread-safe: the commit log gives the order,
@@ -62,7 +65,7 @@ struct PartitionSources {
 class Partition {
  public:
   /// `sources` outlives it.
-  Partition(TopicPartition id, record::Durability durability, const PartitionSources& sources)
+  Partition(TopicPartition id, Durability durability, const PartitionSources& sources)
       : id_(id), durability_(durability), sources_(sources) {}
 
   TopicPartition id() const { return id_; }
@@ -70,7 +73,7 @@ class Partition {
   /// Commits the batches of one request together; each may be of another partition. When it returns
   /// the records are readable and as durable as the most careful of their topics promises, and
   /// waiting readers are woken. Errors:
-  /// CommitLog::commit's.
+  /// CommitLog::commit's, ObjectUploader::await's.
   static runtime::Task<Result<record::CommitOutcome>> append(record::CommitLog& log,
                                                              std::vector<PartitionAppend> batches,
                                                              AppendExtras extras);
@@ -79,9 +82,7 @@ class Partition {
   record::PartitionRange range() const;
 
   /// What read() would find in memory; empty when it would look into files.
-  std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const {
-    return sources_.cache.read(id_, from, max_bytes);
-  }
+  std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const;
 
   /// Whole batches from the one that holds `from`; empty at the end. Those before what the log
   /// keeps come out of segments, where fewer than `max_bytes` do not mean the end. Errors: those of
@@ -91,6 +92,12 @@ class Partition {
   /// The first record with a timestamp of at least `timestamp_ms`; nullopt when there is none.
   /// Errors: those of CommitLog::find_timestamp and History::find_timestamp.
   runtime::Task<Result<std::optional<TimestampOffset>>> find_timestamp(int64_t timestamp_ms);
+
+  /// durability=object: records below `end` are in objects, and readable; does nothing when they
+  /// were already. For the uploader, and for who opens the topics.
+  void advance(Offset end);
+
+  Durability durability() const { return durability_; }
 
   /// Its topic was deleted: nothing more comes, and who waits is woken. For the broker.
   void end();
@@ -104,12 +111,16 @@ class Partition {
 
  private:
   bool is_in_history(Offset offset) const;
+  Offset end_for_readers(Offset log_end) const;
+  void hide_behind_end(std::vector<record::StoredBatch>& batches) const;
+  runtime::Task<Result<std::vector<record::StoredBatch>>> read_any(Offset from, size_t max_bytes);
   runtime::Task<Result<std::optional<record::StoredBatch>>> find_batch(int64_t timestamp_ms);
   void committed(record::StoredBatch batch);
   void wake_waiters();
 
   const TopicPartition id_;
-  const record::Durability durability_;
+  const Durability durability_;
+  std::atomic<int64_t> in_objects_{0};  // durability=object: the offset below which all is
   const PartitionSources& sources_;
   std::atomic<bool> has_ended_{false};
   Mutex mutex_;

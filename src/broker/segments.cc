@@ -29,6 +29,9 @@ std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
   return bytes;
 }
 
+using Topics = std::function<std::optional<ArchivedTopic>(const TopicId&)>;
+
+/// Those of tables are left out.
 std::optional<ArchivedTopic> topic_of(const Broker& broker, const TopicId& id) {
   const TopicPtr topic = broker.find(id);
   if (!topic || topic->record.settings.is_table) {
@@ -37,20 +40,37 @@ std::optional<ArchivedTopic> topic_of(const Broker& broker, const TopicId& id) {
   return ArchivedTopic{{id, topic->record.to_frame().value, ""}, topic->record.settings};
 }
 
+Topics all_topics(const Broker& broker) {
+  return [&broker](const TopicId& id) { return topic_of(broker, id); };
+}
+
+Topics archived_topics(const Broker& broker) {
+  return [&broker](const TopicId& id) {
+    auto topic = topic_of(broker, id);
+    const bool is_uploaders = topic && topic->settings.durability == Durability::kObject;
+    return is_uploaders ? std::nullopt : std::move(topic);
+  };
+}
+
+SegmentMakerParts maker_parts(const SegmentsParts& parts, runtime::BlockingPool& pool,
+                              Topics topics) {
+  return {.log = parts.log,
+          .catalog = parts.catalog,
+          .store = parts.store,
+          .history = parts.history,
+          .pool = pool,
+          .clock = parts.clock,
+          .topic = std::move(topics)};
+}
+
 }  // namespace
 
 Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
     : parts_(parts),
       options_(options),
-      archiver_(
-          {.log = parts.log,
-           .catalog = parts.catalog,
-           .store = parts.store,
-           .history = parts.history,
-           .pool = parts.pool,
-           .clock = parts.clock,
-           .topic = [&broker = parts.broker](const TopicId& id) { return topic_of(broker, id); }},
-          options.cut) {}
+      archiver_(maker_parts(parts, parts.pool, archived_topics(parts.broker)), options.cut),
+      uploader_(maker_parts(parts, parts.uploads, all_topics(parts.broker)),
+                {.segment_bytes = options.cut.bytes, .linger = options.object_linger}) {}
 
 runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
   while (true) {

@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "broker/cut_plan.h"
 #include "broker/history.h"
+#include "broker/object_uploader.h"
 #include "broker/orphans.h"
 #include "catalog/catalog.h"
 #include "journal/commit_log.h"
@@ -31,12 +32,14 @@ struct SegmentsParts {
   catalog::Catalog& catalog;
   objects::ObjectStore& store;
   History& history;
-  runtime::BlockingPool& pool;  // what blocks runs on it
+  runtime::BlockingPool& pool;     // what blocks runs on it
+  runtime::BlockingPool& uploads;  // but not objects of durability=object
   const Clock& clock;
 };
 
 struct SegmentsOptions {
   CutRules cut;
+  std::chrono::milliseconds object_linger{250};  // of durability=object
   /// An object stays in the store so long after readers find it no longer.
   std::chrono::milliseconds grace{60'000};
 };
@@ -54,6 +57,11 @@ class Segments {
   /// Nobody reads any more: what is expired and waits for its readers goes now, so that the next
   /// start has nothing to look for. Blocking.
   void finish();
+
+  /// Of durability=object topics, which rounds do not cut.
+  ObjectUploader& uploader() { return uploader_; }
+
+  const ObjectUploader& uploader() const { return uploader_; }
 
   const SegmentMakerCounters& archived() const { return archiver_.counters(); }
 
@@ -77,6 +85,7 @@ class Segments {
   const SegmentsParts parts_;
   const SegmentsOptions options_;
   Archiver archiver_;
+  ObjectUploader uploader_;
   bool is_swept_ = false;
   std::deque<Leaving> leaving_;  // oldest first
   std::atomic<uint64_t> expired_{0};

@@ -31,12 +31,14 @@ class SegmentsTest : public testing::Test {
   void SetUp() override {
     shards_ = runtime::ShardSet::start(1, "shard").value();
     pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
+    uploads_ = runtime::BlockingPool::start({.name = "upload", .threads = 1}).value();
     start();
   }
 
   void TearDown() override {
     stop();
     pool_->stop();
+    uploads_->stop();
     shards_->stop();
   }
 
@@ -50,7 +52,7 @@ class SegmentsTest : public testing::Test {
     broker_ = Broker::open(*log_, 1, clock_).value();
     broker_->read_history(*history_, *pool_);
     segments_ = std::make_unique<Segments>(
-        SegmentsParts{*broker_, *log_, *catalog_, store_, *history_, *pool_, clock_},
+        SegmentsParts{*broker_, *log_, *catalog_, store_, *history_, *pool_, *uploads_, clock_},
         SegmentsOptions{.cut = {.bytes = 100 * kKiB, .least_segment = 20 * kKiB, .age = 10min}});
   }
 
@@ -123,6 +125,7 @@ class SegmentsTest : public testing::Test {
   std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
   std::unique_ptr<runtime::ShardSet> shards_;
   std::unique_ptr<runtime::BlockingPool> pool_;
+  std::unique_ptr<runtime::BlockingPool> uploads_;
   std::unique_ptr<journal::JournalLog> log_;
   std::unique_ptr<catalog::MemoryCatalog> catalog_;
   std::unique_ptr<History> history_;

@@ -3,6 +3,7 @@
 #include "bytes/cursor.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -22,15 +23,15 @@ constexpr NumberSetting kRetentionMs{"retention.ms", -1, std::numeric_limits<int
 constexpr NumberSetting kRetentionBytes{"retention.bytes", -1, std::numeric_limits<int64_t>::max()};
 constexpr NumberSetting kMaxMessageBytes{"max.message.bytes", 1, 128 << 20};
 
-/// Settings whose value is one of two words: that of false first.
+/// Settings whose value is one of some words, in the order of what they mean.
+template <size_t kCount>
 struct WordSetting {
   const char* name;
-  const char* usual;
-  const char* other;
+  std::array<const char*, kCount> words;
 };
 
-constexpr WordSetting kTable{"millrace.table", "off", "typed"};
-constexpr WordSetting kDurability{"durability", "fsync", "interval"};
+constexpr WordSetting<2> kTable{"millrace.table", {"off", "typed"}};
+constexpr WordSetting<3> kDurability{"durability", {"fsync", "interval", "object"}};
 
 /// Settings with one value that we support, and why no other.
 struct FixedSetting {
@@ -55,13 +56,17 @@ Result<int64_t> parse_number(const NumberSetting& setting, const std::string& te
   return number;
 }
 
-/// true for the other than the usual.
-Result<bool> parse_word(const WordSetting& setting, const std::string& text) {
-  if (text != setting.usual && text != setting.other) {
-    return make_error(Code::kInvalid, "{}={}: must be {} or {}", setting.name, text, setting.usual,
-                      setting.other);
+/// Which of the words.
+template <size_t kCount>
+Result<size_t> parse_word(const WordSetting<kCount>& setting, const std::string& text) {
+  std::string allowed;
+  for (size_t i = 0; i < kCount; ++i) {
+    if (text == setting.words[i]) {
+      return i;
+    }
+    allowed += (i == 0 ? "" : i + 1 < kCount ? ", " : " or ") + std::string(setting.words[i]);
   }
-  return text == setting.other;
+  return make_error(Code::kInvalid, "{}={}: must be {}", setting.name, text, allowed);
 }
 
 std::string key_of(const TopicId& id) {
@@ -104,12 +109,13 @@ Status TopicSettings::apply(const std::map<std::string, std::string>& configs) {
       continue;
     }
     if (name == kTable.name) {
-      MILLRACE_TRY(is_table, parse_word(kTable, value));
+      MILLRACE_TRY(const size_t word, parse_word(kTable, value));
+      is_table = word == 1;
       continue;
     }
     if (name == kDurability.name) {
-      MILLRACE_TRY(const bool is_interval, parse_word(kDurability, value));
-      durability = is_interval ? record::Durability::kInterval : record::Durability::kFsync;
+      MILLRACE_TRY(const size_t word, parse_word(kDurability, value));
+      durability = static_cast<Durability>(word);
       continue;
     }
     const auto* fixed = std::find_if(std::begin(kFixed), std::end(kFixed),
@@ -128,9 +134,8 @@ std::map<std::string, std::string> TopicSettings::to_map() const {
   std::map<std::string, std::string> map{{kRetentionMs.name, std::to_string(retention_ms)},
                                          {kRetentionBytes.name, std::to_string(retention_bytes)},
                                          {kMaxMessageBytes.name, std::to_string(max_message_bytes)},
-                                         {kTable.name, is_table ? kTable.other : kTable.usual}};
-  map[kDurability.name] =
-      durability == record::Durability::kInterval ? kDurability.other : kDurability.usual;
+                                         {kTable.name, kTable.words[is_table ? 1 : 0]}};
+  map[kDurability.name] = kDurability.words[static_cast<size_t>(durability)];
   for (const FixedSetting& fixed : kFixed) {
     map[fixed.name] = fixed.value;
   }

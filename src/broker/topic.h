@@ -16,12 +16,16 @@ namespace millrace::broker {
 
 class Partition;
 
+/// When a record of a topic is acknowledged: after the sync behind it; once it is written, to be
+/// synced soon; once it is in an object of the store and that in the catalog.
+enum class Durability : uint8_t { kFsync, kInterval, kObject };
+
 /// What a topic can be set to; names are Kafka's, where Kafka has one.
 struct TopicSettings {
   int64_t retention_ms = int64_t{7} * 24 * 3600 * 1000;  // -1: for ever
   int64_t retention_bytes = -1;                          // of a partition; -1: no limit
   int32_t max_message_bytes = 1'048'588;                 // of one record batch, as sent
-  record::Durability durability = record::Durability::kFsync;
+  Durability durability = Durability::kFsync;
   bool is_table = false;  // millrace.table=typed: HTTP writes alone, rows are in SQL
 
   /// A table's log: no retention of its own, since the table holds what is not yet in files;

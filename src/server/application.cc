@@ -80,6 +80,7 @@ struct Application::Parts {
   std::unique_ptr<runtime::BlockingPool> blocking;  // catalog commits, large decompressions
   std::unique_ptr<runtime::BlockingPool> cold;      // reads of segment objects
   std::unique_ptr<runtime::BlockingPool> archive;   // writes them
+  std::unique_ptr<runtime::BlockingPool> uploads;   // writes those that clients wait for
   std::unique_ptr<runtime::BlockingPool> queries;
   std::unique_ptr<runtime::ShardSet> shards;
   std::unique_ptr<catalog::Catalog> catalog;
@@ -98,6 +99,7 @@ struct Application::Parts {
   std::unique_ptr<http::Service> http;
   std::unique_ptr<net::HttpServer> http_server;
   runtime::CancelSource stop_background;
+  runtime::CancelSource stop_uploads;
   runtime::WaitList short_of_room;  // of shard 0, as the loops
   std::unique_ptr<runtime::Gate> background;
   bool is_stopped = false;
@@ -164,6 +166,7 @@ Status Application::Parts::open_directory() {
                          {.name = "cold", .threads = kColdThreads, .nice = kColdNice}));
   MILLRACE_TRY(archive, runtime::BlockingPool::start(
                             {.name = "archive", .threads = 1, .nice = kArchiveNice}));
+  MILLRACE_TRY(uploads, runtime::BlockingPool::start({.name = "upload", .threads = 1}));
   MILLRACE_TRY(shards, runtime::ShardSet::start(count, "shard"));
   return {};
 }
@@ -226,6 +229,7 @@ Status Application::Parts::open_topics() {
   rules.cut.bytes = options.segment_bytes;
   rules.cut.least_segment = options.segment_bytes / 8;
   rules.cut.age = options.segment_age;
+  rules.object_linger = options.object_linger;
   if (!options.bucket) {
     rules.cut.least_age = options.segment_age;  // docs/decisions/011
   }
@@ -236,8 +240,10 @@ Status Application::Parts::open_topics() {
                                                                .store = segment_store->store(),
                                                                .history = *history,
                                                                .pool = *archive,
+                                                               .uploads = *uploads,
                                                                .clock = system_clock()},
                                          rules);
+  broker->upload_objects(segments->uploader(), catalog->contents().partitions);
   return {};
 }
 
@@ -299,6 +305,8 @@ void Application::Parts::start_background() {
       shard, "segments",
       segments_loop(
           of, std::min<std::chrono::milliseconds>(kSegmentsCheck, options.segment_age / 4), stop)));
+  static_cast<void>(
+      background->spawn(shard, "uploads", segments->uploader().run(stop_uploads.token())));
   static_cast<void>(background->spawn(shard, "tables", tables_loop(of, options.flush_age, stop)));
   tables->start_replay();
 }
@@ -398,7 +406,7 @@ size_t Application::Parts::stop_pools(runtime::Deadline deadline) {
   if (const size_t left = queries ? queries->stop(deadline) : 0; left > 0) {
     return left;
   }
-  for (auto* pool : {archive.get(), cold.get(), blocking.get(), readers.get()}) {
+  for (auto* pool : {uploads.get(), archive.get(), cold.get(), blocking.get(), readers.get()}) {
     if (pool != nullptr) {
       pool->stop();
     }
@@ -417,12 +425,19 @@ Stopped Application::stop() {
   parts.is_stopped = true;
   parts.stop_background.cancel();
   const auto drain = runtime::Deadline::after(parts.options.drain);
+  runtime::CancelSource drained;
+  if (parts.background) {  // who waits for an upload longer than that is told to come again
+    static_cast<void>(parts.background->spawn(
+        parts.shards->shard(0), "drain", cancel_at(drain, parts.stop_uploads, drained.token())));
+  }
   if (parts.http_server) {
     runtime::block_on(parts.shards->shard(0), parts.http_server->stop(drain));
   }
   if (parts.kafka_listener) {
     runtime::block_on(parts.shards->shard(0), parts.kafka_listener->stop(drain));
   }
+  drained.cancel();
+  parts.stop_uploads.cancel();
   // No handler waits for a query any more, but some may still run: told to end, and mostly about
   // to.
   const auto queries_by = runtime::Deadline::after(kQueriesEnd);

@@ -1,12 +1,11 @@
 #include "server/background.h"
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "runtime/coroutine.h"
-#include "runtime/deadline.h"
 
 #include <algorithm>
 #include <optional>
-#include <random>
 
 namespace millrace::server {
 namespace {
@@ -16,23 +15,6 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kFirstPause = 100ms;
 constexpr std::chrono::milliseconds kLongestPause = 30s;
 constexpr std::chrono::minutes kBetweenLines{1};
-
-/// Pauses after failures in a row: each twice as long, and a random part of that, so that servers
-/// whose store was away do not come back to it all at once.
-class Backoff {
- public:
-  std::chrono::milliseconds next() {
-    const auto longest = std::min(kFirstPause * (1 << std::min(failures_++, 10)), kLongestPause);
-    return std::chrono::milliseconds(
-        std::uniform_int_distribution<int64_t>(longest.count() / 2, longest.count())(random_));
-  }
-
-  void reset() { failures_ = 0; }
-
- private:
-  int failures_ = 0;
-  std::mt19937 random_{std::random_device{}()};
-};
 
 /// One line when rounds begin to fail, one a minute as long as they do, one when it is over.
 class FailureLog {
@@ -84,7 +66,7 @@ runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds int
 
 runtime::Task<void> segments_loop(LookedAfter of, std::chrono::milliseconds interval,
                                   runtime::CancelToken stop) {
-  Backoff backoff;
+  Backoff backoff(kFirstPause, kLongestPause);
   FailureLog failures;
   auto pause = std::min<std::chrono::milliseconds>(1s, interval);
   while (co_await of.short_of_room.wait(runtime::Deadline::after(pause), stop) !=
@@ -103,6 +85,13 @@ runtime::Task<void> segments_loop(LookedAfter of, std::chrono::milliseconds inte
     }
     backoff.reset();
     pause = interval;
+  }
+}
+
+runtime::Task<void> cancel_at(runtime::Deadline deadline, runtime::CancelSource& what,
+                              runtime::CancelToken stop) {
+  if (co_await runtime::sleep_until(deadline, std::move(stop))) {
+    what.cancel();
   }
 }
 

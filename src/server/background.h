@@ -7,6 +7,7 @@
 #include "journal/commit_log.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/cancel_token.h"
+#include "runtime/deadline.h"
 #include "runtime/task.h"
 #include "runtime/waiters.h"
 #include "tables/tables.h"
@@ -37,6 +38,10 @@ runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds int
 /// minute.
 runtime::Task<void> segments_loop(LookedAfter of, std::chrono::milliseconds interval,
                                   runtime::CancelToken stop);
+
+/// Cancels `what` at `deadline`, unless `stop` comes first.
+runtime::Task<void> cancel_at(runtime::Deadline deadline, runtime::CancelSource& what,
+                              runtime::CancelToken stop);
 
 /// Flushes what is old or too much.
 runtime::Task<void> tables_loop(LookedAfter of, std::chrono::milliseconds age,

@@ -113,6 +113,15 @@ void add_segments(Metrics& metrics, const broker::Segments& segments,
   metrics.add_counter("millrace_segments_expired_total",
                       "Segment objects given up: all they held was expired, or of deleted topics.",
                       {}, [&] { return number(segments.expired()); });
+  const broker::SegmentMakerCounters& uploaded = segments.uploader().counters();
+  metrics.add_counter("millrace_uploads_total",
+                      "Objects written for durability=object topics, which clients wait for.", {},
+                      [&] { return number(uploaded.objects); });
+  metrics.add_counter("millrace_upload_bytes_total", "Bytes of those objects.", {},
+                      [&] { return number(uploaded.bytes); });
+  metrics.add_counter("millrace_upload_failures_total",
+                      "Rounds of such objects that failed, to be tried again.", {},
+                      [&] { return number(uploaded.failures); });
   metrics.add_counter("millrace_segment_failures_total",
                       "Segment objects that were not written, to be tried again.", {},
                       [&] { return number(archived.failures); });

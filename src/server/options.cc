@@ -191,6 +191,13 @@ const SettingSchema& settings_schema() {
        kMinute * 60 * 24,
        {},
        "age of records at which they go from the journal into segment objects"},
+      {"object.linger_ms",
+       kDurationMs,
+       "250ms",
+       1,
+       60'000,
+       {},
+       "how long records of durability=object topics are gathered for an object"},
       {"memory.max_bytes",
        kBytes,
        "0",
@@ -305,6 +312,7 @@ Result<Options> options_from(const Settings& settings) {
   MILLRACE_TRY(options.bucket, bucket_from(settings));
   options.segment_bytes = static_cast<uint64_t>(settings.number("segment.bytes"));
   options.segment_age = std::chrono::milliseconds(settings.number("segment.age_ms"));
+  options.object_linger = std::chrono::milliseconds(settings.number("object.linger_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));
   options.flush_rows = static_cast<uint64_t>(settings.number("tables.flush_rows"));
   options.flush_age = std::chrono::milliseconds(settings.number("tables.flush_age_ms"));

@@ -47,6 +47,7 @@ struct Options {
   std::optional<BucketOptions> bucket;
   uint64_t segment_bytes = 0;
   std::chrono::milliseconds segment_age{0};
+  std::chrono::milliseconds object_linger{0};
   int32_t default_partitions = 4;
   bool auto_create_topics = true;
   uint64_t flush_bytes = 0;

@@ -103,6 +103,62 @@ def test_a_bucket_that_goes_away_costs_room_in_the_journal_alone(new_bucket_serv
     assert values_of(server, "t") == values + [b"%d " % i + b"y" * SIZE for i in range(COUNT)]
 
 
+OBJECT = {"durability": "object"}
+
+
+def test_an_object_topic_is_acknowledged_when_the_bucket_has_it(new_bucket_server, s3):
+    server = new_bucket_server().start()
+    with Connection(server.port) as connection, Connection(server.port) as reader:
+        assert connection.create_topic("t", 1, OBJECT) == (0, None)
+        begun = puts(server)
+        for i in range(3):
+            assert connection.produce("t", batch_of(b"%d" % i)).base_offset == i
+            assert puts(server) == begun + i + 1
+            assert reader.list_offset("t", wire.LATEST)[2] == i + 1
+        s3.stop()
+        sent = connection.send_produce("t", batch_of(b"3"))
+        wait_for("failed uploads", lambda: metric(server, "millrace_upload_failures_total") >= 1, 30)
+        assert reader.list_offset("t", wire.LATEST)[2] == 3, "readers do not see what is not acknowledged"
+        assert reader.fetch("t", 3).records == b""
+        s3.start()
+        assert connection.receive_produced(sent).base_offset == 3
+        assert reader.fetch_all("t") == [(i, b"%d" % i) for i in range(4)]
+    server.kill()
+    server.start()
+    assert values_of(server, "t") == [b"%d" % i for i in range(4)]
+
+
+def test_many_producers_of_object_topics_share_objects(new_bucket_server):
+    server = new_bucket_server("--object-linger-ms", "250ms").start()
+    begun = puts(server)
+    with Connection(server.port) as connection:
+        assert connection.create_topic("t", 8, OBJECT) == (0, None)
+    connections = [Connection(server.port) for _ in range(8)]
+    for _ in range(3):
+        sent = [(c, c.send_produce("t", batch_of(b"x"), p)) for p, c in enumerate(connections)]
+        for connection, correlation in sent:
+            assert connection.receive_produced(correlation).error == wire.NONE
+    for connection in connections:
+        connection.close()
+    assert puts(server) - begun <= 2 * 3
+    assert all(values_of(server, "t", p) == [b"x"] * 3 for p in range(8))
+
+
+def test_a_stop_answers_who_waits_for_the_bucket(new_bucket_server, s3):
+    server = new_bucket_server("--server-drain-ms", "300ms").start()
+    with Connection(server.port) as connection:
+        assert connection.create_topic("t", 1, OBJECT) == (0, None)
+        s3.stop()
+        connection.send_produce("t", batch_of(b"late"))
+        wait_for("failed uploads", lambda: metric(server, "millrace_upload_failures_total") >= 1, 30)
+        assert server.terminate() == 0
+    s3.start()
+    server.start()
+    with Connection(server.port) as connection:
+        wait_for("the record", lambda: connection.list_offset("t", wire.LATEST)[2] == 1)
+        assert connection.fetch_all("t") == [(0, b"late")]
+
+
 def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3):
     flags = ("--bucket", "s3://nowhere", "--bucket-endpoint", s3.endpoint, "--bucket-region", "us-east-1")
     server = new_server(*SOON, *flags, **KEYS).start()

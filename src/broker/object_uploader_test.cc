@@ -1,0 +1,276 @@
+#include "broker/object_uploader.h"
+
+#include "broker/broker.h"
+#include "broker/segments.h"
+#include "bytes/crc32c.h"
+#include "catalog/memory_catalog.h"
+#include "io/simulated_disk.h"
+#include "journal/test_options.h"
+#include "objects/faulty_store.h"
+#include "objects/memory_store.h"
+#include "runtime/gate.h"
+#include "runtime/on_shard.h"
+#include "runtime/shard.h"
+#include "segment/test_batches.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+#include <future>
+
+namespace millrace::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using objects::PutFate;
+
+class ObjectUploaderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    shards_ = runtime::ShardSet::start(1, "shard").value();
+    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 4}).value();
+    start();
+  }
+
+  void TearDown() override {
+    stop();
+    pool_->stop();
+    shards_->stop();
+  }
+
+  void start() {
+    log_ =
+        journal::JournalLog::open(disk_, journal::test_options(256 << 10), clock_, *pool_).value();
+    catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
+    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
+    history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
+    broker_ = Broker::open(*log_, 1 << 20, clock_).value();
+    broker_->read_history(*history_, *pool_);
+    segments_ = std::make_unique<Segments>(
+        SegmentsParts{*broker_, *log_, *catalog_, store_, *history_, *pool_, *pool_, clock_},
+        SegmentsOptions{.object_linger = 1ms});
+    broker_->upload_objects(segments_->uploader(), catalog_->contents().partitions);
+    stop_ = std::make_unique<runtime::CancelSource>();
+    gate_ = std::make_unique<runtime::Gate>();
+    ASSERT_TRUE(
+        gate_->spawn(shards_->shard(0), "uploads", segments_->uploader().run(stop_->token())));
+  }
+
+  void end_uploads() {
+    stop_->cancel();
+    run(gate_->close());
+  }
+
+  void stop() {
+    end_uploads();
+    segments_.reset();
+    broker_.reset();
+    history_.reset();
+    catalog_.reset();
+    log_.reset();
+  }
+
+  template <typename T>
+  T run(runtime::Task<T> task) {
+    return runtime::block_on(shards_->shard(0), std::move(task));
+  }
+
+  TopicPtr create(const std::string& name, int32_t partitions = 1) {
+    return run(broker_->create({name, partitions, {{"durability", "object"}}})).value();
+  }
+
+  Result<record::CommitOutcome> append(const TopicPtr& topic, const std::string& value,
+                                       int32_t partition = 0) {
+    const auto batch =
+        segment::batch_of(Offset{0}, value, 1, clock_.wall_ms().time_since_epoch().count());
+    std::vector<PartitionAppend> appends;
+    appends.push_back({topic->partition(PartitionId{partition}), batch.payload,
+                       bytes::crc32c(batch.payload), 1, batch.max_timestamp_ms});
+    return run(Partition::append(*log_, std::move(appends), {}));
+  }
+
+  static record::PartitionRange range(const TopicPtr& topic) {
+    return topic->partition({})->range();
+  }
+
+  /// Waits until readers see that much.
+  static void wait_for_end(const TopicPtr& topic, int64_t end) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (range(topic).end < Offset{end}) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::yield();
+    }
+  }
+
+  size_t objects() { return memory_.list("segments")->size(); }
+
+  io::SimulatedDisk disk_{1};
+  ManualClock clock_;
+  objects::MemoryStore memory_;
+  objects::FaultyStore store_{memory_, 1};
+  std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
+  std::unique_ptr<runtime::ShardSet> shards_;
+  std::unique_ptr<runtime::BlockingPool> pool_;
+  std::unique_ptr<journal::JournalLog> log_;
+  std::unique_ptr<catalog::MemoryCatalog> catalog_;
+  std::unique_ptr<History> history_;
+  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<Segments> segments_;
+  std::unique_ptr<runtime::CancelSource> stop_;
+  std::unique_ptr<runtime::Gate> gate_;
+};
+
+TEST_F(ObjectUploaderTest, AnAcknowledgedRecordIsInAnObjectThatTheCatalogNames) {
+  const auto topic = create("orders");
+  for (int i = 0; i < 5; ++i) {
+    const auto outcome = append(topic, "v");
+    ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+    EXPECT_EQ(outcome->base_offsets.front(), Offset{i});
+    catalog::MemoryCatalog now(kept_);
+    EXPECT_EQ(now.contents().segments.size(), static_cast<size_t>(i) + 1);
+    EXPECT_EQ(history_->range(topic->partition({})->id())->end, Offset{i + 1});
+    EXPECT_EQ(range(topic).end, Offset{i + 1});
+  }
+  EXPECT_EQ(objects(), 5U);
+}
+
+TEST_F(ObjectUploaderTest, WhatIsInNoObjectIsNotReadable) {
+  const auto topic = create("orders");
+  ASSERT_TRUE(append(topic, "first").ok());
+  store_.set_away(true);
+  auto second = std::async(std::launch::async, [&] { return append(topic, "second"); });
+  const TopicPartition id = topic->partition({})->id();
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (segments_->uploader().counters().failures < 2) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(log_->range(id).end, Offset{2});
+  EXPECT_EQ(range(topic).end, Offset{1});
+  EXPECT_TRUE(topic->partition({})->read_tail(Offset{1}, 1000).empty());
+  EXPECT_EQ(topic->partition({})->read_tail(Offset{0}, 1000).size(), 1U);
+  EXPECT_TRUE(run(topic->partition({})->read(Offset{1}, 1000))->empty());
+  EXPECT_EQ(run(topic->partition({})->read(Offset{0}, 1000))->size(), 1U);
+  store_.set_away(false);
+  ASSERT_TRUE(second.get().ok());
+  EXPECT_EQ(range(topic).end, Offset{2});
+  EXPECT_EQ(run(topic->partition({})->read(Offset{1}, 1000))->size(), 1U);
+}
+
+TEST_F(ObjectUploaderTest, AReaderIsWokenWhenTheObjectIsThereNotBefore) {
+  const auto topic = create("orders");
+  const auto waiter = std::make_shared<ReadWaiter>();
+  topic->partition({})->add_waiter(waiter);
+  store_.set_away(true);
+  auto first = std::async(std::launch::async, [&] { return append(topic, "first"); });
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (segments_->uploader().counters().failures < 1) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(waiter->more.is_set());
+  store_.set_away(false);
+  ASSERT_TRUE(first.get().ok());
+  EXPECT_TRUE(waiter->more.is_set());
+}
+
+TEST_F(ObjectUploaderTest, RecordsOfManyPartitionsShareAnObject) {
+  const auto topic = create("orders", 20);
+  store_.set_away(true);
+  std::vector<std::future<Result<record::CommitOutcome>>> answers;
+  for (int32_t i = 0; i < 20; ++i) {
+    answers.push_back(std::async(std::launch::async, [&, i] { return append(topic, "v", i); }));
+  }
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  for (int32_t i = 0; i < 20; ++i) {
+    while (log_->range({topic->record.id, PartitionId{i}}).end == Offset{0}) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::yield();
+    }
+  }
+  store_.set_away(false);
+  for (auto& answer : answers) {
+    EXPECT_TRUE(answer.get().ok());
+  }
+  EXPECT_LT(objects(), 20U);
+  for (const auto& partition : topic->partitions) {
+    EXPECT_EQ(partition->range().end, Offset{1});
+  }
+}
+
+TEST_F(ObjectUploaderTest, UnknownOutcomesAreTriedAgainUnderOtherNames) {
+  const auto topic = create("orders");
+  store_.plan_puts({PutFate::kBrokenDone, PutFate::kBrokenNotDone, PutFate::kBrokenLate});
+  ASSERT_TRUE(append(topic, "v").ok());
+  EXPECT_EQ(history_->segments().size(), 1U);
+  ASSERT_TRUE(*store_.land_late_put());
+  EXPECT_EQ(objects(), 3U);
+  stop();
+  start();
+  ASSERT_TRUE(run(segments_->round()).ok());
+  EXPECT_EQ(objects(), 1U);
+  EXPECT_EQ(range(broker_->find("orders")).end, Offset{1});
+}
+
+TEST_F(ObjectUploaderTest, AStartTakesUpWhatTheEndLeft) {
+  const auto topic = create("orders");
+  ASSERT_TRUE(append(topic, "first").ok());
+  store_.set_away(true);
+  auto second = std::async(std::launch::async, [&] { return append(topic, "second"); });
+  const TopicPartition id = topic->partition({})->id();
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (log_->range(id).end < Offset{2}) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  end_uploads();
+  EXPECT_EQ(second.get().error().code, Code::kCancelled);
+  EXPECT_EQ(append(topic, "third").error().code, Code::kCancelled);
+  stop();
+  start();
+  const auto found = broker_->find("orders");
+  EXPECT_EQ(range(found).end, Offset{1});
+  store_.set_away(false);
+  wait_for_end(found, 3);
+  EXPECT_EQ(run(found->partition({})->read(Offset{1}, 1000))->size(), 2U);
+}
+
+TEST_F(ObjectUploaderTest, TheEndDoesNotGoBackWhenAllObjectsHaveExpired) {
+  const auto topic = create("orders");
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(append(topic, "v").ok());
+  }
+  ASSERT_TRUE(run(broker_->write_catalog(*catalog_, *pool_)));
+  catalog::SegmentsCommit commit;
+  for (const auto& segment : history_->segments()) {
+    commit.removed.push_back(segment.object);
+  }
+  ASSERT_TRUE(catalog_->commit_segments(commit).ok());
+  stop();
+  store_.set_away(true);
+  start();
+  EXPECT_EQ(range(broker_->find("orders")).end, Offset{3});
+  store_.set_away(false);
+}
+
+TEST_F(ObjectUploaderTest, RoundsLeaveItsTopicsAlone) {
+  const auto topic = create("orders");
+  ASSERT_TRUE(run(segments_->round()).ok());
+  store_.set_away(true);
+  auto first = std::async(std::launch::async, [&] { return append(topic, "first"); });
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (segments_->uploader().counters().failures < 1) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(run(segments_->round()).ok());
+  clock_.advance(1h);
+  EXPECT_TRUE(run(segments_->round()).ok());
+  EXPECT_EQ(segments_->archived().failures, 0U);
+  store_.set_away(false);
+  ASSERT_TRUE(first.get().ok());
+}
+
+}  // namespace
+}  // namespace millrace::broker
