@@ -101,7 +101,7 @@ runtime::Task<Status> ObjectUploader::upload(runtime::CancelToken stop) {
     pending.swap(pending_);
   }
   const auto made = co_await maker_.make(plan(pending), std::move(stop));
-  tell(std::move(pending));
+  tell(pending);
   co_return made.ok() ? Status() : made.error();
 }
 
@@ -130,7 +130,7 @@ Offset ObjectUploader::end_of(TopicPartition partition) const {
 }
 
 /// Readers see what is in objects, who waited for it is answered, and the rest waits on.
-void ObjectUploader::tell(Pending pending) {
+void ObjectUploader::tell(const Pending& pending) {
   for (const auto& [partition, written] : pending) {
     written.partition->advance(end_of(partition));
   }

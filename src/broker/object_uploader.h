@@ -69,7 +69,7 @@ class ObjectUploader {
   std::vector<std::vector<segment::CutPart>> plan(const Pending& pending) const;
   /// Of a partition, the records below it are in objects, or were and are expired.
   Offset end_of(TopicPartition partition) const;
-  void tell(Pending pending);
+  void tell(const Pending& pending);
   void finish();
 
   SegmentMaker maker_;

@@ -179,6 +179,7 @@ TEST_F(ObjectUploaderTest, RecordsOfManyPartitionsShareAnObject) {
   const auto topic = create("orders", 20);
   store_.set_away(true);
   std::vector<std::future<Result<record::CommitOutcome>>> answers;
+  answers.reserve(20);
   for (int32_t i = 0; i < 20; ++i) {
     answers.push_back(std::async(std::launch::async, [&, i] { return append(topic, "v", i); }));
   }

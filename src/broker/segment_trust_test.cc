@@ -37,6 +37,7 @@ struct FakeJournal final : Findings {
 
   std::vector<record::SystemFrame> facts(record::SystemKind /*kind*/) const override {
     std::vector<record::SystemFrame> frames;
+    frames.reserve(topics.size());
     for (const TopicRecord& topic : topics) {
       frames.push_back(topic.to_frame());
     }

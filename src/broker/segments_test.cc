@@ -20,7 +20,6 @@ namespace millrace::broker {
 namespace {
 
 using namespace std::chrono_literals;
-using objects::PutFate;
 using testing::HasSubstr;
 using testing::Optional;
 
