@@ -255,6 +255,33 @@ TEST_F(ObjectUploaderTest, TheEndDoesNotGoBackWhenAllObjectsHaveExpired) {
   store_.set_away(false);
 }
 
+TEST_F(ObjectUploaderTest, WhatIsNotUploadedIsNotFreedThoughItIsExpired) {
+  const auto topic =
+      run(broker_->create({"orders", 1, {{"durability", "object"}, {"retention.bytes", "1"}}}))
+          .value();
+  store_.set_away(true);
+  auto first = std::async(std::launch::async, [&] { return append(topic, "first"); });
+  const auto other = run(broker_->create({"other", 1, {}})).value();
+  const TopicPartition id = topic->partition({})->id();
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (log_->range(id).end < Offset{1}) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  auto second = std::async(std::launch::async, [&] { return append(topic, "second"); });
+  while (log_->files().size() < 3) {
+    ASSERT_TRUE(append(other, std::string(50'000, 'v')).ok());
+  }
+  clock_.advance(24h * 30);
+  run(broker_->apply_retention());
+  ASSERT_TRUE(run(log_->sync()).ok());
+  EXPECT_EQ(log_->range(id).start, Offset{0});
+  store_.set_away(false);
+  EXPECT_TRUE(first.get().ok());
+  EXPECT_TRUE(second.get().ok());
+  EXPECT_EQ(history_->range(id)->start, Offset{0});
+}
+
 TEST_F(ObjectUploaderTest, RoundsLeaveItsTopicsAlone) {
   const auto topic = create("orders");
   ASSERT_TRUE(run(segments_->round()).ok());

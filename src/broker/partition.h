@@ -97,7 +97,10 @@ class Partition {
   /// were already. For the uploader, and for who opens the topics.
   void advance(Offset end);
 
-  Durability durability() const { return durability_; }
+  /// durability=object: records below `end` are not all in objects yet.
+  bool waits_for_objects(Offset end) const {
+    return durability_ == Durability::kObject && Offset{in_objects_.load()} < end;
+  }
 
   /// Its topic was deleted: nothing more comes, and who waits is woken. For the broker.
   void end();

@@ -58,7 +58,9 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
         continue;
       }
       const InSegments segments = in_segments(partition, span.end);
+      const auto owner = topic->partition(partition.partition);
       const bool is_wanted = segments == InSegments::kBefore ||
+                             (owner && owner->waits_for_objects(span.end)) ||
                              !topic->record.settings.is_expired(
                                  span.max_timestamp_ms, left[partition] - span.bytes, now_ms);
       const bool is_kept = segments != InSegments::kIt && is_wanted;

@@ -37,13 +37,11 @@ Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wis
 }
 
 bool is_unwanted(const Line& line, const SegmentPartRow& part, int64_t now_ms) {
-  if (!line.settings) {
-    return true;
-  }
   if (line.parts.begin()->second != &part) {
     return false;
   }
-  return line.settings->is_expired(part.max_timestamp_ms, line.bytes - part.bytes, now_ms);
+  return !line.settings ||
+         line.settings->is_expired(part.max_timestamp_ms, line.bytes - part.bytes, now_ms);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct SegmentWishes {
 /// Objects of which every part is expired, by retention.ms (its newest record is older),
 /// retention.bytes (so many bytes are behind it) or the end of its topic. Of each partition only
 /// its oldest parts, so that what is left is dense: a mixed object keeps those behind it as long as
-/// another partition wants it.
+/// another partition wants it, also those of a deleted topic.
 std::vector<Uuid> expired_segments(const std::vector<catalog::SegmentRow>& segments,
                                    const SegmentWishes& wishes, int64_t now_ms);
 

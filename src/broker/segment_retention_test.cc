@@ -122,6 +122,13 @@ TEST_F(SegmentRetentionTest, AMixedObjectStaysAsLongAsOneOfItsPartitionsWantsIt)
   EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2));
 }
 
+TEST_F(SegmentRetentionTest, ADeletedTopicGoesFromItsFrontToo) {
+  settings(kA);
+  add(1, {{kA, 0, 10}, {kB, 0, 10}});
+  add(2, {{kB, 10, 20}});
+  EXPECT_THAT(expired(5000), IsEmpty());  // else what is left of kB would end before it did
+}
+
 TEST_F(SegmentRetentionTest, WhatMixedObjectsHeldBackGoesInTheSameCall) {
   for (const TopicPartition partition : {kA, kB}) {
     settings(partition).retention_ms = 1000;

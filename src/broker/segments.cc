@@ -70,7 +70,9 @@ Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
       options_(options),
       archiver_(maker_parts(parts, parts.pool, archived_topics(parts.broker)), options.cut),
       uploader_(maker_parts(parts, parts.uploads, all_topics(parts.broker)),
-                {.segment_bytes = options.cut.bytes, .linger = options.object_linger}) {}
+                {.segment_bytes = options.cut.bytes,
+                 .linger = options.object_linger,
+                 .patience = options.object_patience}) {}
 
 runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
   while (true) {

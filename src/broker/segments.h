@@ -39,7 +39,8 @@ struct SegmentsParts {
 
 struct SegmentsOptions {
   CutRules cut;
-  std::chrono::milliseconds object_linger{250};  // of durability=object
+  std::chrono::milliseconds object_linger{250};       // of durability=object
+  std::chrono::milliseconds object_patience{30'000};  // likewise
   /// An object stays in the store so long after readers find it no longer.
   std::chrono::milliseconds grace{60'000};
 };

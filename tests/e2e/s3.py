@@ -12,6 +12,7 @@ from .server import wait_for
 
 BUCKET = "test"
 KEYS = {"AWS_ACCESS_KEY_ID": "access-key", "AWS_SECRET_ACCESS_KEY": "secret-key"}
+NOWHERE = ("--bucket", "s3://b", "--bucket-endpoint", "http://127.0.0.1:1")  # nothing leaves the journal
 PARTS = ("master", "volume", "filer", "s3", "admin")
 
 

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from . import journal
+from .s3 import NOWHERE
 from .server import binary, environment, run, wait_for
 
 @pytest.fixture
@@ -432,7 +433,7 @@ def test_describe_says_that_a_topic_pins_the_journal(cli):
 
 
 def test_a_spent_budget_is_not_a_server_that_is_away(new_server):
-    server = new_server("--journal-file-bytes", "1MiB", "--journal-max-bytes", "8MiB").start()
+    server = new_server("--journal-file-bytes", "1MiB", "--journal-max-bytes", "8MiB", *NOWHERE).start()
     settings = {"MILLRACE_KAFKA": server.address, "MILLRACE_HTTP": server.http_address}
     run("topic", "create", "hoard", "-p", 1, **settings)
     line = "x" * 100_000 + "\n"

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from . import wire
+from .s3 import NOWHERE
 from .server import wait_for
 from .test_serve import SMALL, small_disk  # noqa: F401 - a fixture
 from .web import Client
@@ -167,7 +168,7 @@ def test_tables_that_nobody_read_before_are_read_on_a_full_disk(new_server, smal
 
 def test_a_spent_journal_budget_heals_when_nothing_keeps_it(new_server):
     """Rows wait in the journal until they are in files; a Kafka topic keeps the oldest file of it."""
-    server = new_server(*SMALL, "--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "1h").start()
+    server = new_server(*SMALL, *NOWHERE, "--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "1h").start()
     rows = Rows(server)
     with Connection(server.port) as kafka:
         kafka.create_topic("hoard")

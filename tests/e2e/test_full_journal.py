@@ -3,6 +3,7 @@
 import pytest
 
 from . import journal, wire
+from .s3 import NOWHERE
 from .server import run, wait_for
 from .test_serve import SMALL
 from .web import Client
@@ -14,7 +15,7 @@ SOON_S = 20
 
 
 def budget(mib):
-    return (*SMALL, *HOUR, "--journal-max-bytes", f"{mib}MiB")
+    return (*SMALL, *HOUR, *NOWHERE, "--journal-max-bytes", f"{mib}MiB")
 
 
 def pinned(client):

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from . import journal, wire
+from .s3 import NOWHERE
 from .server import run, wait_for
 from .wire import Connection, batch_of
 
@@ -377,7 +378,8 @@ def test_an_idle_table_does_not_keep_the_journal(new_server):
 
 
 def test_a_spent_disk_budget_is_an_error_that_heals_by_itself(new_server):
-    server = new_server(*SMALL, "--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "100ms").start()
+    flags = ("--journal-max-bytes", "8MiB", "--journal-retention-check-ms", "100ms")
+    server = new_server(*SMALL, *NOWHERE, *flags).start()
     with Connection(server.port) as connection:
         connection.create_topic("hoard")
         connection.create_topic("poor")

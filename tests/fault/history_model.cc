@@ -1,0 +1,532 @@
+#include "history_model.h"
+
+#include "broker/segment_trust.h"
+#include "bytes/crc32c.h"
+#include "catalog/sqlite_catalog.h"
+#include "journal/test_options.h"
+#include "record/record_batch.h"
+#include "record/record_batch_builder.h"
+#include "record/record_reader.h"
+#include "segment/format.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <tuple>
+
+namespace millrace::broker {
+namespace {
+
+using namespace std::chrono_literals;
+using objects::PutFate;
+
+constexpr uint64_t kFileBytes = 64 << 10;
+constexpr int64_t kKeptBytes = 40'000;  // retention.bytes of topics that have it
+constexpr size_t kMaxContent = 1 << 20;
+
+/// Id and padding.
+bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
+  record::RecordBatchBuilder builder;
+  const std::string value = fmt::format("{}:{}", id, std::string(padding, 'x'));
+  builder.add(TimestampMs(std::chrono::milliseconds(now_ms)), std::nullopt, bytes::as_bytes(value));
+  return std::move(builder).build().value();
+}
+
+/// nullopt: it has no record.
+Result<std::optional<uint64_t>> id_of(const bytes::Buffer& payload) {
+  MILLRACE_TRY(const auto header, record::parse_header(payload));
+  if (header.is_filler()) {
+    return std::optional<uint64_t>();
+  }
+  MILLRACE_TRY(const auto batch, record::parse_batch(payload));
+  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, kMaxContent));
+  record::Record record;
+  if (!reader.next(record) || !record.value) {
+    return make_error(Code::kCorrupt, "a batch without its record");
+  }
+  const std::string_view value = bytes::as_text(*record.value);
+  uint64_t id = 0;
+  std::from_chars(value.data(), value.data() + value.size(), id);
+  return std::optional(id);
+}
+
+std::string place(const std::string& topic, int32_t partition, int64_t offset) {
+  return fmt::format("{} partition {} offset {}", topic, partition, offset);
+}
+
+}  // namespace
+
+HistoryModel::HistoryModel(uint64_t seed, Lie lie)
+    : lie_(std::move(lie)),
+      random_(seed),
+      disk_(seed),
+      is_bucket_(seed % 2 == 0),
+      faulty_bucket_(bucket_, seed,
+                     [this](std::chrono::nanoseconds latency) { clock_.advance(latency); }) {
+  shards_ = runtime::ShardSet::start(1, "shard").value();
+  pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 4}).value();
+  std::ignore = disk_.make_directories("/data");
+  faulty_bucket_.set_faults({.least_latency = 1ms, .most_latency = 50ms});
+  counters_.schedules = 1;
+}
+
+HistoryModel::~HistoryModel() {
+  stop_parts();
+  pool_->stop();
+  shards_->stop();
+}
+
+uint64_t HistoryModel::pick(uint64_t least, uint64_t most) {
+  return std::uniform_int_distribution<uint64_t>(least, most)(random_);
+}
+
+bool HistoryModel::chance(double share) {
+  return std::uniform_real_distribution<>(0, 1)(random_) < share;
+}
+
+std::optional<std::string> HistoryModel::run() {
+  const uint64_t lives = pick(2, 5);
+  for (uint64_t i = 0; i < lives; ++i) {
+    if (auto violation = start()) {
+      return violation;
+    }
+    if (auto violation = live()) {
+      return violation;
+    }
+    if (auto violation = end_life()) {
+      return violation;
+    }
+  }
+  return settle();
+}
+
+/// As a server does, in its order.
+std::optional<std::string> HistoryModel::start() {
+  disk_.set_faults({.lies_about = lie_});
+  auto options = journal::test_options(kFileBytes);
+  auto catalog = catalog::open_sqlite(disk_, "/data/catalog.db");
+  if (!catalog.ok()) {
+    return "the catalog does not open: " + catalog.error().message;
+  }
+  catalog_ = std::move(*catalog);
+  folder_ = objects::LocalStore::open(disk_, "/data", "/data/tmp").value();
+  options.recovery.expected = catalog_->contents().directory;
+  options.recovery.approve = [&](const journal::Findings& found) {
+    return check_segment_trust(catalog_->contents(), found, [&]() -> Result<bool> {
+      MILLRACE_TRY(const auto objects, store().list(segment::kFolder));
+      return !objects.empty();
+    });
+  };
+  auto log = journal::JournalLog::open(disk_, std::move(options), clock_, *pool_);
+  if (!log.ok()) {
+    return "the start is refused: " + log.error().message;
+  }
+  log_ = std::move(*log);
+  log_->hold("broker", catalog_->contents().broker_place.value_or(JournalPlace{}).file);
+  if (const Status begun = catalog_->begin(log_->directory_id()); !begun.ok()) {
+    return "the catalog does not begin: " + begun.error().message;
+  }
+  broker_ = Broker::open(*log_, 20'000, clock_).value();
+  history_ = std::make_unique<History>(store(), 1 << 20, catalog_->contents().segments);
+  broker_->read_history(*history_, *pool_);
+  segments_ = std::make_unique<Segments>(
+      SegmentsParts{*broker_, *log_, *catalog_, store(), *history_, *pool_, *pool_, clock_},
+      SegmentsOptions{.cut = {.bytes = 30'000,
+                              .least_segment = 6'000,
+                              .age = 10min,
+                              .least_age = is_bucket_ ? 0min : 10min},
+                      .object_linger = 0ms,
+                      .object_patience = 20ms});
+  broker_->upload_objects(segments_->uploader(), catalog_->contents().partitions);
+  stop_ = std::make_unique<runtime::CancelSource>();
+  gate_ = std::make_unique<runtime::Gate>();
+  static_cast<void>(
+      gate_->spawn(shards_->shard(0), "uploads", segments_->uploader().run(stop_->token())));
+  return check_all();
+}
+
+void HistoryModel::stop_parts() {
+  if (gate_) {
+    stop_->cancel();
+    run(gate_->close());
+    gate_.reset();
+  }
+  if (segments_) {
+    counters_.objects_made +=
+        segments_->archived().objects + segments_->uploader().counters().objects;
+    counters_.objects_expired += segments_->expired();
+  }
+  segments_.reset();
+  broker_.reset();
+  history_.reset();
+  if (log_) {
+    log_->stop();
+    counters_.files_freed += log_->counters().files_freed;
+  }
+  log_.reset();
+  folder_.reset();
+  if (catalog_) {
+    static_cast<void>(catalog_->close());
+  }
+  catalog_.reset();
+}
+
+std::optional<std::string> HistoryModel::live() {
+  if (chance(0.4)) {
+    disk_.set_faults({.off_at = disk_.operations() + pick(1, 300), .lies_about = lie_});
+  }
+  const uint64_t steps = pick(5, 40);
+  for (uint64_t i = 0; i < steps && !disk_.is_off(); ++i) {
+    if (auto violation = step()) {
+      return violation;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> HistoryModel::step() {
+  const uint64_t what = pick(0, 99);
+  if (what < 50) {
+    append();
+  } else if (what < 64) {
+    round();
+  } else if (what < 72) {
+    run(broker_->apply_retention());
+  } else if (what < 76) {
+    const uint64_t before = acks_;
+    if (run(broker_->write_catalog(*catalog_, *pool_))) {
+      synced_ = std::max(synced_, before);
+    }
+  } else if (what < 84) {
+    clock_.advance(chance(0.3) ? std::chrono::minutes(pick(5, 180))
+                               : std::chrono::seconds(pick(1, 60)));
+  } else if (what < 90) {
+    break_store();
+  } else if (what < 93) {
+    create();
+  } else if (what < 95) {
+    remove();
+  } else {
+    return check_all();
+  }
+  return std::nullopt;
+}
+
+/// How a life ends: in good order, by a kill or with the power.
+std::optional<std::string> HistoryModel::end_life() {
+  const bool has_power = !disk_.is_off();
+  if (has_power && chance(0.3)) {
+    ++counters_.clean_stops;
+    const uint64_t before = acks_;
+    segments_->finish();
+    run(broker_->write_catalog(*catalog_, *pool_));
+    stop_parts();
+    if (disk_.is_off()) {
+      disk_.power_cut();
+      may_lose_ = true;
+    } else {
+      synced_ = std::max(synced_, before);
+    }
+    return std::nullopt;
+  }
+  const bool is_kill = has_power && chance(0.5);
+  disk_.power_off();  // so that nothing is made good on the way out
+  stop_parts();
+  if (is_kill) {
+    ++counters_.kills;
+    disk_.kill();
+  } else {
+    ++counters_.power_cuts;
+    disk_.power_cut();
+  }
+  may_lose_ = !is_kill;
+  return std::nullopt;
+}
+
+void HistoryModel::create() {
+  Topic topic;
+  topic.name = fmt::format("t{}", next_id_++);
+  const uint64_t kind = pick(0, 9);
+  std::map<std::string, std::string> configs{{"retention.ms", "-1"}};
+  configs["durability"] = kind < 5 ? "fsync" : kind < 8 ? "interval" : "object";
+  if (chance(0.3)) {
+    configs["retention.bytes"] = std::to_string(kKeptBytes);
+  }
+  std::ignore = topic.settings.apply(configs);
+  const auto made = run(broker_->create({topic.name, static_cast<int32_t>(pick(1, 3)), configs}));
+  topic.is_known = made.ok();
+  topics_[topic.name] = topic;
+}
+
+void HistoryModel::remove() {
+  if (topics_.empty()) {
+    return;
+  }
+  auto at = topics_.begin();
+  std::advance(at, pick(0, topics_.size() - 1));
+  if (!broker_->find(at->first)) {
+    return;
+  }
+  at->second.is_known = false;  // until it is known to be gone, it may be there
+  if (run(broker_->remove(at->first)).ok()) {
+    at->second.is_deleted = true;
+    ++counters_.topics_deleted;
+  }
+}
+
+void HistoryModel::append() {
+  const auto topics = broker_->topics();
+  if (topics.empty()) {
+    return create();
+  }
+  const TopicPtr topic = topics[pick(0, topics.size() - 1)];
+  Topic& known = topics_[topic->name()];
+  const auto number = static_cast<int32_t>(pick(0, topic->partitions.size() - 1));
+  const uint64_t id = next_id_++;
+  const int64_t now = clock_.wall_ms().time_since_epoch().count();
+  const auto payload = batch_of(id, chance(0.2) ? pick(5'000, 20'000) : pick(0, 2'000), now);
+  std::vector<PartitionAppend> appends;
+  appends.push_back(
+      {topic->partitions[static_cast<size_t>(number)], payload, bytes::crc32c(payload), 1, now});
+  const uint64_t before = acks_;
+  const auto outcome = run(broker::Partition::append(*log_, std::move(appends), {}));
+  if (!outcome.ok()) {
+    ++counters_.unknown;
+    return;
+  }
+  Seen seen{.id = id, .is_acked = true, .bytes = payload.size()};
+  switch (known.settings.durability) {
+    case Durability::kFsync:
+      ++counters_.fsync_acked;
+      synced_ = std::max(synced_, before);
+      break;
+    case Durability::kInterval:
+      ++counters_.interval_acked;
+      seen.unsynced = ++acks_;
+      break;
+    case Durability::kObject:
+      ++counters_.object_acked;
+      synced_ = std::max(synced_, before);
+      break;
+  }
+  Seen& at = known.partitions[number].seen[outcome->base_offsets.front().value];
+  if (at.id != 0) {
+    twice_ = fmt::format("given again: {}",
+                         place(known.name, number, outcome->base_offsets.front().value));
+  }
+  at = seen;
+}
+
+void HistoryModel::round() {
+  const uint64_t before = acks_;
+  if (run(segments_->round()).ok()) {
+    synced_ = std::max(synced_, before);
+  } else {
+    ++counters_.failed_rounds;
+  }
+}
+
+/// Nothing of it happens to a folder of the disk.
+void HistoryModel::break_store() {
+  const uint64_t what = pick(0, 5);
+  if (what == 0) {
+    is_away_ = !is_away_;
+    counters_.outages += is_away_ ? 1 : 0;
+    faulty_bucket_.set_away(is_away_);
+    if (is_away_) {
+      clock_.advance(std::chrono::minutes(pick(1, 300)));
+    }
+  } else if (what == 1) {
+    const auto landed = faulty_bucket_.land_late_put();
+    counters_.late_puts += landed.ok() && *landed ? 1 : 0;
+  } else {
+    constexpr std::array kFates{PutFate::kRefused, PutFate::kBrokenDone, PutFate::kBrokenNotDone,
+                                PutFate::kBrokenLate, PutFate::kDoneAndAgain};
+    faulty_bucket_.plan_puts({kFates.at(pick(0, kFates.size() - 1))});
+    ++planned_puts_;
+  }
+}
+
+std::optional<std::string> HistoryModel::check_all() {
+  if (twice_) {
+    return twice_;
+  }
+  for (auto& [name, topic] : topics_) {
+    if (auto violation = check(name, topic)) {
+      return violation;
+    }
+  }
+  may_lose_ = false;
+  return std::nullopt;
+}
+
+std::optional<std::string> HistoryModel::check(const std::string& name, Topic& topic) {
+  const TopicPtr found = broker_->find(name);
+  if (!found) {
+    return topic.is_known ? std::optional("lost: topic " + name) : std::nullopt;
+  }
+  if (topic.is_deleted) {
+    return "back again: topic " + name;
+  }
+  if (found->record.settings != topic.settings) {
+    return "other settings: topic " + name;
+  }
+  for (const auto& partition : found->partitions) {
+    if (auto violation = check(topic, partition->id().partition.value, *partition)) {
+      return violation;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
+                                               broker::Partition& partition) {
+  Partition& known = topic.partitions[number];
+  static_cast<void>(run(log_->sync()));  // the writer has freed what it was told to
+  const record::PartitionRange range = partition.range();
+  const Offset kept = log_->range(partition.id()).start;
+  std::set<int64_t> found;
+  for (Offset at = range.start; at < range.end;) {
+    const auto batches = run(partition.read(at, 20'000));
+    if (!batches.ok() && is_bucket_ && is_away_ && at < kept) {
+      return std::nullopt;  // what is in the bucket alone is looked at another time
+    }
+    if (!batches.ok() && disk_.is_off()) {
+      return std::nullopt;
+    }
+    if (!batches.ok() || batches->empty()) {
+      return fmt::format("cannot be read: {}: {}", place(topic.name, number, at.value),
+                         batches.ok() ? "nothing" : batches.error().message);
+    }
+    for (const auto& batch : *batches) {
+      if (batch.base_offset != at) {
+        return "a gap before " + place(topic.name, number, batch.base_offset.value);
+      }
+      counters_.read_from_objects += at < kept ? 1 : 0;
+      if (auto violation = note(topic, known, number, batch, found)) {
+        return violation;
+      }
+      at = at + batch.records;
+    }
+  }
+  if (auto violation = check_start(topic, known, number, range)) {
+    return violation;
+  }
+  for (auto& [offset, seen] : known.seen) {
+    if (offset < range.start.value || seen.is_lost || found.contains(offset)) {
+      continue;
+    }
+    const bool may_be_lost = may_lose_ && seen.unsynced > synced_;
+    if (!may_be_lost) {
+      return "lost: " + place(topic.name, number, offset);
+    }
+    seen.is_lost = true;
+    counters_.lost_unsynced += seen.is_acked ? 1 : 0;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> HistoryModel::note(Topic& topic, Partition& known, int32_t number,
+                                              const record::StoredBatch& batch,
+                                              std::set<int64_t>& found) {
+  const int64_t offset = batch.base_offset.value;
+  const auto id = id_of(batch.payload);
+  if (!id.ok()) {
+    return id.error().message + ": " + place(topic.name, number, offset);
+  }
+  if (!*id) {
+    return std::nullopt;  // a filler: whatever it covers is found missing
+  }
+  found.insert(offset);
+  Seen& seen = known.seen[offset];
+  if (seen.is_lost || (seen.id != 0 && seen.id != **id)) {
+    return "two values: " + place(topic.name, number, offset);
+  }
+  if (seen.id == 0) {
+    ++counters_.unknown_found;
+    seen.id = **id;
+    seen.bytes = batch.payload.size();
+    seen.unsynced = topic.settings.durability == Durability::kInterval ? ++acks_ : 0;
+  }
+  return std::nullopt;
+}
+
+/// A start moves up only, and only as far as retention.bytes lets it.
+std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partition& known,
+                                                     int32_t number,
+                                                     record::PartitionRange range) const {
+  const int64_t start = range.start.value;
+  if (start < known.start && !may_lose_) {  // a power cut may bring a freed file back
+    return "the start went back: " + place(topic.name, number, start);
+  }
+  known.start = start;
+  if (start == 0) {
+    return std::nullopt;
+  }
+  uint64_t bytes = 0;
+  for (const auto& [offset, seen] : known.seen) {
+    bytes += offset >= start && offset < range.end.value ? seen.bytes : 0;
+  }
+  // How much of a file or an object is behind an offset is estimated.
+  if (topic.settings.retention_bytes < 0 || bytes < kKeptBytes / 2) {
+    return fmt::format("removed too early: below {}, {} bytes are left",
+                       place(topic.name, number, start), bytes);
+  }
+  return std::nullopt;
+}
+
+/// All is well again: after stops in good order and another start the store has what the catalog
+/// names, and nothing else.
+std::optional<std::string> HistoryModel::settle() {
+  faulty_bucket_.set_away(false);
+  is_away_ = false;
+  for (uint64_t i = 0; i < planned_puts_; ++i) {  // what was planned happens to others
+    if (auto writer = faulty_bucket_.create(fmt::format("others/{}", i)); writer.ok()) {
+      static_cast<void>((*writer)->publish());
+    }
+  }
+  constexpr int kPasses = 3;
+  for (int pass = 1; pass <= kPasses; ++pass) {
+    for (auto landed = faulty_bucket_.land_late_put(); landed.ok() && *landed;
+         landed = faulty_bucket_.land_late_put()) {
+      ++counters_.late_puts;
+    }
+    if (auto violation = start()) {
+      return violation;
+    }
+    const size_t before = store().list(segment::kFolder)->size();
+    const size_t named = history_->segments().size();
+    if (const Status done = run(segments_->round()); !done.ok()) {
+      return "the last round fails: " + done.error().message;
+    }
+    counters_.leftovers += before > named ? before - named : 0;
+    segments_->finish();
+    run(broker_->write_catalog(*catalog_, *pool_));
+    if (pass == kPasses) {
+      if (auto violation = check_store()) {
+        return violation;
+      }
+    }
+    stop_parts();
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> HistoryModel::check_store() {
+  std::set<std::string> names;
+  for (const auto& segment : history_->segments()) {
+    names.insert(segment.name);
+  }
+  for (const auto& object : *store().list(segment::kFolder)) {
+    if (names.erase(object.name) == 0) {
+      return "an object that nothing names stays: " + object.name;
+    }
+  }
+  return names.empty() ? std::nullopt : std::optional("an object is missing: " + *names.begin());
+}
+
+objects::ObjectStore& HistoryModel::store() {
+  return is_bucket_ ? static_cast<objects::ObjectStore&>(faulty_bucket_) : *folder_;
+}
+
+}  // namespace millrace::broker
