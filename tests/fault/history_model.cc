@@ -4,14 +4,11 @@
 #include "bytes/crc32c.h"
 #include "catalog/sqlite_catalog.h"
 #include "journal/test_options.h"
-#include "record/record_batch.h"
 #include "record/record_batch_builder.h"
-#include "record/record_reader.h"
 #include "segment/format.h"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <tuple>
 
 namespace millrace::broker {
@@ -21,8 +18,6 @@ using namespace std::chrono_literals;
 using objects::PutFate;
 
 constexpr uint64_t kFileBytes = 64 << 10;
-constexpr int64_t kKeptBytes = 40'000;  // retention.bytes of topics that have it
-constexpr size_t kMaxContent = 1 << 20;
 
 /// Id and padding.
 bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
@@ -30,28 +25,6 @@ bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
   const std::string value = fmt::format("{}:{}", id, std::string(padding, 'x'));
   builder.add(TimestampMs(std::chrono::milliseconds(now_ms)), std::nullopt, bytes::as_bytes(value));
   return std::move(builder).build().value();
-}
-
-/// nullopt: it has no record.
-Result<std::optional<uint64_t>> id_of(const bytes::Buffer& payload) {
-  MILLRACE_TRY(const auto header, record::parse_header(payload));
-  if (header.is_filler()) {
-    return std::optional<uint64_t>();
-  }
-  MILLRACE_TRY(const auto batch, record::parse_batch(payload));
-  MILLRACE_TRY(auto reader, record::RecordReader::open(batch, kMaxContent));
-  record::Record record;
-  if (!reader.next(record) || !record.value) {
-    return make_error(Code::kCorrupt, "a batch without its record");
-  }
-  const std::string_view value = bytes::as_text(*record.value);
-  uint64_t id = 0;
-  std::from_chars(value.data(), value.data() + value.size(), id);
-  return std::optional(id);
-}
-
-std::string place(const std::string& topic, int32_t partition, int64_t offset) {
-  return fmt::format("{} partition {} offset {}", topic, partition, offset);
 }
 
 }  // namespace
@@ -311,8 +284,8 @@ void HistoryModel::append() {
   }
   Seen& at = known.partitions[number].seen[outcome->base_offsets.front().value];
   if (at.id != 0) {
-    twice_ = fmt::format("given again: {}",
-                         place(known.name, number, outcome->base_offsets.front().value));
+    twice_ = fmt::format("given again: {} partition {} offset {}", known.name, number,
+                         outcome->base_offsets.front().value);
   }
   at = seen;
 }
@@ -337,142 +310,13 @@ void HistoryModel::break_store() {
       clock_.advance(std::chrono::minutes(pick(1, 300)));
     }
   } else if (what == 1) {
-    const auto landed = faulty_bucket_.land_late_put();
-    counters_.late_puts += landed.ok() && *landed ? 1 : 0;
+    land_late_puts(1);
   } else {
     constexpr std::array kFates{PutFate::kRefused, PutFate::kBrokenDone, PutFate::kBrokenNotDone,
                                 PutFate::kBrokenLate, PutFate::kDoneAndAgain};
     faulty_bucket_.plan_puts({kFates.at(pick(0, kFates.size() - 1))});
     ++planned_puts_;
   }
-}
-
-std::optional<std::string> HistoryModel::check_all() {
-  if (twice_) {
-    return twice_;
-  }
-  for (auto& [name, topic] : topics_) {
-    if (auto violation = check(name, topic)) {
-      return violation;
-    }
-  }
-  may_lose_ = false;
-  return std::nullopt;
-}
-
-std::optional<std::string> HistoryModel::check(const std::string& name, Topic& topic) {
-  const TopicPtr found = broker_->find(name);
-  if (!found) {
-    return topic.is_known ? std::optional("lost: topic " + name) : std::nullopt;
-  }
-  if (topic.is_deleted) {
-    return "back again: topic " + name;
-  }
-  if (found->record.settings != topic.settings) {
-    return "other settings: topic " + name;
-  }
-  for (const auto& partition : found->partitions) {
-    if (auto violation = check(topic, partition->id().partition.value, *partition)) {
-      return violation;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
-                                               broker::Partition& partition) {
-  Partition& known = topic.partitions[number];
-  static_cast<void>(run(log_->sync()));  // the writer has freed what it was told to
-  const record::PartitionRange range = partition.range();
-  const Offset kept = log_->range(partition.id()).start;
-  std::set<int64_t> found;
-  for (Offset at = range.start; at < range.end;) {
-    const auto batches = run(partition.read(at, 20'000));
-    if (!batches.ok() && is_bucket_ && is_away_ && at < kept) {
-      return std::nullopt;  // what is in the bucket alone is looked at another time
-    }
-    if (!batches.ok() && disk_.is_off()) {
-      return std::nullopt;
-    }
-    if (!batches.ok() || batches->empty()) {
-      return fmt::format("cannot be read: {}: {}", place(topic.name, number, at.value),
-                         batches.ok() ? "nothing" : batches.error().message);
-    }
-    for (const auto& batch : *batches) {
-      if (batch.base_offset != at) {
-        return "a gap before " + place(topic.name, number, batch.base_offset.value);
-      }
-      counters_.read_from_objects += at < kept ? 1 : 0;
-      if (auto violation = note(topic, known, number, batch, found)) {
-        return violation;
-      }
-      at = at + batch.records;
-    }
-  }
-  if (auto violation = check_start(topic, known, number, range)) {
-    return violation;
-  }
-  for (auto& [offset, seen] : known.seen) {
-    if (offset < range.start.value || seen.is_lost || found.contains(offset)) {
-      continue;
-    }
-    const bool may_be_lost = may_lose_ && seen.unsynced > synced_;
-    if (!may_be_lost) {
-      return "lost: " + place(topic.name, number, offset);
-    }
-    seen.is_lost = true;
-    counters_.lost_unsynced += seen.is_acked ? 1 : 0;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> HistoryModel::note(Topic& topic, Partition& known, int32_t number,
-                                              const record::StoredBatch& batch,
-                                              std::set<int64_t>& found) {
-  const int64_t offset = batch.base_offset.value;
-  const auto id = id_of(batch.payload);
-  if (!id.ok()) {
-    return id.error().message + ": " + place(topic.name, number, offset);
-  }
-  if (!*id) {
-    return std::nullopt;  // a filler: whatever it covers is found missing
-  }
-  found.insert(offset);
-  Seen& seen = known.seen[offset];
-  if (seen.is_lost || (seen.id != 0 && seen.id != **id)) {
-    return "two values: " + place(topic.name, number, offset);
-  }
-  if (seen.id == 0) {
-    ++counters_.unknown_found;
-    seen.id = **id;
-    seen.bytes = batch.payload.size();
-    seen.unsynced = topic.settings.durability == Durability::kInterval ? ++acks_ : 0;
-  }
-  return std::nullopt;
-}
-
-/// A start moves up only, and only as far as retention.bytes lets it.
-std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partition& known,
-                                                     int32_t number,
-                                                     record::PartitionRange range) const {
-  const int64_t start = range.start.value;
-  if (start < known.start && !may_lose_) {  // a power cut may bring a freed file back
-    return "the start went back: " + place(topic.name, number, start);
-  }
-  known.start = start;
-  if (start == 0) {
-    return std::nullopt;
-  }
-  uint64_t bytes = 0;
-  for (const auto& [offset, seen] : known.seen) {
-    bytes += offset >= start && offset < range.end.value ? seen.bytes : 0;
-  }
-  // How much of a file or an object is behind an offset is estimated.
-  if (topic.settings.retention_bytes < 0 || bytes < kKeptBytes / 2) {
-    return fmt::format("removed too early: below {}, {} bytes are left",
-                       place(topic.name, number, start), bytes);
-  }
-  return std::nullopt;
 }
 
 /// All is well again: after stops in good order and another start the store has what the catalog
@@ -487,10 +331,7 @@ std::optional<std::string> HistoryModel::settle() {
   }
   constexpr int kPasses = 3;
   for (int pass = 1; pass <= kPasses; ++pass) {
-    for (auto landed = faulty_bucket_.land_late_put(); landed.ok() && *landed;
-         landed = faulty_bucket_.land_late_put()) {
-      ++counters_.late_puts;
-    }
+    land_late_puts(SIZE_MAX);
     if (auto violation = start()) {
       return violation;
     }
@@ -512,17 +353,15 @@ std::optional<std::string> HistoryModel::settle() {
   return std::nullopt;
 }
 
-std::optional<std::string> HistoryModel::check_store() {
-  std::set<std::string> names;
-  for (const auto& segment : history_->segments()) {
-    names.insert(segment.name);
-  }
-  for (const auto& object : *store().list(segment::kFolder)) {
-    if (names.erase(object.name) == 0) {
-      return "an object that nothing names stays: " + object.name;
+void HistoryModel::land_late_puts(size_t most) {
+  for (size_t i = 0; i < most; ++i) {
+    const auto landed = faulty_bucket_.land_late_put();
+    if (!landed.ok() || !*landed) {
+      return;
     }
+    has_late_puts_ = true;
+    ++counters_.late_puts;
   }
-  return names.empty() ? std::nullopt : std::optional("an object is missing: " + *names.begin());
 }
 
 objects::ObjectStore& HistoryModel::store() {

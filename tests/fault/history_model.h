@@ -27,6 +27,8 @@
 
 namespace millrace::broker {
 
+constexpr int64_t kKeptBytes = 40'000;  // retention.bytes of topics that have it
+
 /// What a campaign did; one of them at 0 makes a campaign worthless.
 struct HistoryCounters {
   uint64_t schedules = 0;
@@ -100,6 +102,8 @@ class HistoryModel {
   std::optional<std::string> end_life();
   std::optional<std::string> settle();
   std::optional<std::string> check_store();
+  bool is_of_forgotten_topics(const std::string& name);
+  void land_late_puts(size_t most);
   objects::ObjectStore& store();
 
   void append();
@@ -136,6 +140,7 @@ class HistoryModel {
   uint64_t synced_ = 0;  // of these, so many are proven to be synced
   bool is_away_ = false;
   uint64_t planned_puts_ = 0;
+  bool has_late_puts_ = false;
   bool may_lose_ = false;             // the next look is the first one after a power cut
   std::optional<std::string> twice_;  // an offset that was given out twice
 
