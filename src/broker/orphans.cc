@@ -1,7 +1,5 @@
 #include "broker/orphans.h"
 
-#include "segment/segment.h"
-
 #include <algorithm>
 
 namespace millrace::broker {
@@ -12,15 +10,6 @@ using segment::Segment;
 
 bool is_of_the_object(const Error& error) {
   return error.code == Code::kCorrupt || error.code == Code::kUnsupported;
-}
-
-/// What it is called when it is made.
-std::string name_of(const Segment& object) {
-  const auto& partitions = object.tail().partitions;
-  const PartitionRow& first = partitions.front();
-  const bool is_mixed = object.name().starts_with(segment::kMixedFolder) || partitions.size() > 1;
-  return is_mixed ? segment::mixed_name(object.footer().object)
-                  : segment::segment_name(object.footer().object, first.partition, first.first);
 }
 
 std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& rules) {
@@ -44,6 +33,14 @@ std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& 
 
 }  // namespace
 
+std::string made_as(const Segment& object) {
+  const auto& partitions = object.tail().partitions;
+  const PartitionRow& first = partitions.front();
+  const bool is_mixed = object.name().starts_with(segment::kMixedFolder) || partitions.size() > 1;
+  return is_mixed ? segment::mixed_name(object.footer().object)
+                  : segment::segment_name(object.footer().object, first.partition, first.first);
+}
+
 Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const std::string& name,
                                             const OrphanRules& rules) {
   auto reader = store.read(name);
@@ -64,8 +61,8 @@ Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const s
     return std::optional(
         fmt::format("it was made by another data directory, {}", header->directory.to_string()));
   }
-  if (const std::string made_as = name_of(**object); made_as != name) {
-    return std::optional("it was made as " + made_as);
+  if (const std::string first = made_as(**object); first != name) {
+    return std::optional("it was made as " + first);
   }
   for (const PartitionRow& row : (*object)->tail().partitions) {
     if (auto why = why_kept(row, rules)) {

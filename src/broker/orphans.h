@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "objects/object_store.h"
+#include "segment/segment.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,9 @@ struct OrphanRules {
   /// Behind the last offset that journal or catalog have of a partition.
   std::function<Offset(TopicPartition)> end;
 };
+
+/// What an object was called when it was made.
+std::string made_as(const segment::Segment& object);
 
 /// Why an object that the catalog does not name must stay, to be told to people; nullopt: nothing
 /// is lost with it, since all that it has is in the journal, in other objects, beyond its topic's

@@ -5,7 +5,9 @@
 #include "io/disk.h"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace millrace::catalog {
 
@@ -21,5 +23,18 @@ struct SqliteOptions {
 /// program: names path, its version and ours), kIo, kOverloaded (no descriptors).
 Result<std::unique_ptr<Catalog>> open_sqlite(io::Disk& disk, std::string path,
                                              SqliteOptions options = {});
+
+/// What stands in a catalog, also when it breaks a rule of docs/formats/catalog.md.
+struct Inspected {
+  Contents contents;
+  std::optional<Error> broken;  // the first rule that is, by which row
+};
+
+/// For those who look for damage: reads all pages and indexes too. Changes nothing on the disk.
+/// Errors: as open_sqlite(), kCorrupt where the rows cannot be read.
+Result<Inspected> inspect_sqlite(io::Disk& disk, const std::string& path);
+
+/// Files beside the catalog at `path` that a crash may leave, and that have no meaning.
+std::vector<std::string> leftovers_of(const std::string& path);
 
 }  // namespace millrace::catalog

@@ -187,7 +187,7 @@ Result<Offset> table_offset(Connection& connection, const std::string& topic, Pa
 
 }  // namespace
 
-Result<Contents> read_contents(Connection& connection) {
+Result<Contents> read_rows(Connection& connection) {
   Contents contents;
   MILLRACE_TRY_STATUS(read_meta(connection, contents));
   MILLRACE_TRY_STATUS(read_places(connection, contents));
@@ -199,6 +199,11 @@ Result<Contents> read_contents(Connection& connection) {
   if (version >= kSegmentsVersion) {
     MILLRACE_TRY_STATUS(read_segments(connection, contents));
   }
+  return contents;
+}
+
+Result<Contents> read_contents(Connection& connection) {
+  MILLRACE_TRY(Contents contents, read_rows(connection));
   MILLRACE_TRY_STATUS(check(contents));
   return contents;
 }

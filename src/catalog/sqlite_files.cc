@@ -1,10 +1,12 @@
 #include "catalog/sqlite_files.h"
 
 #include "catalog/migrations.h"
+#include "catalog/rules.h"
+#include "catalog/sqlite_catalog.h"
 #include "catalog/sqlite_contents.h"
 #include "catalog/sqlite_rows.h"
 
-#include <array>
+#include <utility>
 
 namespace millrace::catalog {
 namespace {
@@ -55,13 +57,25 @@ Status check_version(Connection& connection, const std::string& path) {
   return {};
 }
 
-Result<Contents> read_checked(Connection& connection, const std::string& path) {
+/// `check`: the pragma that finds broken pages.
+Status check_pages(Connection& connection, const std::string& path, std::string_view check) {
   MILLRACE_TRY_STATUS(check_version(connection, path));
-  MILLRACE_TRY(const std::string verdict, connection.query_text("PRAGMA quick_check(1)"));
-  if (verdict != "ok") {
-    return make_error(Code::kCorrupt, "it is damaged: {}", verdict);
-  }
+  MILLRACE_TRY(const std::string verdict, connection.query_text(check));
+  return verdict == "ok" ? Status()
+                         : Status(make_error(Code::kCorrupt, "it is damaged: {}", verdict));
+}
+
+Result<Contents> read_checked(Connection& connection, const std::string& path) {
+  MILLRACE_TRY_STATUS(check_pages(connection, path, "PRAGMA quick_check(1)"));
   return read_contents(connection);
+}
+
+Result<Inspected> read_all(Connection& connection, const std::string& path) {
+  MILLRACE_TRY_STATUS(check_pages(connection, path, "PRAGMA integrity_check(1)"));
+  MILLRACE_TRY(Contents contents, read_rows(connection));
+  Status rules = check(contents);
+  return Inspected{std::move(contents),
+                   rules.ok() ? std::nullopt : std::optional(std::move(rules).error())};
 }
 
 /// A state that SQLite would repair by changing files, or would take for an empty database.
@@ -101,6 +115,23 @@ Status fill(Connection& connection, const DirectoryId& directory) {
   return connection.execute("COMMIT; PRAGMA journal_mode = WAL");
 }
 
+/// `none` when nothing is there. Changes nothing on the disk.
+template <typename Found>
+Result<Found> read_with(io::Disk& disk, const std::string& path, Found none,
+                        Result<Found> (*read)(Connection&, const std::string&)) {
+  MILLRACE_TRY(const bool is_there, check_files(disk, path));
+  if (!is_there) {
+    return none;
+  }
+  SqliteVfs vfs(disk, SqliteVfs::Access::kFrozen);
+  auto connection = Connection::open(vfs, path, false);
+  if (!connection.ok()) {
+    return explained(path, std::move(connection).error());
+  }
+  auto found = read(**connection, path);
+  return found.ok() ? std::move(found) : Result<Found>(explained(path, std::move(found).error()));
+}
+
 Status make_fresh(io::Disk& disk, const std::string& fresh, const DirectoryId& directory) {
   {
     SqliteVfs vfs(disk, SqliteVfs::Access::kReadWrite);
@@ -115,20 +146,20 @@ Status make_fresh(io::Disk& disk, const std::string& fresh, const DirectoryId& d
 }  // namespace
 
 Result<Contents> read_frozen(io::Disk& disk, const std::string& path) {
-  MILLRACE_TRY(const bool is_there, check_files(disk, path));
-  if (!is_there) {
-    Contents none;
-    none.is_new = true;
-    return none;
-  }
-  SqliteVfs vfs(disk, SqliteVfs::Access::kFrozen);
-  auto connection = Connection::open(vfs, path, false);
-  if (!connection.ok()) {
-    return explained(path, std::move(connection).error());
-  }
-  auto contents = read_checked(**connection, path);
-  return contents.ok() ? std::move(contents)
-                       : Result<Contents>(explained(path, std::move(contents).error()));
+  Contents none;
+  none.is_new = true;
+  return read_with(disk, path, std::move(none), read_checked);
+}
+
+Result<Inspected> inspect_sqlite(io::Disk& disk, const std::string& path) {
+  Inspected none;
+  none.contents.is_new = true;
+  return read_with(disk, path, std::move(none), read_all);
+}
+
+std::vector<std::string> leftovers_of(const std::string& path) {
+  const std::string fresh = path + kFresh;
+  return {fresh, log_of(fresh), fresh + "-journal", log_of(path) + ".tmp"};
 }
 
 Status create_files(io::Disk& disk, const std::string& path, const DirectoryId& directory) {
@@ -166,9 +197,7 @@ Status migrate(Connection& connection, int64_t version) {
 }
 
 Status remove_leftovers(io::Disk& disk, const std::string& path) {
-  const std::string fresh = path + kFresh;
-  for (const std::string& name :
-       std::array{fresh, log_of(fresh), fresh + "-journal", log_of(path) + ".tmp"}) {
+  for (const std::string& name : leftovers_of(path)) {
     Status removed = disk.remove(name);
     if (!removed.ok() && removed.error().code != Code::kNotFound) {
       return removed;

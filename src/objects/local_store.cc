@@ -89,8 +89,15 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open(io::Disk& disk, std::string
   return std::unique_ptr<LocalStore>(new LocalStore(disk, std::move(root), std::move(temporary)));
 }
 
+std::unique_ptr<LocalStore> LocalStore::view(io::Disk& disk, std::string root) {
+  return std::unique_ptr<LocalStore>(new LocalStore(disk, std::move(root), ""));
+}
+
 Result<std::unique_ptr<ObjectWriter>> LocalStore::create(const std::string& name) {
   MILLRACE_TRY_STATUS(check_name(name));
+  if (temporary_.empty()) {
+    return make_error(Code::kReadOnly, "{}: this store was opened to be read", location_of(name));
+  }
   const std::string making = fmt::format("{}/{}.object", temporary_, next_.fetch_add(1));
   MILLRACE_TRY(auto file, counters_.checked(disk_.open(making, io::OpenMode::kCreateNew)));
   return std::unique_ptr<ObjectWriter>(

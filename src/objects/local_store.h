@@ -20,6 +20,9 @@ class LocalStore final : public ObjectStore {
   static Result<std::unique_ptr<LocalStore>> open(io::Disk& disk, std::string root,
                                                   std::string temporary);
 
+  /// What is there; makes no directory and nothing new: create() is for those of open() alone.
+  static std::unique_ptr<LocalStore> view(io::Disk& disk, std::string root);
+
   Result<std::unique_ptr<ObjectWriter>> create(const std::string& name) override;
   Result<std::vector<ObjectInfo>> list(const std::string& folder) override;
   Result<std::unique_ptr<ObjectReader>> read(const std::string& name) override;

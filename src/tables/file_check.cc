@@ -3,6 +3,7 @@
 #include "bytes/buffer.h"
 #include "bytes/crc32c.h"
 #include "columnar/parquet_footer.h"
+#include "io/disk.h"
 #include "tables/unit_writer.h"
 
 #include <algorithm>
@@ -120,6 +121,13 @@ Status check_empty_file(const std::string& name, objects::ObjectStore& store) {
     return make_error(Code::kCorrupt, "has no checksum");
   }
   return check_bytes(*reader, footer, runtime::Deadline::never(), system_clock());
+}
+
+bool is_made_again(const std::string& path, const TableName& table, const TopicPartition& partition,
+                   const record::PartitionRange& kept) {
+  const auto name = FileName::parse(path);
+  return name && io::parent_of(path) == folder_of(table, partition.topic) &&
+         kept.start <= name->first && name->next <= kept.end;
 }
 
 void add_damage(std::string& damage, const TableFile& file, std::string_view what) {

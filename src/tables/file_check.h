@@ -6,6 +6,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "objects/object_store.h"
+#include "record/commit_log.h"
 #include "runtime/deadline.h"
 #include "tables/table.h"
 
@@ -22,6 +23,11 @@ Status check_file(const TableFile& file, const TopicPartition& partition,
 
 /// The same of a file of no rows: whether it is there and its checksum fits.
 Status check_empty_file(const std::string& name, objects::ObjectStore& store);
+
+/// Whether `path` is the name of a file of this table whose whole range is in its log, of which
+/// `kept` is there: such a file, when the catalog does not name it, is made again.
+bool is_made_again(const std::string& path, const TableName& table, const TopicPartition& partition,
+                   const record::PartitionRange& kept);
 
 /// "FILE is missing (offsets 0 to 9, 10 rows)", behind those that `damage` names already.
 void add_damage(std::string& damage, const TableFile& file, std::string_view what);

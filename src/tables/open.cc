@@ -120,13 +120,9 @@ Status Tables::judge_leftovers(const catalog::Contents& contents) {
 
 /// A file whose rows are all in the journal is made again; any other may be the last copy.
 Status Tables::judge_leftover(const std::string& path) {
-  const auto name = FileName::parse(path);
   for (const TablePtr& table : all()) {
-    if (!name || io::parent_of(path) != folder_of(table->name(), table->partition().topic)) {
-      continue;
-    }
     const record::PartitionRange kept = parts_.log.range(table->partition());
-    if (kept.start <= name->first && name->next <= kept.end) {
+    if (is_made_again(path, table->name(), table->partition(), kept)) {
       log::info("tables", "{}: not in the catalog, and its rows are in the journal: removed", path);
       return parts_.store.remove(path);
     }
