@@ -20,7 +20,7 @@ LEVELS = {
     "journal": 3, "objects": 3, "columnar": 3, "catalog": 3,
     "segment": 4, "client": 4,
     "broker": 5, "tables": 5,
-    "ingest": 6, "query": 6,
+    "fsck": 6, "ingest": 6, "query": 6,
     "kafka": 7, "http": 7, "grpc": 7, "relay": 7, "pull": 7,
     "server": 8,
     "bench": 8,

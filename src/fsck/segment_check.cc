@@ -1,0 +1,348 @@
+#include "fsck/segment_check.h"
+
+#include "broker/orphans.h"
+#include "fsck/chain.h"
+#include "segment/segment.h"
+
+#include <algorithm>
+#include <set>
+
+namespace millrace::fsck {
+namespace {
+
+using catalog::SegmentPartRow;
+using catalog::SegmentRow;
+using segment::PartitionIndex;
+using segment::PartitionRow;
+using segment::Segment;
+
+constexpr size_t kPiece = size_t{4} << 20;  // read at once
+constexpr const char* kPutBack = "put the object back from a copy; all other offsets are served";
+
+bool is_of_the_object(const Error& error) {
+  return error.code == Code::kCorrupt || error.code == Code::kUnsupported ||
+         error.code == Code::kNotFound || error.code == Code::kIo;
+}
+
+std::vector<Touched> touched_of(const std::vector<SegmentPartRow>& parts) {
+  std::vector<Touched> touched;
+  for (const SegmentPartRow& part : parts) {
+    touched.push_back({part.partition, part.first, part.next});
+  }
+  return touched;
+}
+
+std::vector<Touched> touched_of(const SegmentRow* row) {
+  return row == nullptr ? std::vector<Touched>() : touched_of(row->parts);
+}
+
+std::string text_of(const SegmentPartRow& part) {
+  return fmt::format(
+      "offsets {} to {} of partition {} of topic {} ({} bytes, greatest timestamp {})", part.first,
+      part.next.value - 1, part.partition.partition, part.partition.topic.to_string(), part.bytes,
+      part.max_timestamp_ms);
+}
+
+std::vector<SegmentPartRow> parts_of(const Segment& object) {
+  std::vector<SegmentPartRow> parts;
+  for (const PartitionRow& row : object.tail().partitions) {
+    parts.push_back({row.partition, row.first, row.next, row.max_timestamp_ms, row.data_bytes});
+  }
+  return parts;
+}
+
+class SegmentCheck {
+ public:
+  SegmentCheck(Work& work, objects::ObjectStore& store, const catalog::Contents* catalog,
+               const Start& start)
+      : work_(work), store_(store), catalog_(catalog), start_(start) {}
+
+  Status run() {
+    MILLRACE_TRY(const auto objects, store_.list(segment::kFolder));
+    if (catalog_ != nullptr) {
+      for (const SegmentRow& row : catalog_->segments) {
+        rows_[row.name] = &row;
+        for (const SegmentPartRow& part : row.parts) {
+          const auto [at, is_new] = named_.try_emplace(part.partition, part.first, part.next);
+          at->second.first = std::min(at->second.first, part.first);
+          at->second.second = std::max(at->second.second, part.next);
+        }
+      }
+      if (start_.is_trusted) {
+        rules_ = start_.orphan_rules(*catalog_);
+      }
+    }
+    size_t unjudged = 0;
+    for (const objects::ObjectInfo& object : objects) {
+      ++work_.report.objects;
+      const auto row = rows_.find(object.name);
+      if (row != rows_.end()) {
+        MILLRACE_TRY_STATUS(check_object(object, row->second));
+        rows_.erase(row);
+      } else if (rules_) {
+        MILLRACE_TRY_STATUS(judge_orphan(object));
+      } else {
+        ++unjudged;
+        MILLRACE_TRY_STATUS(check_object(object, nullptr));
+      }
+    }
+    for (const auto& [name, row] : rows_) {
+      missing(*row);
+    }
+    if (unjudged != 0) {
+      work_.report.unchecked.push_back(fmt::format(
+          "whether {} {} that catalog.db does not name {} needed: journal and catalog "
+          "would have to be whole, and fit each other",
+          unjudged, unjudged == 1 ? "object" : "objects", unjudged == 1 ? "is" : "are"));
+    }
+    return {};
+  }
+
+ private:
+  void damage(const std::string& name, const char* problem, std::optional<uint64_t> position,
+              const std::string& what, std::vector<Touched> touched,
+              const char* advice = kPutBack) {
+    work_.add({.problem = problem,
+               .file = store_.location_of(name),
+               .position = position,
+               .what = what,
+               .touched = std::move(touched),
+               .advice = advice});
+  }
+
+  void missing(const SegmentRow& row) {
+    const auto renamed = misnamed_.find(row.name);
+    damage(
+        row.name, "missing-object", std::nullopt,
+        fmt::format(
+            "catalog.db names this object {}, and it is not there{}", row.object.to_string(),
+            renamed == misnamed_.end() ? "" : "; it stands under another name: " + renamed->second),
+        touched_of(&row), renamed == misnamed_.end() ? kPutBack : "give it its name back");
+  }
+
+  /// Offsets of an object that the catalog does not name, of topics that are there, and that
+  /// neither the journal nor another object has.
+  std::vector<Touched> nowhere_else(const Segment& object) const {
+    std::vector<Touched> touched;
+    for (const PartitionRow& row : object.tail().partitions) {
+      const auto named = named_.find(row.partition);
+      const Offset kept = start_.range(row.partition).start;  // all from there on is in the journal
+      const bool is_named = named != named_.end() && named->second.first <= row.first;
+      Offset first = row.first;
+      if (is_named) {
+        first = std::max(first, named->second.second);
+      }
+      const bool is_there = rules_->topic(row.partition.topic) == broker::TopicState::kThere;
+      if (const Offset next = std::min(row.next, kept); is_there && first < next) {
+        touched.push_back({row.partition, first, next});
+      }
+    }
+    return touched;
+  }
+
+  /// An object that the catalog does not name.
+  Status judge_orphan(const objects::ObjectInfo& object) {
+    MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, *rules_));
+    MILLRACE_TRY_STATUS(work_.read(object.bytes));
+    std::unique_ptr<Segment> opened;
+    if (auto reader = store_.read(object.name); reader.ok()) {
+      if (auto result = Segment::open(*std::move(reader), object.name); result.ok()) {
+        opened = *std::move(result);
+      }
+    }
+    if (!why) {
+      unnamed(object.name, opened ? nowhere_else(*opened) : std::vector<Touched>());
+      return {};
+    }
+    std::vector<Touched> touched;
+    if (opened) {
+      misnamed_.emplace(broker::made_as(*opened), object.name);
+      touched = touched_of(parts_of(*opened));
+    }
+    damage(object.name, "unknown-object", std::nullopt,
+           "catalog.db does not name it, and no start removes it: " + *why, std::move(touched),
+           "see where it comes from: if it is not of this directory, move it away");
+    return {};
+  }
+
+  /// A start removes it. What it alone has may be expired, or the catalog be of an earlier time.
+  void unnamed(const std::string& name, std::vector<Touched> touched) {
+    const bool is_last = !touched.empty();
+    work_.add({.kind = Kind::kLeftover,
+               .problem = "unnamed-object",
+               .file = store_.location_of(name),
+               .what = is_last ? "catalog.db does not name it, and some of its records are nowhere "
+                                 "else: they are expired, or catalog.db is not the newest"
+                               : "catalog.db does not name it, and all that it holds is elsewhere, "
+                                 "or of a deleted topic",
+               .touched = std::move(touched),
+               .advice = is_last ? "the next start removes it, --repair does not: if these records "
+                                   "should not be expired, copy it away and put the right "
+                                   "catalog.db back"
+                                 : "nothing: a start removes it",
+               .cure = is_last ? Cure::kWait : Cure::kObject,
+               .name = name});
+  }
+
+  Status check_object(const objects::ObjectInfo& info, const SegmentRow* row) {
+    auto reader = store_.read(info.name);
+    if (!reader.ok()) {
+      return failed(info.name, "unreadable-object", std::nullopt, reader.error(), touched_of(row));
+    }
+    const uint64_t size = (*reader)->bytes();
+    if (row != nullptr && size != row->bytes) {
+      damage(info.name, "truncated-object", std::min(size, row->bytes),
+             fmt::format("has {} bytes instead of {}", size, row->bytes), touched_of(row));
+      return work_.read(size);
+    }
+    MILLRACE_TRY(const bool has_footer, is_footer_good(**reader, size));
+    const auto opened = Segment::open(*std::move(reader), info.name);
+    if (!opened.ok()) {
+      const std::optional<uint64_t> position = has_footer || size < segment::kFooterBytes
+                                                   ? std::nullopt
+                                                   : std::optional(size - segment::kFooterBytes);
+      MILLRACE_TRY_STATUS(failed(info.name, has_footer ? "object-tail" : "object-footer", position,
+                                 opened.error(), touched_of(row)));
+      return work_.read(size);
+    }
+    const Segment& object = **opened;
+    if (!compare(info.name, object, row)) {
+      return work_.read(size);
+    }
+    MILLRACE_TRY_STATUS(check_header(info.name, object));
+    uint64_t data = 0;
+    for (const PartitionRow& part : object.tail().partitions) {
+      MILLRACE_TRY_STATUS(check_partition(info.name, object, part));
+      data += part.data_bytes;
+    }
+    return work_.read(size - std::min(size, data));
+  }
+
+  Status failed(const std::string& name, const char* problem, std::optional<uint64_t> position,
+                const Error& error, std::vector<Touched> touched) {
+    if (!is_of_the_object(error)) {
+      return error;
+    }
+    damage(name, problem, position, error.message, std::move(touched));
+    return {};
+  }
+
+  static Result<bool> is_footer_good(const objects::ObjectReader& reader, uint64_t size) {
+    if (size < segment::kHeaderBytes + segment::kFooterBytes) {
+      return false;
+    }
+    std::array<std::byte, segment::kFooterBytes> bytes{};
+    const Status read = reader.read_at(size - bytes.size(), bytes);
+    if (!read.ok() && !is_of_the_object(read.error())) {
+      return read.error();
+    }
+    return read.ok() && segment::Footer::parse(bytes, size).ok();
+  }
+
+  Status check_header(const std::string& name, const Segment& object) {
+    const auto header = object.header();
+    std::vector<Touched> touched = touched_of(parts_of(object));
+    if (!header.ok()) {
+      return failed(name, "object-header", 0, header.error(), std::move(touched));
+    }
+    if (start_.directory && header->directory != *start_.directory) {
+      damage(name, "foreign-object", 0,
+             fmt::format("it was made by another data directory, {}, this one is {}",
+                         header->directory.to_string(), start_.directory->to_string()),
+             std::move(touched));
+    }
+    return {};
+  }
+
+  /// Whether it is the one that the row means.
+  bool compare(const std::string& name, const Segment& object, const SegmentRow* row) {
+    if (row == nullptr) {
+      return true;
+    }
+    if (object.footer().object != row->object) {
+      damage(name, "foreign-object", std::nullopt,
+             fmt::format("it is object {}, catalog.db means {}", object.footer().object.to_string(),
+                         row->object.to_string()),
+             touched_of(row));
+      return false;
+    }
+    if (const std::string first = broker::made_as(object); first != name) {
+      damage(name, "misnamed-object", std::nullopt, "it was made as " + first, touched_of(row),
+             "put catalog.db and the objects back from one copy of the directory");
+    }
+    const auto parts = parts_of(object);
+    for (size_t i = 0; i < std::max(parts.size(), row->parts.size()); ++i) {
+      if (i < parts.size() && i < row->parts.size() && parts[i] == row->parts[i]) {
+        continue;
+      }
+      std::vector<Touched> touched;
+      for (const auto* list : {&row->parts, &parts}) {
+        if (i < list->size() && touched.empty()) {
+          touched.push_back({(*list)[i].partition, (*list)[i].first, (*list)[i].next});
+        } else if (i < list->size() && touched.front().partition == (*list)[i].partition) {
+          touched.front().first = std::min(touched.front().first, (*list)[i].first);
+          touched.front().next = std::max(touched.front().next, (*list)[i].next);
+        }
+      }
+      work_.add({.problem = "catalog-row",
+                 .file = work_.data + "/catalog.db",
+                 .what = fmt::format("its row of object {} says {}, the object holds {}", name,
+                                     i < row->parts.size() ? text_of(row->parts[i]) : "nothing",
+                                     i < parts.size() ? text_of(parts[i]) : "nothing"),
+                 .touched = std::move(touched),
+                 .advice = "put a copy of catalog.db back, of the same time as the journal"});
+    }
+    return true;
+  }
+
+  Status check_partition(const std::string& name, const Segment& object, const PartitionRow& row) {
+    const auto index = object.index(row);
+    if (!index.ok()) {
+      MILLRACE_TRY_STATUS(failed(name, "object-index", row.index_position, index.error(),
+                                 {{row.partition, row.first, row.next}}));
+      return work_.read(row.data_bytes);
+    }
+    for (Offset at = row.first; at < row.next;) {
+      const auto batches = object.read(row, *index, at, kPiece);
+      if (batches.ok()) {
+        at = batches->back().base_offset + batches->back().records;
+        uint64_t bytes = 0;
+        for (const auto& batch : *batches) {
+          bytes += batch.payload.size();
+        }
+        MILLRACE_TRY_STATUS(work_.read(bytes));
+        continue;
+      }
+      const auto entry =
+          std::ranges::lower_bound(index->batches, at, {}, &segment::BatchEntry::base);
+      uint64_t position = row.data_position;
+      for (auto before = index->batches.begin(); before != entry; ++before) {
+        position += before->bytes;
+      }
+      MILLRACE_TRY_STATUS(failed(name, "object-data", position, batches.error(),
+                                 {{row.partition, entry->base, entry->next()}}));
+      at = entry->next();
+      MILLRACE_TRY_STATUS(work_.read(entry->bytes));
+    }
+    return {};
+  }
+
+  Work& work_;
+  objects::ObjectStore& store_;
+  const catalog::Contents* const catalog_;
+  const Start& start_;
+  std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
+  /// Of each partition, what the objects of the catalog cover: they are dense.
+  std::map<TopicPartition, std::pair<Offset, Offset>> named_;
+  std::optional<broker::OrphanRules> rules_;
+  std::map<std::string, std::string> misnamed_;  // by what they were made as
+};
+
+}  // namespace
+
+Status check_segments(Work& work, objects::ObjectStore& store, const catalog::Contents* catalog,
+                      const Start& start) {
+  return SegmentCheck(work, store, catalog, start).run();
+}
+
+}  // namespace millrace::fsck

@@ -1,0 +1,185 @@
+#include "fsck/start.h"
+
+#include "broker/segment_trust.h"
+#include "fsck/chain.h"
+#include "journal/recovery.h"
+#include "segment/format.h"
+#include "tables/trust.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+namespace millrace::fsck {
+namespace {
+
+using catalog::Contents;
+using journal::Findings;
+
+using Ends = std::map<TopicPartition, Offset>;
+
+/// Where the segments that the catalog names end.
+Ends ends_of(const Contents& catalog) {
+  Ends ends;
+  for (const catalog::SegmentRow& segment : catalog.segments) {
+    for (const catalog::SegmentPartRow& part : segment.parts) {
+      Offset& end = ends[part.partition];
+      end = std::max(end, part.next);
+    }
+  }
+  return ends;
+}
+
+class Judgement {
+ public:
+  Judgement(Work& work, const Contents& catalog, objects::ObjectStore& segments)
+      : work_(work), catalog_(catalog), segments_(segments) {}
+
+  Result<Start> run() {
+    bool was_asked = false;
+    journal::RecoveryOptions options;
+    options.expected = catalog_.directory;
+    options.stop = work_.stop;
+    options.approve = [&](const Findings& found) -> Status {
+      was_asked = true;
+      MILLRACE_TRY_STATUS(take(found));
+      return make_error(Code::kReadOnly, "a check ends here");
+    };
+    journal::Files files(work_.disk, work_.data + "/journal");
+    journal::Index index;
+    const auto recovered = journal::recover(files, index, options);
+    const Error& error = recovered.error();  // always: approve() answers one
+    if (was_asked && error.code == Code::kReadOnly) {
+      return std::move(start_);
+    }
+    if (error.code != Code::kCorrupt) {
+      return error;
+    }
+    start_.refused = error;
+    return std::move(start_);
+  }
+
+ private:
+  Status take(const Findings& found) {
+    start_.directory = found.directory();
+    if (!start_.directory) {
+      start_.directory = catalog_.directory;
+    }
+    MILLRACE_TRY_STATUS(take_facts(found));
+    take_ranges(found);
+    const Status tables = tables::check_trust(catalog_, found);
+    MILLRACE_TRY_STATUS(distrust(tables, rows_in_neither()));
+    const Status objects = broker::check_segment_trust(catalog_, found, [this]() -> Result<bool> {
+      MILLRACE_TRY(const auto all, segments_.list(segment::kFolder));
+      return !all.empty();
+    });
+    MILLRACE_TRY_STATUS(distrust(objects, offsets_in_neither()));
+    start_.is_trusted = tables.ok() && objects.ok();
+    return {};
+  }
+
+  Status take_facts(const Findings& found) {
+    for (const auto& frame : found.facts(record::SystemKind::kTopic)) {
+      MILLRACE_TRY(auto topic, broker::TopicRecord::from_frame(frame));
+      work_.report.names[topic.id] = topic.name;
+      start_.topics.emplace(topic.id, std::move(topic));
+    }
+    for (const auto& frame : found.facts(record::SystemKind::kSchema)) {
+      MILLRACE_TRY(auto table, tables::schema_fact_from(frame));
+      start_.tables.emplace(table.topic, std::move(table));
+    }
+    return {};
+  }
+
+  void take_ranges(const Findings& found) {
+    std::set<TopicPartition> partitions;
+    for (const auto& [id, topic] : start_.topics) {
+      for (int32_t i = 0; i < topic.partitions; ++i) {
+        partitions.insert({id, PartitionId{i}});
+      }
+    }
+    for (const auto& [partition, end] : ends_of(catalog_)) {
+      partitions.insert(partition);
+    }
+    for (const auto& [partition, next] : catalog_.table_offsets) {
+      partitions.insert(partition);
+    }
+    for (const TopicPartition& partition : partitions) {
+      start_.ranges[partition] = found.range(partition);
+    }
+  }
+
+  Status distrust(const Status& status, std::vector<Touched> touched) {
+    if (status.ok() || status.error().code != Code::kCorrupt) {
+      return status;
+    }
+    work_.add({.problem = "distrust",
+               .file = work_.data + "/catalog.db",
+               .what = status.error().message,
+               .touched = std::move(touched),
+               .advice = "put journal/ and catalog.db back from one copy of the directory"});
+    return {};
+  }
+
+  std::vector<Touched> rows_in_neither() const {
+    std::vector<Touched> touched;
+    for (const auto& [topic, table] : start_.tables) {
+      const TopicPartition partition{topic, PartitionId{0}};
+      const auto known = catalog_.table_offsets.find(partition);
+      const Offset tabled = known == catalog_.table_offsets.end() ? Offset{0} : known->second;
+      if (const Offset begin = start_.range(partition).start; begin > tabled) {
+        touched.push_back({partition, tabled, begin});
+      }
+    }
+    return touched;
+  }
+
+  std::vector<Touched> offsets_in_neither() const {
+    std::vector<Touched> touched;
+    for (const auto& [partition, end] : ends_of(catalog_)) {
+      const record::PartitionRange range = start_.range(partition);
+      const auto topic = start_.topics.find(partition.topic);
+      if (topic == start_.topics.end() || topic->second.is_deleted) {
+        continue;
+      }
+      if (range.end < end) {
+        touched.push_back({partition, range.end, end});
+      } else if (range.start > end) {
+        touched.push_back({partition, end, range.start});
+      }
+    }
+    return touched;
+  }
+
+  Work& work_;
+  const Contents& catalog_;
+  objects::ObjectStore& segments_;
+  Start start_;
+};
+
+}  // namespace
+
+record::PartitionRange Start::range(TopicPartition partition) const {
+  const auto found = ranges.find(partition);
+  return found == ranges.end() ? record::PartitionRange{} : found->second;
+}
+
+broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
+  const auto state = [this](const TopicId& id) {
+    const auto topic = topics.find(id);
+    return topic == topics.end()      ? broker::TopicState::kUnknown
+           : topic->second.is_deleted ? broker::TopicState::kDeleted
+                                      : broker::TopicState::kThere;
+  };
+  const auto end = [this, ends = ends_of(catalog)](TopicPartition partition) {
+    const auto segments = ends.find(partition);
+    return std::max(range(partition).end, segments == ends.end() ? Offset{0} : segments->second);
+  };
+  return {directory.value_or(DirectoryId()), state, end};
+}
+
+Result<Start> judge_start(Work& work, const Contents& catalog, objects::ObjectStore& segments) {
+  return Judgement(work, catalog, segments).run();
+}
+
+}  // namespace millrace::fsck

@@ -1,0 +1,125 @@
+#include "fsck/table_check.h"
+
+#include "base/clock.h"
+#include "tables/file_check.h"
+#include "tables/unit_writer.h"
+
+#include <algorithm>
+#include <set>
+
+namespace millrace::fsck {
+namespace {
+
+using catalog::FileRow;
+
+class TableCheck {
+ public:
+  TableCheck(Work& work, objects::ObjectStore& store, const catalog::Contents& catalog,
+             const Start& start)
+      : work_(work), store_(store), catalog_(catalog), start_(start) {}
+
+  Status run() {
+    std::set<std::string, std::less<>> named;
+    for (const catalog::TableRow& table : catalog_.tables) {
+      names_[table.topic] = table.database + "." + table.measurement;
+      work_.report.names.emplace(table.topic, names_[table.topic]);
+    }
+    for (const FileRow& row : catalog_.files) {
+      named.insert(row.path);
+      MILLRACE_TRY_STATUS(check_row(row));
+    }
+    MILLRACE_TRY(const auto objects, store_.list(""));
+    size_t unjudged = 0;
+    for (const objects::ObjectInfo& object : objects) {
+      if (tables::is_empty_file(object.name)) {
+        continue;  // derived: made when a query needs one
+      }
+      if (named.contains(object.name)) {
+        continue;
+      }
+      if (start_.is_trusted) {
+        judge(object.name);
+      } else {
+        ++unjudged;
+      }
+    }
+    if (unjudged != 0) {
+      work_.report.unchecked.push_back(
+          fmt::format("{} under tables/ that catalog.db does not name: journal and catalog would "
+                      "have to be whole, and fit each other",
+                      unjudged == 1 ? "1 file" : fmt::format("{} files", unjudged)));
+    }
+    return {};
+  }
+
+ private:
+  Status check_row(const FileRow& row) {
+    ++work_.report.table_files;
+    const std::string& table = names_[row.partition.topic];
+    const tables::TableFile file = tables::file_of(row, store_);
+    if (start_.is_trusted && !start_.tables.contains(row.partition.topic)) {
+      work_.add({.kind = Kind::kLeftover,
+                 .problem = "dropped-table",
+                 .file = file.path,
+                 .what = fmt::format("its table {} was deleted", table),
+                 .advice = "nothing: the next start removes it with its row of the catalog",
+                 .cure = Cure::kWait});
+      return {};
+    }
+    const Status status =
+        tables::check_file(file, row.partition, store_, runtime::Deadline::never(), system_clock());
+    if (!status.ok() && status.error().code == Code::kOverloaded) {
+      return status;
+    }
+    if (!status.ok()) {
+      work_.add(
+          {.problem = "table-file",
+           .file = file.path,
+           .what = fmt::format("{} (table {}, {} rows)", status.error().message, table, row.rows),
+           .touched = {{row.partition, row.first, row.next}},
+           .advice = "put the file back from a copy; until then queries on the table fail"});
+    }
+    return work_.read(row.bytes);
+  }
+
+  /// A file that the catalog does not name.
+  void judge(const std::string& name) {
+    const bool is_again = std::ranges::any_of(start_.tables, [&](const auto& each) {
+      const TopicPartition partition{each.first, PartitionId{0}};
+      return tables::is_made_again(name, each.second.name, partition, start_.range(partition));
+    });
+    if (is_again) {
+      work_.add({.kind = Kind::kLeftover,
+                 .problem = "unnamed-file",
+                 .file = store_.location_of(name),
+                 .what = "catalog.db does not name it, and its rows are in the journal",
+                 .advice = "nothing: the next start removes it",
+                 .cure = Cure::kTable,
+                 .name = name});
+      return;
+    }
+    work_.add({.problem = "unknown-file",
+               .file = store_.location_of(name),
+               .what = "catalog.db does not name it, and the journal does not hold its rows",
+               .advice = "see where it comes from; the next start moves it to quarantine/"});
+  }
+
+  Work& work_;
+  objects::ObjectStore& store_;
+  const catalog::Contents& catalog_;
+  const Start& start_;
+  std::map<TopicId, std::string> names_;
+};
+
+}  // namespace
+
+Status check_tables(Work& work, objects::ObjectStore& store, const catalog::Contents* catalog,
+                    const Start& start) {
+  if (catalog == nullptr) {
+    work.report.unchecked.emplace_back("files under tables/: catalog.db cannot be read");
+    return {};
+  }
+  return TableCheck(work, store, *catalog, start).run();
+}
+
+}  // namespace millrace::fsck
