@@ -121,6 +121,22 @@ TEST_F(SqliteCatalogTest, ATableThatIsMissingIsRefused) {
   }
 }
 
+TEST_F(SqliteCatalogTest, RowsThatBreakARuleAreThereForWhoeverInspects) {
+  fill(*begun());
+  EXPECT_FALSE(inspect_sqlite(disk_, kPath)->broken);
+  EXPECT_EQ(inspect_sqlite(disk_, kPath)->contents, stored());
+  tamper("UPDATE segment_parts SET next = 7 WHERE first = 0");
+  const auto before = bytes_of(disk_, "/data");
+  ASSERT_FALSE(open_sqlite(disk_, kPath).ok());
+  const auto inspected = inspect_sqlite(disk_, kPath);
+  ASSERT_TRUE(inspected.ok()) << inspected.error().message;
+  ASSERT_TRUE(inspected->broken);
+  EXPECT_EQ(inspected->broken->code, Code::kCorrupt);
+  EXPECT_EQ(inspected->contents.segments.size(), 2U);
+  EXPECT_EQ(bytes_of(disk_, "/data"), before);
+  EXPECT_TRUE(inspect_sqlite(disk_, "/data/none.db")->contents.is_new);
+}
+
 TEST_F(SqliteCatalogTest, RowsThatBreakARuleAreRefused) {
   fill(*begun());
   expect_ok(begun()->close());

@@ -52,6 +52,7 @@ void add_sql(CLI::App& app, int& exit_code);
 void add_table(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
+void add_fsck(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 void add_help(CLI::App& app, int& exit_code);
 

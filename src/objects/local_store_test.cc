@@ -41,6 +41,18 @@ TEST(LocalStore, APublishedObjectSurvivesEveryPowerCutWhole) {
   }
 }
 
+TEST(LocalStore, AViewMakesAndRemovesNothing) {
+  io::SimulatedDisk disk(1);
+  EXPECT_TRUE(LocalStore::view(disk, "/data/tables")->list("")->empty());
+  EXPECT_FALSE(disk.exists("/data").value());
+  ASSERT_TRUE(put(*open_store(disk), "t/a", "bytes").ok());
+  ASSERT_TRUE(disk.replace_file("/data/tmp/1.object", bytes::as_bytes("half")).ok());
+  const auto view = LocalStore::view(disk, "/data/tables");
+  EXPECT_EQ(view->list("")->size(), 1U);
+  EXPECT_EQ(view->create("t/b").error().code, Code::kReadOnly);
+  EXPECT_TRUE(disk.exists("/data/tmp/1.object").value());
+}
+
 TEST(LocalStore, MovingOutNeverLosesTheBytes) {
   for (uint64_t seed = 0; seed < 100; ++seed) {
     io::SimulatedDisk disk(seed);

@@ -10,6 +10,7 @@ from .wire import crc32c
 BLOCK = 4096
 HEADER = struct.Struct("<IHH16sQQQQIIIIIQI")
 MAGIC = 0x4E55524D
+FRAME = struct.Struct("<IB3x16siIqqII")
 
 
 @dataclasses.dataclass
@@ -28,6 +29,28 @@ class Run:
     @property
     def end(self):
         return self.position + (self.length + BLOCK - 1) // BLOCK * BLOCK
+
+
+@dataclasses.dataclass
+class Frame:
+    is_batch: bool
+    topic: bytes
+    partition: int
+    first: int
+    next: int
+    position: int  # of its payload
+    bytes: int
+
+
+def frames(run):
+    """Of a run whose frame headers are whole."""
+    content = run.path.read_bytes()[run.position : run.end]
+    found, position = [], run.position + HEADER.size + run.frames * FRAME.size
+    for i in range(run.frames):
+        size, kind, topic, partition, records, base, *_ = FRAME.unpack_from(content, HEADER.size + i * FRAME.size)
+        found.append(Frame(kind == 1, topic, partition, base, base + records, position, size))
+        position += size
+    return found
 
 
 def files(data):

@@ -87,7 +87,7 @@ def test_a_port_of_the_other_protocol_is_said_to_be_that(shared):
 @pytest.mark.parametrize("arguments, status", [
     (["topic", "describe", "nope"], 1), (["topic", "delete", "nope"], 1), (["topic", "create", "bad name"], 1),
     (["consume", "nope"], 1), (["consume", "nope", "--from", "yesterday"], 2), (["produce", "t", "/no/such/file"], 1),
-    (["sql", "SELEC 1"], 1), (["table", "describe", "nope"], 1), (["table", "flush"], 2), (["dump", "/no/such"], 1),
+    (["sql", "SELEC 1"], 1), (["table", "describe", "nope"], 1), (["table", "flush"], 2), (["dump", "/no/such"], 1), (["fsck", "--data", "/no/such"], 2),
     (["bench", "consume", "-t", "nope"], 1), (["bench", "ingest", "--rows", "0"], 2), (["version", "--no-such"], 2),
     (["table", "list", "--http", "127.0.0.1:1"], 3), (["bench", "ingest", "--http", "127.0.0.1:1"], 3),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")  # fmt: skip

@@ -17,7 +17,7 @@ from .server import Process, binary, environment, run
 # In this order they feed one another: what deletes comes last.
 ORDER = [
     "", "topic create", "topic", "topic list", "topic describe", "produce", "consume", "sql", "table list", "table",
-    "table describe", "table flush", "dump", "bench produce", "bench consume", "bench ingest", "bench append", "bench", "version", "help",
+    "table describe", "table flush", "dump", "fsck", "bench produce", "bench consume", "bench ingest", "bench append", "bench", "version", "help",
     "topic delete",
 ]  # fmt: skip
 
@@ -65,7 +65,12 @@ def shell(tmp_path_factory):
     (command, *_) = [line for line in examples("serve") if line.startswith("millrace serve ")]
     # The example's ports may be taken on this machine: the variables move it, the line stays as it is.
     words = shlex.split(command)[2:]
-    server = Process(words, {"MILLRACE_KAFKA": "127.0.0.1:0", "MILLRACE_HTTP": "127.0.0.1:0"}, cwd=here)
+    moved = {"MILLRACE_KAFKA": "127.0.0.1:0", "MILLRACE_HTTP": "127.0.0.1:0"}
+    stopped = Process(["--data", "data-copy"], moved, cwd=here)  # what fsck is for
+    stopped.await_ready()
+    stopped.popen.terminate()
+    assert stopped.wait() == 0
+    server = Process(words, moved, cwd=here)
     _, _, kafka_host, kafka_port, http_host, http_port = server.await_ready()
     http = f"{http_host}:{http_port}"
     settings = environment(MILLRACE_KAFKA=f"{kafka_host}:{kafka_port}", MILLRACE_HTTP=http)

@@ -1,0 +1,160 @@
+#include "fsck/fsck.h"
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "cli/fsck_format.h"
+#include "cli/help.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+#include "io/lock_file.h"
+#include "objects/s3_store.h"
+#include "server/options.h"
+#include "server/segment_store.h"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+namespace millrace::cli {
+namespace {
+
+constexpr uint64_t kMegabyte = 1'000'000;
+
+struct FsckArguments {
+  std::map<std::string, std::string> flags;  // settings that were named
+  std::string config;
+  bool is_repair = false;
+  bool as_json = false;
+};
+
+struct FinishBuckets {
+  FinishBuckets() = default;
+  FinishBuckets(const FinishBuckets&) = delete;
+  FinishBuckets& operator=(const FinishBuckets&) = delete;
+
+  ~FinishBuckets() { objects::S3Store::finish(); }
+};
+
+Result<server::Options> options_of(const FsckArguments& arguments) {
+  Settings::Sources sources{arguments.flags, millrace_variables(), arguments.config};
+  if (sources.file.empty() && ::access("millrace.toml", F_OK) == 0) {
+    sources.file = "millrace.toml";
+  }
+  MILLRACE_TRY(const Settings settings, Settings::load(server::settings_schema(), sources));
+  MILLRACE_TRY(server::Options options, server::options_from(settings));
+  while (options.data.size() > 1 && options.data.ends_with('/')) {
+    options.data.pop_back();
+  }
+  return options;
+}
+
+Result<fsck::Report> check(const fsck::Subject& subject) {
+  const Interrupt interrupt;
+  Progress progress("MB");
+  fsck::CheckOptions options;
+  options.stop = &interrupt.stop();
+  options.progress = [&](uint64_t done, uint64_t total) {
+    if (done != 0) {
+      progress.expect(progress.seconds() * static_cast<double>(std::max(done, total)) /
+                      static_cast<double>(done));
+    }
+    progress.show(done / kMegabyte);
+  };
+  auto report = fsck::check_directory(subject, options);
+  progress.end();
+  return report;
+}
+
+void print(const nlohmann::ordered_json& line) {
+  std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+void print_report(const fsck::Report& report, const FsckArguments& arguments,
+                  const std::string& data) {
+  for (const fsck::Finding& finding : report.findings) {
+    if (arguments.as_json) {
+      print(describe(finding, report));
+    } else {
+      std::printf("%s\n", to_text(finding, report).c_str());
+    }
+  }
+  if (arguments.as_json) {
+    print(describe_summary(report, data));
+  } else {
+    std::printf("%s\n", summary_text(report, data).c_str());
+  }
+  std::fflush(stdout);
+}
+
+Result<int> fsck_directory(const FsckArguments& arguments) {
+  MILLRACE_TRY(const server::Options options, options_of(arguments));
+  const FinishBuckets finish_buckets;
+  fsck::Subject subject{.disk = io::posix_disk(), .data = options.data};
+  MILLRACE_TRY_STATUS(fsck::look_for_directory(subject));
+  MILLRACE_TRY(const auto lock, io::LockFile::acquire(options.data + "/lock"));
+  std::unique_ptr<objects::ObjectStore> bucket;
+  if (options.bucket) {
+    MILLRACE_TRY(bucket, server::open_segment_store(io::posix_disk(), options));
+    subject.bucket = bucket.get();
+  }
+  MILLRACE_TRY(fsck::Report report, check(subject));
+  const Status repaired = arguments.is_repair ? fsck::repair(subject, report) : Status();
+  print_report(report, arguments, options.data);
+  MILLRACE_TRY_STATUS(repaired);
+  return report.count(fsck::Kind::kDamage) == 0 ? static_cast<int>(kOk) : static_cast<int>(kFailed);
+}
+
+void add_setting_flag(CLI::App& verb, const std::shared_ptr<FsckArguments>& arguments,
+                      const std::string& setting, const char* type, const char* help) {
+  for (const SettingSpec& spec : server::settings_schema()) {
+    if (spec.name == setting) {
+      const auto store = [arguments, setting](const std::string& text) {
+        arguments->flags[setting] = text;
+      };
+      verb.add_option_function<std::string>(spec.flag(), store, help)->type_name(type);
+    }
+  }
+}
+
+}  // namespace
+
+void add_fsck(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("fsck", "check a data directory while no server has it");
+  const auto arguments = std::make_shared<FsckArguments>();
+  add_setting_flag(*verb, arguments, "data", "DIR", "the --data directory of a server");
+  add_setting_flag(*verb, arguments, "bucket", "URL",
+                   "where its segment objects are, when the server is given it too");
+  add_setting_flag(*verb, arguments, "bucket.endpoint", "URL", "as of serve");
+  add_setting_flag(*verb, arguments, "bucket.region", "TEXT", "as of serve");
+  verb->add_option("--config", arguments->config, "settings file of the server (TOML)")
+      ->type_name("FILE");
+  verb->add_flag("--repair", arguments->is_repair, "remove leftovers; leaves damage as it is");
+  verb->add_flag("--json", arguments->as_json, "one JSON object a finding, and a summary");
+  set_help(
+      *verb,
+      "Reads all of the journal, the catalog, segment objects and table files. Each finding is "
+      "damage (something acknowledged may be lost or unreadable: exit code 1) or a leftover (what "
+      "a "
+      "crash leaves, which a start removes or ignores: exit code 0), with file, position, topic "
+      "and "
+      "offsets, and what to do. Nothing is changed.\n"
+      "--repair removes temporary files, stored indexes and cached blocks of no use. Only where "
+      "there is no damage, it also does what a start does: makes journal and catalog durable, cuts "
+      "a torn tail (its bytes are kept in quarantine/), and removes objects and table files that "
+      "the catalog does not name and whose records are elsewhere. It mends no damage and removes "
+      "nothing that could be the last copy of a record.",
+      {"millrace fsck --data data-copy", "millrace fsck --data data-copy --json",
+       "millrace fsck --data data-copy --repair"});
+  verb->callback([arguments, &exit_code] {
+    const auto done = fsck_directory(*arguments);
+    exit_code = done.ok() ? *done : report(done.error(), {.as_json = arguments->as_json});
+  });
+}
+
+}  // namespace millrace::cli
