@@ -53,10 +53,10 @@ Result<std::optional<catalog::Contents>> check_catalog(Work& work) {
     work.report.unchecked.emplace_back("whether journal and catalog belong together");
     return std::optional<catalog::Contents>();
   }
-  if (inspected->broken) {
+  if (const auto& broken = inspected->broken; broken) {
     work.add({.problem = "catalog-rule",
               .file = path,
-              .what = "its rows contradict each other: " + inspected->broken->message,
+              .what = "its rows contradict each other: " + broken->message,
               .advice = "put a copy of catalog.db back, of the same time as the journal"});
   }
   for (const catalog::TopicRow& topic : inspected->contents.topics) {
@@ -112,10 +112,11 @@ Status make_durable(const Subject& subject) {
   options.expected = catalog->contents().directory;
   MILLRACE_TRY(const auto recovered, journal::recover(files, index, options));
   MILLRACE_TRY_STATUS(subject.disk.sync_directory(files.directory()));
-  if (catalog->contents().is_new) {
-    return {};  // the first start makes it
+  const auto& directory = catalog->contents().directory;
+  if (!directory) {
+    return {};  // it is new: the first start makes it
   }
-  MILLRACE_TRY_STATUS(catalog->begin(*catalog->contents().directory));
+  MILLRACE_TRY_STATUS(catalog->begin(*directory));
   return catalog->close();
 }
 

@@ -12,7 +12,6 @@ namespace {
 
 using catalog::SegmentPartRow;
 using catalog::SegmentRow;
-using segment::PartitionIndex;
 using segment::PartitionRow;
 using segment::Segment;
 
@@ -26,6 +25,7 @@ bool is_of_the_object(const Error& error) {
 
 std::vector<Touched> touched_of(const std::vector<SegmentPartRow>& parts) {
   std::vector<Touched> touched;
+  touched.reserve(parts.size());
   for (const SegmentPartRow& part : parts) {
     touched.push_back({part.partition, part.first, part.next});
   }
@@ -59,6 +59,7 @@ class SegmentCheck {
 
   Status run() {
     MILLRACE_TRY(const auto objects, store_.list(segment::kFolder));
+    std::optional<broker::OrphanRules> rules;
     if (catalog_ != nullptr) {
       for (const SegmentRow& row : catalog_->segments) {
         rows_[row.name] = &row;
@@ -69,7 +70,7 @@ class SegmentCheck {
         }
       }
       if (start_.is_trusted) {
-        rules_ = start_.orphan_rules(*catalog_);
+        rules = start_.orphan_rules(*catalog_);
       }
     }
     size_t unjudged = 0;
@@ -79,8 +80,8 @@ class SegmentCheck {
       if (row != rows_.end()) {
         MILLRACE_TRY_STATUS(check_object(object, row->second));
         rows_.erase(row);
-      } else if (rules_) {
-        MILLRACE_TRY_STATUS(judge_orphan(object));
+      } else if (rules) {
+        MILLRACE_TRY_STATUS(judge_orphan(object, *rules));
       } else {
         ++unjudged;
         MILLRACE_TRY_STATUS(check_object(object, nullptr));
@@ -122,7 +123,7 @@ class SegmentCheck {
 
   /// Offsets of an object that the catalog does not name, of topics that are there, and that
   /// neither the journal nor another object has.
-  std::vector<Touched> nowhere_else(const Segment& object) const {
+  std::vector<Touched> nowhere_else(const Segment& object, const broker::OrphanRules& rules) const {
     std::vector<Touched> touched;
     for (const PartitionRow& row : object.tail().partitions) {
       const auto named = named_.find(row.partition);
@@ -132,7 +133,7 @@ class SegmentCheck {
       if (is_named) {
         first = std::max(first, named->second.second);
       }
-      const bool is_there = rules_->topic(row.partition.topic) == broker::TopicState::kThere;
+      const bool is_there = rules.topic(row.partition.topic) == broker::TopicState::kThere;
       if (const Offset next = std::min(row.next, kept); is_there && first < next) {
         touched.push_back({row.partition, first, next});
       }
@@ -141,8 +142,8 @@ class SegmentCheck {
   }
 
   /// An object that the catalog does not name.
-  Status judge_orphan(const objects::ObjectInfo& object) {
-    MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, *rules_));
+  Status judge_orphan(const objects::ObjectInfo& object, const broker::OrphanRules& rules) {
+    MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, rules));
     MILLRACE_TRY_STATUS(work_.read(object.bytes));
     std::unique_ptr<Segment> opened;
     if (auto reader = store_.read(object.name); reader.ok()) {
@@ -151,7 +152,7 @@ class SegmentCheck {
       }
     }
     if (!why) {
-      unnamed(object.name, opened ? nowhere_else(*opened) : std::vector<Touched>());
+      unnamed(object.name, opened ? nowhere_else(*opened, rules) : std::vector<Touched>());
       return {};
     }
     std::vector<Touched> touched;
@@ -334,7 +335,6 @@ class SegmentCheck {
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   /// Of each partition, what the objects of the catalog cover: they are dense.
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
-  std::optional<broker::OrphanRules> rules_;
   std::map<std::string, std::string> misnamed_;  // by what they were made as
 };
 

@@ -66,7 +66,7 @@ class TableCheck {
                  .cure = Cure::kWait});
       return {};
     }
-    const Status status =
+    Status status =
         tables::check_file(file, row.partition, store_, runtime::Deadline::never(), system_clock());
     if (!status.ok() && status.error().code == Code::kOverloaded) {
       return status;
