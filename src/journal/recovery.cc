@@ -60,6 +60,14 @@ class Recovery final : public Findings {
     return chain_.runs.empty() ? RunNumber{0} : chain_.runs.back().header.run;
   }
 
+  JournalPlace proven() const override {
+    const auto found = std::ranges::find(chain_.runs, chain_.durable_upto,
+                                         [](const RunPlace& place) { return place.header.run; });
+    return found == chain_.runs.end() ? JournalPlace{}
+                                      : JournalPlace{found->header.file, found->header.position,
+                                                     found->header.run, found->header.crc};
+  }
+
   Result<Presence> look_for(const JournalPlace& place) const override {
     if (list_.empty() || place.run > last_run()) {
       return Presence::kMissing;

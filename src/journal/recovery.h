@@ -31,6 +31,8 @@ class Findings {
   /// None: there is no journal.
   virtual std::optional<DirectoryId> directory() const = 0;
   virtual RunNumber last_run() const = 0;  // 0: there is no journal
+  /// The newest run that a later one proves to be durable; run 0: none that was walked.
+  virtual JournalPlace proven() const = 0;
   virtual Result<Presence> look_for(const JournalPlace& place) const = 0;
   virtual record::PartitionRange range(TopicPartition partition) const = 0;
   /// Live facts of one kind.

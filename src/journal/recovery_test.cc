@@ -445,6 +445,8 @@ TEST_F(RotatedLog, IsApprovedByWhatItFoundBeforeAnythingIsChanged) {
     EXPECT_EQ(found.last_run(), last.run);
     EXPECT_TRUE(found.directory().has_value());
     EXPECT_EQ(found.look_for(last).value(), Findings::Presence::kHere);
+    EXPECT_EQ(next(found.proven().run), last.run) << "nothing proves the last one";
+    EXPECT_EQ(found.look_for(found.proven()).value(), Findings::Presence::kHere);
     EXPECT_EQ(found.look_for(later).value(), Findings::Presence::kMissing);
     EXPECT_EQ(found.look_for(other).value(), Findings::Presence::kMissing);
     EXPECT_EQ(found.look_for({FileNumber{0}, 0, RunNumber{1}, 0}).value(),

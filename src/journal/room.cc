@@ -78,14 +78,17 @@ Error Writer::no_room_for(uint64_t bytes) const {
                     is_budget ? "raise journal.max_bytes" : "free disk space");
 }
 
+uint64_t Writer::checkpoint_bytes(const State& state, const WriterOptions& options) {
+  uint64_t bytes = kBlock;
+  for (const auto& frame : state.checkpoint()) {
+    bytes += footprint(frame);
+  }
+  return bytes + (bytes / options.run_bytes + 1) * 2 * kBlock;
+}
+
 Status Writer::rotate(uint64_t length, bool makes_room) {
   MILLRACE_TRY_STATUS(sync());
-  uint64_t checkpoint = kBlock;
-  for (const auto& frame : state_.checkpoint()) {
-    checkpoint += footprint(frame);
-  }
-  checkpoint += (checkpoint / options_.run_bytes + 1) * 2 * kBlock;
-  const uint64_t least = checkpoint + length + 2 * kBlock;
+  const uint64_t least = checkpoint_bytes(state_, options_) + length + 2 * kBlock;
   const uint64_t reserve = std::min(kReserveBytes, least / 15 + kBlock);
   const uint64_t bytes = std::max(options_.file_bytes, padded(least + reserve));
   // What makes room may pass the budget by one file, which nothing else is then written to.

@@ -62,6 +62,10 @@ Offset State::assign(TopicPartition partition, uint32_t records) {
   return base;
 }
 
+void State::begin(TopicPartition partition, Offset next) {
+  partitions_[partition] = {next, next, Offset{0}};
+}
+
 void State::set_start(TopicPartition partition, Offset start) {
   if (const auto found = partitions_.find(partition); found != partitions_.end()) {
     found->second.start = std::max(found->second.start, start);

@@ -39,6 +39,9 @@ class State {
   Offset next_offset(TopicPartition partition) const;
   /// Takes `records` offsets and returns the first.
   Offset assign(TopicPartition partition, uint32_t records);
+  /// A partition that the log does not have yet: its next offset is `next`, and what is below it
+  /// is somewhere else.
+  void begin(TopicPartition partition, Offset next);
   /// The log keeps nothing below `start`; it never moves back. Nothing for a partition that ended:
   /// a file that names it may be freed later, or be back after a power cut took its removal.
   void set_start(TopicPartition partition, Offset start);

@@ -383,14 +383,16 @@ Error Writer::poison(const Error& cause) {
 }
 
 Result<Tail> Writer::create(Files& files, Index& index, const DirectoryId& directory,
-                            FileNumber number, const WriterOptions& options) {
+                            FileNumber number, const WriterOptions& options, State state) {
   Tail tail;
   tail.directory = directory;
   tail.greatest_number = number;
-  MILLRACE_TRY(tail.file, files.take_spare(number, options.first_file_bytes));
+  const uint64_t least = checkpoint_bytes(state, options) + 2 * kBlock;
+  MILLRACE_TRY(tail.file,
+               files.take_spare(number, std::max(options.first_file_bytes, padded(least))));
   index.add_file(tail.file, {});
   MILLRACE_TRY(const auto writer,
-               open(files, index, State(), std::move(tail), options, system_clock()));
+               open(files, index, std::move(state), std::move(tail), options, system_clock()));
   MILLRACE_TRY_STATUS(writer->write_checkpoint());
   return std::move(writer->tail_);
 }

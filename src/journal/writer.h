@@ -145,9 +145,10 @@ class Writer {
   /// The last run that is durable.
   const JournalPlace& place() const { return tail_.place; }
 
-  /// The very first file of a directory, with an empty checkpoint.
+  /// The very first file of a directory, with a checkpoint of `state`, which a new directory has
+  /// empty.
   static Result<Tail> create(Files& files, Index& index, const DirectoryId& directory,
-                             FileNumber number, const WriterOptions& options);
+                             FileNumber number, const WriterOptions& options, State state = {});
 
  private:
   Writer(Files& files, Index& index, State state, Tail tail, WriterOptions options,
@@ -181,6 +182,8 @@ class Writer {
   Error no_room_for(uint64_t bytes) const;
   Status rotate(uint64_t length, bool makes_room);
   Status write_checkpoint();
+  /// What write_checkpoint() takes at most.
+  static uint64_t checkpoint_bytes(const State& state, const WriterOptions& options);
   void admit(Pending& pending, Run& run, int64_t now_ms);
   Offset add(const record::BatchToCommit& batch, Run& run);
   void reserve(TopicPartition partition, Run& run);

@@ -34,6 +34,8 @@ struct FakeJournal final : Findings {
 
   RunNumber last_run() const override { return RunNumber{20}; }
 
+  JournalPlace proven() const override { return {}; }
+
   Result<Presence> look_for(const JournalPlace& place) const override {
     return place == kPlace ? presence : Presence::kMissing;
   }
