@@ -21,6 +21,10 @@ struct OrphanRules {
   std::function<TopicState(const TopicId&)> topic;
   /// Behind the last offset that journal or catalog have of a partition.
   std::function<Offset(TopicPartition)> end;
+  /// The first offset that journal or catalog have of it.
+  std::function<Offset(TopicPartition)> start;
+  /// By the topic's retention, which took what was before the start: others are lost with it.
+  std::function<bool(const segment::PartitionRow&)> is_expired;
 };
 
 /// What an object was called when it was made.

@@ -153,7 +153,25 @@ OrphanRules Segments::orphan_rules() const {
     const auto range = parts_.history.range(partition);
     return std::max(parts_.log.range(partition).end, range ? range->end : Offset{0});
   };
-  return {parts_.log.directory_id(), state, end};
+  const auto start = [this](TopicPartition partition) {
+    const Offset kept = parts_.log.range(partition).start;
+    const auto range = parts_.history.range(partition);
+    return range ? std::min(kept, range->start) : kept;
+  };
+  auto behind = bytes_not_cut(parts_.log.files(), parts_.history);
+  for (const catalog::SegmentRow& row : parts_.history.segments()) {
+    for (const catalog::SegmentPartRow& part : row.parts) {
+      behind[part.partition] += part.bytes;
+    }
+  }
+  const auto is_expired = [this, behind = std::move(behind)](const segment::PartitionRow& row) {
+    const TopicPtr topic = parts_.broker.find(row.partition.topic);
+    const auto found = behind.find(row.partition);
+    return !topic || topic->record.settings.is_expired(
+                         row.max_timestamp_ms, found == behind.end() ? 0 : found->second,
+                         parts_.clock.wall_ms().time_since_epoch().count());
+  };
+  return {parts_.log.directory_id(), state, end, start, is_expired};
 }
 
 Status Segments::expire() {

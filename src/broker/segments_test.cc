@@ -366,9 +366,16 @@ class OrphansTest : public SegmentsTest {
     };
     return why_kept(store_, name,
                     {log_->directory_id(), ids,
-                     [this](TopicPartition partition) { return log_->range(partition).end; }})
+                     [this](TopicPartition partition) { return log_->range(partition).end; },
+                     [this](TopicPartition) { return start_; },
+                     [this](const segment::PartitionRow& row) {
+                       return row.max_timestamp_ms <= expired_ms_;
+                     }})
         .value();
   }
+
+  Offset start_;                // of every partition
+  int64_t expired_ms_ = -1000;  // what is not newer is expired
 
   void rename(const std::string& from, const std::string& to) {
     auto reader = memory_.read(from).value();
@@ -403,6 +410,17 @@ TEST_F(OrphansTest, WhatIsNowhereElseStaysAndIsNamed) {
   const std::string made = plant(id, 0, 1);
   rename(made, "segments/other.seg");
   EXPECT_THAT(why("segments/other.seg"), Optional(HasSubstr("it was made as " + made)));
+}
+
+TEST_F(OrphansTest, WhatIsBeforeTheStartGoesOnlyWhenItIsExpired) {
+  const auto topic = create("orders");
+  write(topic, 5);
+  start_ = Offset{2};
+  const std::string name = plant(topic->partition({})->id(), 0, 3);
+  EXPECT_THAT(why(name), Optional(HasSubstr("it holds offsets 0 to 1 of partition 0")));
+  EXPECT_THAT(why(name), Optional(HasSubstr("begins at 2, and they are not expired")));
+  expired_ms_ = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(why(name), std::nullopt);
 }
 
 TEST_F(OrphansTest, WhatIsNoSegmentStaysAndIsNamed) {
