@@ -1,0 +1,77 @@
+#include "broker/segment_chain.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace millrace::broker {
+namespace {
+
+/// A chain by its last part.
+struct Chain {
+  uint64_t needed = 0;  // bytes that nothing else has
+  uint64_t bytes = 0;
+  size_t parts = 0;
+  std::optional<size_t> last;
+
+  bool is_better_than(const Chain& other) const {
+    return std::tuple(needed, bytes, other.parts) > std::tuple(other.needed, other.bytes, parts);
+  }
+};
+
+/// Indexes of the parts that may be in a chain, so that those that end where one begins come before
+/// it.
+std::vector<size_t> in_order(std::span<const ChainPart> parts,
+                             const std::optional<record::PartitionRange>& kept) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (!kept || parts[i].next <= kept->end) {
+      order.push_back(i);
+    }
+  }
+  std::ranges::sort(order, [&](size_t a, size_t b) {
+    return std::tuple(parts[a].first, parts[a].next, a) <
+           std::tuple(parts[b].first, parts[b].next, b);
+  });
+  return order;
+}
+
+}  // namespace
+
+std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
+                                 const std::optional<record::PartitionRange>& kept) {
+  std::map<Offset, Chain> best;  // by where it ends
+  std::vector<std::optional<size_t>> before(parts.size());
+  for (const size_t i : in_order(parts, kept)) {
+    const ChainPart& part = parts[i];
+    const auto found = best.find(part.first);
+    if (found == best.end() && kept && part.first > kept->start) {
+      continue;  // it cannot begin here
+    }
+    Chain chain = found == best.end() ? Chain{} : found->second;
+    before[i] = chain.last;
+    chain.needed += !kept || part.first < kept->start ? part.bytes : 0;
+    chain.bytes += part.bytes;
+    ++chain.parts;
+    chain.last = i;
+    const auto [at, is_new] = best.try_emplace(part.next, chain);
+    if (!is_new && chain.is_better_than(at->second)) {
+      at->second = chain;
+    }
+  }
+  Chain chosen;
+  for (const auto& [end, chain] : best) {
+    const bool meets = !kept || end >= kept->start;
+    if (meets && !chosen.is_better_than(chain)) {
+      chosen = chain;
+    }
+  }
+  std::vector<size_t> chain;
+  for (auto at = chosen.last; at; at = before[*at]) {
+    chain.push_back(*at);
+  }
+  std::ranges::reverse(chain);
+  return chain;
+}
+
+}  // namespace millrace::broker

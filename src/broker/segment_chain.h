@@ -1,0 +1,34 @@
+// Which objects a partition's history is read from, when only the objects themselves can say.
+#pragma once
+
+#include "base/ids.h"
+#include "record/commit_log.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace millrace::broker {
+
+/// Offsets [first, next) of one partition in an object.
+struct ChainPart {
+  Offset first;
+  Offset next;
+  uint64_t bytes = 0;  // of its batches
+};
+
+/// A dense chain: each part begins where the one before ends. Returns indexes of `parts`, in order
+/// of offset; empty: there is none. Parts overlap where a crash left an object whose offsets were
+/// cut again; then any choice has the same records.
+///
+/// With `kept`, what the journal has of the partition, history and journal must meet: the chain
+/// begins at or before kept.start and ends in [kept.start, kept.end]. Otherwise offsets between
+/// them would be nowhere, or the journal would give up what no object has. Of all chains the one
+/// that holds most of what the journal has not (in bytes), then most at all, then in the fewest
+/// objects. Without `kept` the one that holds most; of equal ones the last.
+std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
+                                 const std::optional<record::PartitionRange>& kept);
+
+}  // namespace millrace::broker

@@ -1,0 +1,78 @@
+#include "broker/segment_chain.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+namespace millrace::broker {
+namespace {
+
+using record::PartitionRange;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// One byte an offset, unless it says otherwise.
+ChainPart part(int64_t first, int64_t next, uint64_t bytes = 0) {
+  return {Offset{first}, Offset{next}, bytes != 0 ? bytes : static_cast<uint64_t>(next - first)};
+}
+
+std::vector<size_t> chosen(const std::vector<ChainPart>& parts,
+                           std::optional<std::pair<int64_t, int64_t>> kept = std::nullopt) {
+  return choose_chain(
+      parts, kept ? std::optional(PartitionRange{Offset{kept->first}, Offset{kept->second}})
+                  : std::nullopt);
+}
+
+TEST(SegmentChain, TakesAllPartsThatGoOnInAnyOrder) {
+  EXPECT_THAT(chosen({part(20, 30), part(0, 10), part(10, 20)}), ElementsAre(1, 2, 0));
+  EXPECT_THAT(chosen({part(20, 30), part(0, 10), part(10, 20)}, {{25, 40}}), ElementsAre(1, 2, 0));
+  EXPECT_THAT(chosen({}), IsEmpty());
+}
+
+TEST(SegmentChain, OfPartsThatOverlapTakesThoseThatReachFurthest) {
+  // A crash left [10, 25), and [10, 20) was cut again.
+  EXPECT_THAT(chosen({part(0, 10), part(10, 25), part(10, 20), part(20, 40)}, {{40, 50}}),
+              ElementsAre(0, 2, 3));
+  // It leads nowhere else: the journal has the rest.
+  EXPECT_THAT(chosen({part(0, 10), part(10, 25), part(10, 20)}, {{15, 50}}), ElementsAre(0, 1));
+}
+
+TEST(SegmentChain, OfEqualChainsTakesThatOfFewerObjects) {
+  EXPECT_THAT(chosen({part(0, 10), part(10, 20), part(0, 20), part(20, 30)}), ElementsAre(2, 3));
+  EXPECT_THAT(chosen({part(0, 20), part(0, 10), part(10, 20)}), ElementsAre(0));
+}
+
+TEST(SegmentChain, WithoutAJournalTakesTheSideOfAGapThatHoldsMost) {
+  EXPECT_THAT(chosen({part(0, 10), part(20, 25), part(25, 60)}), ElementsAre(1, 2));
+  EXPECT_THAT(chosen({part(0, 30), part(40, 45)}), ElementsAre(0));
+  // A million offsets of a filler are few bytes.
+  EXPECT_THAT(chosen({part(0, 30), part(40, 1'000'040, 61)}), ElementsAre(1));
+  EXPECT_THAT(chosen({part(0, 100), part(140, 1'000'040, 61)}), ElementsAre(0));
+  EXPECT_THAT(chosen({part(0, 10), part(20, 30)}), ElementsAre(1)) << "the last of equal ones";
+}
+
+TEST(SegmentChain, MeetsTheJournal) {
+  EXPECT_THAT(chosen({part(0, 10), part(20, 30)}, {{30, 50}}), ElementsAre(1));
+  EXPECT_THAT(chosen({part(0, 10), part(20, 30)}, {{5, 50}}), ElementsAre(0));
+  EXPECT_THAT(chosen({part(0, 10), part(10, 20)}, {{21, 50}}), IsEmpty()) << "20 is nowhere";
+  EXPECT_THAT(chosen({part(0, 10), part(10, 20)}, {{20, 20}}), ElementsAre(0, 1));
+}
+
+TEST(SegmentChain, NeverBeginsBehindWhatTheJournalBeginsWith) {
+  // The journal would be freed up to 20, and offsets 0 to 9 with it.
+  EXPECT_THAT(chosen({part(10, 20)}, {{0, 50}}), IsEmpty());
+  EXPECT_THAT(chosen({part(10, 20), part(0, 5), part(20, 90)}, {{0, 50}}), ElementsAre(1));
+}
+
+TEST(SegmentChain, EndsWithinTheJournal) {
+  // The object is newer than the journal, which gives its offsets to other records.
+  EXPECT_THAT(chosen({part(0, 10), part(10, 60)}, {{5, 50}}), ElementsAre(0));
+  EXPECT_THAT(chosen({part(0, 60)}, {{5, 50}}), IsEmpty());
+}
+
+TEST(SegmentChain, WantsWhatTheJournalHasNotMoreThanAnythingElse) {
+  EXPECT_THAT(chosen({part(0, 20), part(15, 60, 1000)}, {{15, 80}}), ElementsAre(0));
+}
+
+}  // namespace
+}  // namespace millrace::broker
