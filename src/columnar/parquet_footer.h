@@ -21,8 +21,14 @@ inline constexpr size_t kParquetTailBytes = 8;
 inline constexpr std::string_view kChecksumKey = "millrace.crc32c";
 inline constexpr std::string_view kNoChecksum = "00000000";
 
+struct TimeRange {
+  int64_t min_us = 0;  // since 1970 UTC; ns rounded down
+  int64_t max_us = 0;  // ns rounded up
+};
+
 struct ParquetFooter {
   uint64_t rows = 0;
+  std::optional<TimeRange> times;  // of the column "time"; nullopt: no statistics of it
   std::map<std::string, std::string> metadata;  // key-value pairs
 };
 

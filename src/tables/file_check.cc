@@ -17,15 +17,6 @@ using objects::ObjectReader;
 
 constexpr size_t kReadBytes = size_t{1} << 20;  // at once
 
-Result<std::vector<std::byte>> footer_of(const ObjectReader& file) {
-  std::vector<std::byte> tail(std::min<uint64_t>(columnar::kParquetTailBytes, file.bytes()));
-  MILLRACE_TRY_STATUS(file.read_at(file.bytes() - tail.size(), tail));
-  MILLRACE_TRY(const uint64_t size, columnar::footer_bytes_of(tail, file.bytes()));
-  std::vector<std::byte> footer(size);
-  MILLRACE_TRY_STATUS(file.read_at(file.bytes() - size, footer));
-  return footer;
-}
-
 /// Success for files from before there were checksums.
 Status check_bytes(const ObjectReader& file, const std::vector<std::byte>& footer,
                    runtime::Deadline deadline, const Clock& clock) {
@@ -100,6 +91,15 @@ Result<std::unique_ptr<ObjectReader>> reader_of(const std::string& name,
 }
 
 }  // namespace
+
+Result<std::vector<std::byte>> footer_of(const ObjectReader& file) {
+  std::vector<std::byte> tail(std::min<uint64_t>(columnar::kParquetTailBytes, file.bytes()));
+  MILLRACE_TRY_STATUS(file.read_at(file.bytes() - tail.size(), tail));
+  MILLRACE_TRY(const uint64_t size, columnar::footer_bytes_of(tail, file.bytes()));
+  std::vector<std::byte> footer(size);
+  MILLRACE_TRY_STATUS(file.read_at(file.bytes() - size, footer));
+  return footer;
+}
 
 Status check_file(const TableFile& file, const TopicPartition& partition,
                   objects::ObjectStore& store, runtime::Deadline deadline, const Clock& clock) {

@@ -12,8 +12,13 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace millrace::tables {
+
+/// The bytes of a Parquet file's footer, for columnar::parse_footer(). Errors: kCorrupt (no Parquet
+/// file), the reader's.
+Result<std::vector<std::byte>> footer_of(const objects::ObjectReader& file);
 
 /// Reads all of the file: its size, what its footer says of itself, the checksum of its bytes.
 /// Blocks; some GB/s. Errors, with words that go behind the file's name: kNotFound, kCorrupt, kIo;
