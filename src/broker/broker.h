@@ -68,6 +68,9 @@ struct Pin {
   bool is_needed = false;  // by the observer alone: the topic's own retention is over
 };
 
+/// As the catalog keeps it.
+catalog::TopicRow row_of(const TopicRecord& record);
+
 /// Thread-safe. Outlives every request; the log outlives it.
 class Broker {
  public:

@@ -4,7 +4,6 @@
 #include "runtime/coroutine.h"
 
 namespace millrace::broker {
-namespace {
 
 catalog::TopicRow row_of(const TopicRecord& record) {
   return {.id = record.id,
@@ -14,8 +13,6 @@ catalog::TopicRow row_of(const TopicRecord& record) {
           .created_ms = record.created_ms,
           .settings = record.settings.to_map()};
 }
-
-}  // namespace
 
 catalog::BrokerPart Broker::catalog_part() const {
   // The place first: what is read after it is at least as new.

@@ -84,9 +84,11 @@ Status check_segment_trust(const Contents& catalog, const Findings& journal,
   if (!has) {
     return {};  // what the journal no longer has, retention took
   }
-  return make_error(Code::kCorrupt,
-                    "catalog.db is missing, and only it says which segment objects hold what the "
-                    "journal no longer has; nothing was changed; put catalog.db back");
+  return make_error(
+      Code::kCorrupt,
+      "catalog.db is missing, and only it says which segment objects hold what the "
+      "journal no longer has; nothing was changed; put catalog.db back, or make it again: "
+      "millrace rebuild --data DIR");
 }
 
 }  // namespace millrace::broker

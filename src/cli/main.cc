@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   add_table(app, exit_code);
   add_dump(app, exit_code);
   add_fsck(app, exit_code);
+  add_rebuild(app, exit_code);
   add_bench(app, exit_code);
   add_version(app, exit_code);
   add_help(app, exit_code);

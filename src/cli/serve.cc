@@ -1,8 +1,8 @@
 #include "base/log.h"
+#include "cli/finish_buckets.h"
 #include "cli/help.h"
 #include "cli/verbs.h"
 #include "net/bound_socket.h"
-#include "objects/s3_store.h"
 #include "server/application.h"
 #include "server/options.h"
 
@@ -64,15 +64,6 @@ class Signals {
   std::atomic<bool> stop_{false};
   std::atomic<bool> ended_{false};
   std::thread thread_;
-};
-
-/// After the application.
-struct FinishBuckets {
-  FinishBuckets() = default;
-  FinishBuckets(const FinishBuckets&) = delete;
-  FinishBuckets& operator=(const FinishBuckets&) = delete;
-
-  ~FinishBuckets() { objects::S3Store::finish(); }
 };
 
 void print_ready(const server::Application& application, const server::Options& options) {

@@ -51,6 +51,7 @@ void add_consume(CLI::App& app, int& exit_code);
 void add_sql(CLI::App& app, int& exit_code);
 void add_table(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
+void add_rebuild(CLI::App& app, int& exit_code);
 void add_dump(CLI::App& app, int& exit_code);
 void add_fsck(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);

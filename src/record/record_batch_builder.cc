@@ -107,10 +107,10 @@ Result<bytes::Buffer> RecordBatchBuilder::build() && {
   return assemble(header, packed);
 }
 
-bytes::Buffer filler_batch(int32_t offsets) {
+bytes::Buffer filler_batch(int32_t offsets, int64_t max_timestamp_ms) {
   BatchHeader header;
   header.last_offset_delta = offsets - 1;
-  header.base_timestamp = TimestampMs(std::chrono::milliseconds(-1));
+  header.base_timestamp = TimestampMs(std::chrono::milliseconds(max_timestamp_ms));
   header.max_timestamp = header.base_timestamp;
   return assemble(header, {});
 }

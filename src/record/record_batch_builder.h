@@ -58,7 +58,8 @@ class RecordBatchBuilder {
 
 /// A batch without records that takes `offsets` >= 1 offsets: no producer may send it, every
 /// consumer passes over it. As Kafka's log cleaner leaves where it took all records of a batch
-/// (DefaultRecordBatch.writeEmptyHeader).
-bytes::Buffer filler_batch(int32_t offsets);
+/// (DefaultRecordBatch.writeEmptyHeader). `max_timestamp_ms`: by which retention judges it; -1: it
+/// has none.
+bytes::Buffer filler_batch(int32_t offsets, int64_t max_timestamp_ms = -1);
 
 }  // namespace millrace::record

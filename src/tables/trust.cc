@@ -61,7 +61,7 @@ Status check_trust(const Contents& catalog, const Findings& journal) {
     return make_error(Code::kCorrupt,
                       "catalog.db is missing, and the journal no longer holds all rows of {}: only "
                       "the catalog says which files under tables/ have them; nothing was changed; "
-                      "put catalog.db back",
+                      "put catalog.db back, or make it again: millrace rebuild --data DIR",
                       missing);
   }
   return make_error(Code::kCorrupt,

@@ -52,8 +52,12 @@ def test_every_verb_has_examples_of_its_own_and_exit_codes():
         assert "Exit codes: 0 done" in help_of(verb), verb
 
 
+# Verbs that want a directory without a server: their examples run in this order, too.
+STOPPED = ["rebuild"]
+
+
 def test_every_verb_is_in_the_order_of_examples():
-    assert set(ORDER) | {"serve"} == set(all_verbs())
+    assert set(ORDER) | {"serve", *STOPPED} == set(all_verbs())
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,19 @@ def test_examples_run_as_they_stand(shell):
                 assert child.returncode == 0, (verb, line, out, told)
             ran += 1
     assert ran > 40
+
+
+def test_examples_of_verbs_without_a_server(tmp_path):
+    (command, *_) = examples("serve")
+    server = Process(shlex.split(command)[2:], {"MILLRACE_KAFKA": "127.0.0.1:0", "MILLRACE_HTTP": "127.0.0.1:0"}, cwd=tmp_path)
+    server.await_ready()
+    server.kill()
+    for verb in STOPPED:
+        for line in examples(verb):
+            words = shlex.split(line)
+            assert words[0] == "millrace"
+            done = subprocess.run([binary(), *words[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("line", examples("serve") if binary().exists() else [])

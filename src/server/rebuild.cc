@@ -1,0 +1,428 @@
+#include "server/rebuild.h"
+
+#include "base/clock.h"
+#include "broker/broker.h"
+#include "broker/found_objects.h"
+#include "catalog/sqlite_catalog.h"
+#include "io/disk.h"
+#include "io/lock_file.h"
+#include "journal/scan.h"
+#include "journal/seed.h"
+#include "objects/local_store.h"
+#include "segment/format.h"
+#include "server/rebuild_gap.h"
+#include "server/rebuild_journal.h"
+#include "server/rebuild_segments.h"
+#include "server/segment_store.h"
+#include "tables/found_files.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::server {
+namespace {
+
+constexpr const char* kBeingMade = "catalog.db.rebuilt";
+constexpr const char* kJournalBeingMade = "journal.new";
+/// What may be in a directory that counts as empty: of a process that did not get far.
+constexpr std::array<std::string_view, 4> kNothing = {"lock", "tmp", kBeingMade, kJournalBeingMade};
+
+/// All that a catalog says.
+struct NewCatalog {
+  DirectoryId directory;
+  catalog::BrokerPart broker;
+  std::vector<catalog::FlushCommit> flushes;
+  catalog::SegmentsCommit segments;
+};
+
+Error nothing_in(const objects::ObjectStore& store) {
+  return make_error(Code::kNotFound,
+                    "{}: no segment objects are there; is it the bucket and prefix that the server "
+                    "was told?",
+                    store.location_of(segment::kFolder));
+}
+
+/// One run of it.
+class Rebuild {
+ public:
+  explicit Rebuild(const RebuildOptions& options)
+      : options_(options), data_(options.server.data), disk_(io::posix_disk()) {}
+
+  Result<RebuildReport> run();
+
+ private:
+  std::string path(const std::string& name) const { return data_ + "/" + name; }
+
+  Result<bool> has_journal();
+  Result<bool> is_empty();
+  Status lock();
+  Result<broker::FoundObjects> read_objects();
+  Status catalog_of_journal();
+  Status directory_of_bucket();
+  Result<tables::FoundFiles> read_files(const KnownJournal& journal);
+  void describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges);
+  void describe(const KnownJournal& journal, const tables::FoundFiles& files);
+  std::vector<Gap> gaps_of(const Topics& topics, const SegmentPlan& plan);
+  Status make_directory(const Topics& topics, SegmentPlan plan, const std::vector<Gap>& gaps);
+  Status remove_unfinished_journal();
+  Status write(const NewCatalog& made);
+  Status commit(catalog::Catalog& catalog, const NewCatalog& made) const;
+  Status move_aside(const std::vector<std::string>& names);
+  Status publish();
+
+  const RebuildOptions& options_;
+  const std::string data_;
+  io::Disk& disk_;
+  std::optional<io::LockFile> lock_;
+  std::unique_ptr<objects::ObjectStore> store_;
+  RebuildReport report_;
+};
+
+Result<bool> Rebuild::has_journal() {
+  MILLRACE_TRY(const bool is_there, disk_.exists(path("journal")));
+  if (!is_there) {
+    return false;
+  }
+  MILLRACE_TRY(const auto entries, disk_.list(path("journal")));
+  return std::ranges::any_of(entries, [](const io::DirectoryEntry& entry) {
+    return journal::number_of(entry.name).has_value();
+  });
+}
+
+Result<bool> Rebuild::is_empty() {
+  MILLRACE_TRY(const bool is_there, disk_.exists(data_));
+  if (!is_there) {
+    return true;
+  }
+  MILLRACE_TRY(const auto entries, disk_.list(data_));
+  return std::ranges::all_of(entries, [](const io::DirectoryEntry& entry) {
+    return std::ranges::any_of(kNothing,
+                               [&](std::string_view name) { return entry.name.starts_with(name); });
+  });
+}
+
+Status Rebuild::lock() {
+  MILLRACE_TRY(lock_, io::LockFile::acquire(path("lock")));
+  return {};
+}
+
+Result<RebuildReport> Rebuild::run() {
+  MILLRACE_TRY(const bool has, has_journal());
+  if (has) {
+    MILLRACE_TRY_STATUS(catalog_of_journal());
+    return std::move(report_);
+  }
+  if (!options_.server.bucket) {
+    return make_error(
+        Code::kNotFound,
+        "{}: no journal is there, and only a bucket can stand in for it: say --bucket", data_);
+  }
+  MILLRACE_TRY(const bool empty, is_empty());
+  if (!empty) {
+    return make_error(Code::kConflict,
+                      "{}: no journal is there, and it is not empty: a directory is made out of a "
+                      "bucket where there is nothing",
+                      data_);
+  }
+  MILLRACE_TRY_STATUS(directory_of_bucket());
+  return std::move(report_);
+}
+
+Result<broker::FoundObjects> Rebuild::read_objects() {
+  MILLRACE_TRY(store_, open_segment_store(disk_, options_.server));
+  MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
+                 options_.progress("objects", done, all);
+               }));
+  if (options_.server.bucket && found.objects.empty() && found.unused.empty()) {
+    return nothing_in(*store_);
+  }
+  return found;
+}
+
+/// The journal knows topics, tables and what it keeps; the rest must meet it.
+Status Rebuild::catalog_of_journal() {
+  MILLRACE_TRY_STATUS(lock());
+  MILLRACE_TRY(const bool has_catalog, disk_.exists(path("catalog.db")));
+  if (has_catalog && !options_.replace && !options_.dry_run) {
+    return make_error(Code::kConflict,
+                      "{} is there: with --replace it goes to {} and is made again",
+                      path("catalog.db"), path("quarantine"));
+  }
+  MILLRACE_TRY(const KnownJournal journal, read_journal(disk_, path("journal")));
+  MILLRACE_TRY(const broker::FoundObjects found, read_objects());
+  MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
+  const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
+  SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms);
+  report_.directory = journal.directory;
+  describe(journal.topics, plan, journal.kept);
+  describe(journal, files);
+  NewCatalog made{.directory = journal.directory,
+                  .broker = {.topics = {}, .partitions = {}, .place = journal.place},
+                  .flushes = std::move(files.flushes),
+                  .segments = {std::move(plan.rows), {}, journal.place}};
+  for (const auto& [id, topic] : journal.topics) {
+    made.broker.topics.push_back(broker::row_of(topic));
+  }
+  for (const auto& [partition, kept] : journal.kept) {
+    made.broker.partitions.push_back({partition, kept.start, kept.end});
+  }
+  if (options_.dry_run) {
+    return {};
+  }
+  MILLRACE_TRY_STATUS(write(made));
+  MILLRACE_TRY_STATUS(move_aside({"catalog.db", "catalog.db-wal", "catalog.db-journal"}));
+  return publish();
+}
+
+Result<tables::FoundFiles> Rebuild::read_files(const KnownJournal& journal) {
+  MILLRACE_TRY(const bool has_tables, disk_.exists(path("tables")));
+  if (!has_tables && journal.tables.empty()) {
+    return tables::FoundFiles{};
+  }
+  MILLRACE_TRY(const auto store, objects::LocalStore::open(disk_, path("tables"), path("tmp")));
+  MILLRACE_TRY(auto files, tables::find_files(*store, journal.tables, journal.place,
+                                              [this](size_t done, size_t all) {
+                                                options_.progress("files", done, all);
+                                              }));
+  for (const tables::UnusedFile& file : files.unused) {
+    report_.left_alone.push_back({store->location_of(file.path), file.why});
+  }
+  return files;
+}
+
+void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges) {
+  for (const auto& [id, topic] : topics) {
+    if (topic.is_deleted || topic.settings.is_table) {
+      continue;
+    }
+    RebuiltTopic rebuilt{id, topic.name, {}};
+    for (int32_t i = 0; i < topic.partitions; ++i) {
+      const TopicPartition partition{id, PartitionId{i}};
+      const record::PartitionRange kept = ranges.at(partition);
+      const auto history = plan.histories.find(partition);
+      if (history == plan.histories.end()) {
+        rebuilt.partitions.push_back({PartitionId{i}, kept.start, kept.end, kept.start, 0});
+        if (kept.start > Offset{0} && !report_.is_new_directory) {
+          report_.lost.push_back(fmt::format(
+              "records of topic {} partition {} before offset {}, unless they were expired: no "
+              "object that goes on to the journal has them",
+              topic.name, i, kept.start));
+        }
+        continue;
+      }
+      rebuilt.partitions.push_back({PartitionId{i}, std::min(history->second.start, kept.start),
+                                    kept.end, history->second.end, history->second.objects});
+    }
+    report_.topics.push_back(std::move(rebuilt));
+  }
+  std::ranges::sort(report_.topics, {}, &RebuiltTopic::name);
+  for (const catalog::SegmentRow& row : plan.rows) {
+    ++report_.objects;
+    report_.object_bytes += row.bytes;
+  }
+  for (const broker::UnusedObject& object : plan.unused) {
+    report_.left_alone.push_back({store_->location_of(object.name), object.why});
+  }
+}
+
+void Rebuild::describe(const KnownJournal& journal, const tables::FoundFiles& files) {
+  for (const tables::JournalTable& table : journal.tables) {
+    RebuiltTable rebuilt{.name = table.fact.name.to_string(), .next = table.kept.end};
+    for (const catalog::FlushCommit& flush : files.flushes) {
+      if (flush.partition.topic != table.fact.topic) {
+        continue;
+      }
+      rebuilt.files += flush.files.size();
+      rebuilt.files_end = flush.next;
+      for (const catalog::FileRow& row : flush.files) {
+        rebuilt.rows += row.rows;
+      }
+    }
+    report_.files += rebuilt.files;
+    report_.tables.push_back(std::move(rebuilt));
+  }
+  std::ranges::sort(report_.tables, {}, &RebuiltTable::name);
+  report_.lost.insert(report_.lost.end(), files.lost.begin(), files.lost.end());
+  report_.lost.emplace_back(
+      "which objects and files there were: one that is gone altogether, with none behind it, is "
+      "not missed");
+}
+
+/// Topics are as their newest objects say, partitions go on behind a gap.
+Status Rebuild::directory_of_bucket() {
+  MILLRACE_TRY(const broker::FoundObjects found, read_objects());
+  std::map<TopicId, std::string> left;
+  const Topics topics = topics_of(found, left);
+  if (topics.empty()) {
+    return make_error(Code::kNotFound, "{}: of {} objects none can be used; the first: {}",
+                      store_->location_of(segment::kFolder),
+                      found.objects.size() + found.unused.size(),
+                      found.unused.empty() ? left.begin()->second : found.unused.front().why);
+  }
+  SegmentPlan plan = plan_segments(found, topics, std::nullopt, left, std::nullopt);
+  report_.is_new_directory = true;
+  report_.directory = DirectoryId(Uuid::random());
+  const std::vector<Gap> gaps = gaps_of(topics, plan);
+  Ranges ranges;
+  for (const Gap& gap : gaps) {
+    ranges[gap.partition] = {gap.next, gap.next};
+    History& history = plan.histories.try_emplace(gap.partition).first->second;
+    history.end = gap.next;
+    ++history.objects;
+  }
+  describe(topics, plan, ranges);
+  if (options_.dry_run) {
+    return {};
+  }
+  MILLRACE_TRY_STATUS(disk_.make_directories(data_));
+  MILLRACE_TRY_STATUS(lock());
+  return make_directory(topics, std::move(plan), gaps);
+}
+
+/// From where the history of each partition ends to where it goes on.
+std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan) {
+  std::map<TopicId, Offset> greatest;
+  for (const auto& [partition, end] : plan.ends) {
+    greatest[partition.topic] = std::max(greatest[partition.topic], end);
+  }
+  std::vector<Gap> gaps;
+  for (const auto& [id, topic] : topics) {
+    const bool is_interval = topic.settings.durability == record::Durability::kInterval;
+    const int64_t offsets = options_.gap + (is_interval ? journal::Writer::kReserveOffsets : 0);
+    for (int32_t i = 0; i < topic.partitions; ++i) {
+      const TopicPartition partition{id, PartitionId{i}};
+      const auto history = plan.histories.find(partition);
+      const auto end = plan.ends.find(partition);
+      const bool has_objects = end != plan.ends.end();
+      // One whose objects have all expired has come about as far as the others.
+      const Offset last = has_objects ? end->second : greatest[id];
+      gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
+                      last + offsets});
+      report_.lost.push_back(
+          has_objects
+              ? fmt::format(
+                    "records of topic {} partition {} from offset {} on, which only the lost "
+                    "journal had: the next one gets offset {}",
+                    topic.name, i, last, last + offsets)
+              : fmt::format("records of topic {} partition {}, of which there is no object: the "
+                            "next one gets offset {}",
+                            topic.name, i, last + offsets));
+    }
+  }
+  report_.lost.emplace_back("topics that no object is of, and which topics were deleted");
+  report_.lost.emplace_back("tables: their rows and files were in the lost directory alone");
+  return gaps;
+}
+
+/// The object of the gaps comes first: what a server gives out is behind it for ever. The catalog
+/// comes last: with a journal alone a rebuild goes on where this one ended.
+Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
+                               const std::vector<Gap>& gaps) {
+  MILLRACE_TRY_STATUS(remove_unfinished_journal());
+  const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
+  MILLRACE_TRY(auto filled, write_gaps(*store_, report_.directory, topics, gaps, now_ms));
+  plan.rows.push_back(std::move(filled));
+  journal::Seed seed;
+  NewCatalog made{.directory = report_.directory, .broker = {}, .flushes = {}, .segments = {}};
+  for (const auto& [id, topic] : topics) {
+    seed.facts.push_back(topic.to_frame());
+    made.broker.topics.push_back(broker::row_of(topic));
+  }
+  for (const Gap& gap : gaps) {
+    seed.partitions.push_back({gap.partition, gap.next});
+    made.broker.partitions.push_back({gap.partition, gap.next, gap.next});
+  }
+  const std::string journal = path(kJournalBeingMade);
+  MILLRACE_TRY(made.broker.place,
+               journal::make_journal(disk_, journal, made.directory, seed, {}, system_clock()));
+  made.segments = {std::move(plan.rows), {}, made.broker.place};
+  MILLRACE_TRY_STATUS(write(made));
+  MILLRACE_TRY_STATUS(disk_.rename(journal, path("journal")));
+  MILLRACE_TRY_STATUS(disk_.sync_directory(data_));
+  return publish();
+}
+
+Status Rebuild::remove_unfinished_journal() {
+  MILLRACE_TRY(const bool is_there, disk_.exists(path(kJournalBeingMade)));
+  if (!is_there) {
+    return {};
+  }
+  MILLRACE_TRY(const auto entries, disk_.list(path(kJournalBeingMade)));
+  for (const io::DirectoryEntry& entry : entries) {
+    MILLRACE_TRY_STATUS(disk_.remove(path(kJournalBeingMade) + "/" + entry.name));
+  }
+  return disk_.remove(path(kJournalBeingMade));
+}
+
+/// Beside the name that it gets when it is whole.
+Status Rebuild::write(const NewCatalog& made) {
+  for (const char* end : {"", "-wal", "-wal.tmp", ".new", ".new-wal"}) {  // of one cut short
+    const Status removed = disk_.remove(path(kBeingMade) + end);
+    if (!removed.ok() && removed.error().code != Code::kNotFound) {
+      return removed;
+    }
+  }
+  MILLRACE_TRY(const auto catalog, catalog::open_sqlite(disk_, path(kBeingMade)));
+  MILLRACE_TRY_STATUS(catalog->begin(made.directory));
+  MILLRACE_TRY_STATUS(commit(*catalog, made));
+  return catalog->close();
+}
+
+Status Rebuild::commit(catalog::Catalog& catalog, const NewCatalog& made) const {
+  MILLRACE_TRY_STATUS(catalog.commit_broker(made.broker));
+  for (size_t i = 0; i < made.flushes.size(); ++i) {
+    options_.progress("commits", i, made.flushes.size());
+    MILLRACE_TRY_STATUS(catalog.commit_flush(made.flushes[i]));
+  }
+  return made.segments.added.empty() ? Status() : catalog.commit_segments(made.segments);
+}
+
+/// Under numbers that nothing there has yet, the same for all.
+Status Rebuild::move_aside(const std::vector<std::string>& names) {
+  std::vector<std::string> found;
+  for (const std::string& name : names) {
+    MILLRACE_TRY(const bool is_there, disk_.exists(path(name)));
+    if (is_there) {
+      found.push_back(name);
+    }
+  }
+  if (found.empty()) {
+    return {};
+  }
+  MILLRACE_TRY_STATUS(disk_.make_directories(path("quarantine")));
+  MILLRACE_TRY(const auto entries, disk_.list(path("quarantine")));
+  const auto is_taken = [&](int number) {
+    return std::ranges::any_of(entries, [&](const io::DirectoryEntry& entry) {
+      return entry.name.starts_with("catalog.db") &&
+             entry.name.ends_with(fmt::format(".{}", number));
+    });
+  };
+  int number = 1;
+  while (is_taken(number)) {
+    ++number;
+  }
+  for (const std::string& name : found) {
+    const std::string aside = fmt::format("{}/{}.{}", path("quarantine"), name, number);
+    MILLRACE_TRY_STATUS(disk_.rename(path(name), aside));
+    report_.moved.push_back(aside);
+  }
+  MILLRACE_TRY_STATUS(disk_.sync_directory(path("quarantine")));
+  return disk_.sync_directory(data_);
+}
+
+Status Rebuild::publish() {
+  MILLRACE_TRY_STATUS(disk_.rename(path(kBeingMade), path("catalog.db")));
+  return disk_.sync_directory(data_);
+}
+
+}  // namespace
+
+Result<RebuildReport> rebuild(const RebuildOptions& options) {
+  return Rebuild(options).run();
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,39 @@
+// What rebuild() knows without a catalog, and a journal that it makes.
+#pragma once
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "broker/found_objects.h"
+#include "broker/topic.h"
+#include "io/disk.h"
+#include "record/commit_log.h"
+#include "tables/found_files.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::server {
+
+using Topics = std::map<TopicId, broker::TopicRecord>;
+using Ranges = std::map<TopicPartition, record::PartitionRange>;
+
+/// What a start would find.
+struct KnownJournal {
+  DirectoryId directory;
+  JournalPlace place;  // a durable run
+  Topics topics;       // tombstones too
+  Ranges kept;         // of each partition of topics that are there
+  std::vector<tables::JournalTable> tables;
+};
+
+/// Reads a journal as a start does, and changes nothing. Errors: those of journal::recover();
+/// kNotFound (there is none).
+Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path);
+
+/// Topics by the entries of objects, of each the newest. Of topics of one name only that made last
+/// is taken: those before it were deleted. `left`: what is not taken, and why.
+Topics topics_of(const broker::FoundObjects& found, std::map<TopicId, std::string>& left);
+
+}  // namespace millrace::server

@@ -1,0 +1,160 @@
+#include "server/rebuild_segments.h"
+
+#include "broker/segment_chain.h"
+#include "broker/segment_retention.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace millrace::server {
+namespace {
+
+using broker::FoundObject;
+using segment::PartitionRow;
+
+/// A row of an object: indexes.
+using Place = std::pair<size_t, size_t>;
+
+/// Of one partition.
+struct Line {
+  std::vector<broker::ChainPart> parts;
+  std::vector<Place> places;                   // beside them
+  std::optional<record::PartitionRange> kept;  // by the journal
+  std::vector<size_t> chain;
+};
+
+using Lines = std::map<TopicPartition, Line>;
+
+bool is_known(const Topics& topics, TopicPartition partition) {
+  const auto topic = topics.find(partition.topic);
+  return topic != topics.end() && partition.partition.value < topic->second.partitions;
+}
+
+Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
+               const std::optional<Ranges>& kept) {
+  Lines lines;
+  for (size_t i = 0; i < found.objects.size(); ++i) {
+    const auto& rows = found.objects[i].tail.partitions;
+    for (size_t row = 0; row < rows.size(); ++row) {
+      if (is_known(topics, rows[row].partition)) {
+        Line& line = lines[rows[row].partition];
+        line.parts.push_back({rows[row].first, rows[row].next, rows[row].data_bytes});
+        line.places.emplace_back(i, row);
+      }
+    }
+  }
+  for (auto& [partition, line] : lines) {
+    if (kept && !topics.at(partition.topic).is_deleted) {
+      line.kept = kept->at(partition);
+    }
+    line.chain = broker::choose_chain(line.parts, line.kept);
+  }
+  return lines;
+}
+
+std::string why_unused(const PartitionRow& row, const Lines& lines,
+                       const std::map<TopicId, std::string>& left) {
+  const std::string partition = fmt::format("partition {} of topic {}", row.partition.partition,
+                                            row.partition.topic.to_string());
+  const auto found = lines.find(row.partition);
+  if (found == lines.end()) {
+    const auto why = left.find(row.partition.topic);
+    return fmt::format("{} is not known{}", partition, why == left.end() ? "" : ": " + why->second);
+  }
+  const Line& line = found->second;
+  const std::string offsets =
+      fmt::format("offsets {} to {} of {}", row.first, row.next.value - 1, partition);
+  if (line.kept && row.next > line.kept->end) {
+    return fmt::format("{}: the journal ends at {}", offsets, line.kept->end);
+  }
+  const Offset start = line.chain.empty() ? Offset{} : line.parts[line.chain.front()].first;
+  const Offset end = line.chain.empty() ? Offset{} : line.parts[line.chain.back()].next;
+  if (start <= row.first && row.next <= end) {
+    return fmt::format("{} are in other objects too", offsets);
+  }
+  if (line.kept && line.kept->start <= row.first) {
+    return fmt::format("{} are in the journal too", offsets);
+  }
+  return fmt::format("{}: other offsets are missing between them and {}", offsets,
+                     line.chain.empty() ? "the journal" : "the objects that go on to its end");
+}
+
+catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& used) {
+  catalog::SegmentRow row{.object = object.header.object,
+                          .name = object.name,
+                          .bytes = object.bytes,
+                          .created_ms = object.header.created_ms,
+                          .parts = {}};
+  for (const size_t i : used) {
+    const PartitionRow& part = object.tail.partitions[i];
+    row.parts.push_back(
+        {part.partition, part.first, part.next, part.max_timestamp_ms, part.data_bytes});
+  }
+  return row;
+}
+
+/// What a server would take out first of all.
+void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
+  const broker::SegmentWishes wishes{[&](const TopicId& id) {
+                                       const broker::TopicRecord& topic = topics.at(id);
+                                       return topic.is_deleted ? std::nullopt
+                                                               : std::optional(topic.settings);
+                                     },
+                                     [](TopicPartition) { return uint64_t{0}; }};
+  const auto ids = broker::expired_segments(plan.rows, wishes, now_ms);
+  const std::set<Uuid> expired(ids.begin(), ids.end());
+  std::erase_if(plan.rows, [&](const catalog::SegmentRow& row) {
+    const bool is_expired = expired.contains(row.object);
+    if (is_expired) {
+      plan.unused.push_back({row.name, "it is expired, or of a deleted topic"});
+    }
+    return is_expired;
+  });
+}
+
+}  // namespace
+
+SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
+                          const std::optional<Ranges>& kept,
+                          const std::map<TopicId, std::string>& left,
+                          std::optional<int64_t> now_ms) {
+  SegmentPlan plan;
+  plan.unused = found.unused;
+  const Lines lines = lines_of(found, topics, kept);
+  std::vector<std::set<size_t>> used(found.objects.size());
+  for (const auto& [partition, line] : lines) {
+    for (const size_t i : line.chain) {
+      used[line.places[i].first].insert(line.places[i].second);
+    }
+    for (const broker::ChainPart& part : line.parts) {
+      Offset& end = plan.ends[partition];
+      end = std::max(end, part.next);
+    }
+  }
+  for (size_t i = 0; i < found.objects.size(); ++i) {
+    const FoundObject& object = found.objects[i];
+    for (size_t row = 0; row < object.tail.partitions.size(); ++row) {
+      if (!used[i].contains(row)) {
+        plan.unused.push_back({object.name, why_unused(object.tail.partitions[row], lines, left)});
+      }
+    }
+    if (!used[i].empty()) {
+      plan.rows.push_back(row_of(object, used[i]));
+    }
+  }
+  if (now_ms) {
+    expire(topics, *now_ms, plan);
+  }
+  for (const catalog::SegmentRow& row : plan.rows) {
+    for (const catalog::SegmentPartRow& part : row.parts) {
+      const auto [at, is_new] = plan.histories.try_emplace(part.partition, part.first, part.next);
+      at->second.start = std::min(at->second.start, part.first);
+      at->second.end = std::max(at->second.end, part.next);
+      ++at->second.objects;
+    }
+  }
+  return plan;
+}
+
+}  // namespace millrace::server

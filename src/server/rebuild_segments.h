@@ -1,0 +1,40 @@
+// Which objects a catalog that is made again names.
+#pragma once
+
+#include "broker/found_objects.h"
+#include "catalog/catalog.h"
+#include "server/rebuild_journal.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::server {
+
+/// What is in the objects that are named, of one partition.
+struct History {
+  Offset start;
+  Offset end;
+  size_t objects = 0;
+};
+
+struct SegmentPlan {
+  std::vector<catalog::SegmentRow> rows;
+  std::map<TopicPartition, History> histories;  // of those that have one
+  std::map<TopicPartition, Offset> ends;        // behind the last offset in any object
+  std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
+};
+
+/// Of each partition a dense chain of parts (broker/segment_chain.h), which meets `kept` where
+/// there is a journal. Of a topic that was deleted too, so that its objects go as ever. `left`: of
+/// topics that are not there, why. `now_ms`: objects that retention has taken by then are not
+/// named; nullopt: that is left to a server.
+SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
+                          const std::optional<Ranges>& kept,
+                          const std::map<TopicId, std::string>& left,
+                          std::optional<int64_t> now_ms);
+
+}  // namespace millrace::server

@@ -1,0 +1,226 @@
+#include "objects/memory_store.h"
+#include "record/record_batch.h"
+#include "segment/segment.h"
+#include "segment/segment_writer.h"
+#include "server/rebuild_gap.h"
+#include "server/rebuild_journal.h"
+#include "server/rebuild_segments.h"
+
+#include <gtest/gtest.h>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+namespace millrace::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr int64_t kNow = 1'700'000'000'000;
+
+TopicId topic_of(uint8_t id) {
+  TopicId topic;
+  topic.bytes[15] = id;
+  return topic;
+}
+
+broker::TopicRecord record_of(uint8_t id, std::string name, int64_t created_ms = 0) {
+  broker::TopicRecord topic;
+  topic.id = topic_of(id);
+  topic.name = std::move(name);
+  topic.partitions = 2;
+  topic.created_ms = created_ms;
+  return topic;
+}
+
+/// Offsets [first, next) of a partition.
+struct Span {
+  uint8_t topic = 0;
+  int32_t partition = 0;
+  int64_t first = 0;
+  int64_t next = 0;
+  int64_t max_timestamp_ms = kNow;
+};
+
+/// A search of which only what matters here is filled in.
+class Found {
+ public:
+  Found& object(uint8_t id, int64_t created_ms, const std::vector<broker::TopicRecord>& topics,
+                const std::vector<Span>& spans) {
+    broker::FoundObject object;
+    object.header.object.bytes[0] = id;
+    object.header.created_ms = created_ms;
+    object.name = "object " + std::to_string(id);
+    object.bytes = 1 << 20;
+    for (const auto& topic : topics) {
+      object.tail.topics.push_back({topic.id, topic.to_frame().value, ""});
+    }
+    for (const Span& span : spans) {
+      segment::PartitionRow row;
+      row.partition = {topic_of(span.topic), PartitionId{span.partition}};
+      row.first = Offset{span.first};
+      row.next = Offset{span.next};
+      row.max_timestamp_ms = span.max_timestamp_ms;
+      row.data_bytes = static_cast<uint64_t>(span.next - span.first);
+      object.tail.partitions.push_back(row);
+    }
+    found_.objects.push_back(std::move(object));
+    return *this;
+  }
+
+  const broker::FoundObjects& get() const { return found_; }
+
+ private:
+  broker::FoundObjects found_;
+};
+
+Topics topics_in(const std::vector<broker::TopicRecord>& records) {
+  Topics topics;
+  for (const auto& each : records) {
+    topics.emplace(each.id, each);
+  }
+  return topics;
+}
+
+std::vector<std::string> names_of(const SegmentPlan& plan) {
+  std::vector<std::string> names;
+  for (const auto& row : plan.rows) {
+    names.push_back(row.name);
+  }
+  return names;
+}
+
+TEST(RebuildTopics, AreAsTheirNewestObjectSays) {
+  auto older = record_of(1, "orders");
+  older.settings.retention_ms = 1;
+  auto newer = record_of(1, "orders");
+  newer.settings.retention_ms = 2;
+  std::map<TopicId, std::string> left;
+  for (const bool is_first : {true, false}) {
+    Found found;
+    found.object(1, is_first ? 20 : 10, {is_first ? newer : older}, {});
+    found.object(2, is_first ? 10 : 20, {is_first ? older : newer}, {});
+    const Topics topics = topics_of(found.get(), left);
+    ASSERT_THAT(topics, SizeIs(1));
+    EXPECT_EQ(topics.at(topic_of(1)).settings.retention_ms, 2);
+  }
+  EXPECT_THAT(left, IsEmpty());
+}
+
+TEST(RebuildTopics, OfOneNameThatMadeLastIsTaken) {
+  for (const uint8_t last : {uint8_t{1}, uint8_t{2}}) {
+    Found found;
+    found.object(1, 10, {record_of(1, "orders", last == 1 ? 200 : 100)}, {});
+    found.object(2, 10, {record_of(2, "orders", last == 2 ? 200 : 100)}, {});
+    std::map<TopicId, std::string> left;
+    const Topics topics = topics_of(found.get(), left);
+    ASSERT_THAT(topics, SizeIs(1));
+    EXPECT_EQ(topics.begin()->first, topic_of(last));
+    EXPECT_THAT(left.at(topic_of(last == 1 ? 2 : 1)),
+                HasSubstr("another topic orders was made later"));
+  }
+}
+
+TEST(RebuildTopics, WhatCannotBeReadIsNamed) {
+  Found found;
+  found.object(1, 10, {record_of(1, "orders")}, {});
+  broker::FoundObjects broken = found.get();
+  broken.objects.front().tail.topics.front().topic = "?";
+  std::map<TopicId, std::string> left;
+  EXPECT_THAT(topics_of(broken, left), IsEmpty());
+  EXPECT_THAT(left, SizeIs(1));
+}
+
+TEST(RebuildSegments, OfAMixedObjectThePartsThatAreNeededAreNamed) {
+  Found found;
+  found.object(1, 0, {}, {{1, 0, 0, 10}, {1, 1, 0, 5}});
+  found.object(2, 0, {}, {{1, 0, 0, 20}});
+  const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{20}, Offset{20}}},
+                    {{topic_of(1), PartitionId{1}}, {Offset{5}, Offset{9}}}};
+  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, kNow);
+  EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2"));
+  ASSERT_THAT(plan.rows.front().parts, SizeIs(1));
+  EXPECT_EQ(plan.rows.front().parts.front().partition.partition, PartitionId{1});
+  ASSERT_THAT(plan.unused, SizeIs(1));
+  EXPECT_THAT(plan.unused.front().why, HasSubstr("offsets 0 to 9"));
+  EXPECT_THAT(plan.unused.front().why, HasSubstr("are in other objects too"));
+}
+
+TEST(RebuildSegments, WhatDoesNotJoinIsNamedWithItsReason) {
+  Found found;
+  found.object(1, 0, {}, {{1, 0, 0, 10}});
+  found.object(2, 0, {}, {{1, 0, 20, 30}});
+  found.object(3, 0, {}, {{1, 0, 30, 60}});
+  found.object(4, 0, {}, {{9, 0, 0, 10}});
+  found.object(5, 0, {}, {{1, 7, 0, 10}});
+  const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{25}, Offset{40}}},
+                    {{topic_of(1), PartitionId{1}}, {}}};
+  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, kNow);
+  EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
+  std::string why;
+  for (const auto& each : plan.unused) {
+    why += each.name + ": " + each.why + "\n";
+  }
+  EXPECT_THAT(why, HasSubstr("object 1: offsets 0 to 9 of partition 0"));
+  EXPECT_THAT(why, HasSubstr("missing between them and the objects that go on to its end"));
+  EXPECT_THAT(why, HasSubstr("object 3: offsets 30 to 59"));
+  EXPECT_THAT(why, HasSubstr("the journal ends at 40"));
+  EXPECT_THAT(why, HasSubstr("object 4: partition 0 of topic " + topic_of(9).to_string()));
+  EXPECT_THAT(why, HasSubstr("object 5: partition 7"));
+  EXPECT_EQ(plan.ends.at({topic_of(1), PartitionId{0}}), Offset{60});
+}
+
+TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
+  Found found;
+  const int64_t old = kNow - int64_t{8} * 24 * 3600 * 1000;
+  found.object(1, 0, {}, {{1, 0, 0, 10, old}});
+  found.object(2, 0, {}, {{1, 0, 10, 20}});
+  found.object(3, 0, {}, {{2, 0, 0, 10}});
+  auto deleted = record_of(2, "gone");
+  deleted.is_deleted = true;
+  const Topics topics = topics_in({record_of(1, "t"), deleted});
+  const TopicPartition partition{topic_of(1), PartitionId{0}};
+  const Ranges kept{{partition, {Offset{15}, Offset{40}}}};
+  const auto plan = plan_segments(found.get(), topics, kept, {}, kNow);
+  EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
+  EXPECT_EQ(plan.histories.at(partition).start, Offset{10});
+  EXPECT_THAT(plan.unused, SizeIs(2));
+  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, std::nullopt)), SizeIs(3));
+}
+
+TEST(RebuildGap, IsAnObjectOfFillersThatIsReadAsAnyOther) {
+  objects::MemoryStore store;
+  const DirectoryId directory(Uuid::random());
+  const Topics topics = topics_in({record_of(1, "a"), record_of(2, "b")});
+  const int64_t far = int64_t{5} << 30;  // more than a batch can take
+  const std::vector<Gap> gaps{{{topic_of(1), PartitionId{0}}, Offset{0}, Offset{10}},
+                              {{topic_of(1), PartitionId{1}}, Offset{7}, Offset{7 + far}},
+                              {{topic_of(2), PartitionId{0}}, Offset{3}, Offset{4}}};
+  const auto row = write_gaps(store, directory, topics, gaps, kNow);
+  ASSERT_TRUE(row.ok());
+  const auto object = segment::Segment::open(store.read(row->name).value(), row->name).value();
+  EXPECT_EQ(object->verify()->directory, directory);
+  ASSERT_THAT(object->tail().partitions, SizeIs(3));
+  for (size_t i = 0; i < gaps.size(); ++i) {
+    const auto& part = object->tail().partitions[i];
+    EXPECT_EQ(part.partition, gaps[i].partition);
+    EXPECT_EQ(part.first, gaps[i].first);
+    EXPECT_EQ(part.next, gaps[i].next);
+    EXPECT_EQ(row->parts[i].next, gaps[i].next);
+    EXPECT_EQ(part.max_timestamp_ms, kNow);
+    const auto batches =
+        object->read(part, object->index(part).value(), part.first, 1 << 20).value();
+    EXPECT_EQ(batches.size(), i == 1 ? 3U : 1U);
+    for (const auto& batch : batches) {
+      EXPECT_TRUE(record::parse_header(batch.payload)->is_filler());
+    }
+  }
+  EXPECT_THAT(object->tail().topics, SizeIs(2));
+}
+
+}  // namespace
+}  // namespace millrace::server
