@@ -2,13 +2,13 @@
 
 #include "base/log.h"
 #include "base/settings.h"
+#include "cli/finish_buckets.h"
 #include "cli/fsck_format.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
 #include "io/lock_file.h"
-#include "objects/s3_store.h"
 #include "server/options.h"
 #include "server/segment_store.h"
 
@@ -31,14 +31,6 @@ struct FsckArguments {
   std::string config;
   bool is_repair = false;
   bool as_json = false;
-};
-
-struct FinishBuckets {
-  FinishBuckets() = default;
-  FinishBuckets(const FinishBuckets&) = delete;
-  FinishBuckets& operator=(const FinishBuckets&) = delete;
-
-  ~FinishBuckets() { objects::S3Store::finish(); }
 };
 
 Result<server::Options> options_of(const FsckArguments& arguments) {
@@ -100,7 +92,7 @@ Result<int> fsck_directory(const FsckArguments& arguments) {
   MILLRACE_TRY(const auto lock, io::LockFile::acquire(options.data + "/lock"));
   std::unique_ptr<objects::ObjectStore> bucket;
   if (options.bucket) {
-    MILLRACE_TRY(bucket, server::open_segment_store(io::posix_disk(), options));
+    MILLRACE_TRY(bucket, server::open_bucket(*options.bucket));
     subject.bucket = bucket.get();
   }
   MILLRACE_TRY(fsck::Report report, check(subject));

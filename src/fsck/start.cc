@@ -1,5 +1,6 @@
 #include "fsck/start.h"
 
+#include "base/clock.h"
 #include "broker/segment_trust.h"
 #include "fsck/chain.h"
 #include "journal/recovery.h"
@@ -175,7 +176,29 @@ broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
     const auto segments = ends.find(partition);
     return std::max(range(partition).end, segments == ends.end() ? Offset{0} : segments->second);
   };
-  return {directory.value_or(DirectoryId()), state, end};
+  std::map<TopicPartition, Offset> firsts;
+  std::map<TopicPartition, uint64_t> bytes;  // in objects: less than there is, so that more is kept
+  for (const catalog::SegmentRow& object : catalog.segments) {
+    for (const catalog::SegmentPartRow& part : object.parts) {
+      const auto [at, is_new] = firsts.try_emplace(part.partition, part.first);
+      at->second = std::min(at->second, part.first);
+      bytes[part.partition] += part.bytes;
+    }
+  }
+  const auto start = [this, firsts = std::move(firsts)](TopicPartition partition) {
+    const auto first = firsts.find(partition);
+    const Offset kept = range(partition).start;
+    return first == firsts.end() ? kept : std::min(kept, first->second);
+  };
+  const auto is_expired = [this, bytes = std::move(bytes)](const segment::PartitionRow& row) {
+    const auto topic = topics.find(row.partition.topic);
+    const auto behind = bytes.find(row.partition);
+    return topic == topics.end() ||
+           topic->second.settings.is_expired(row.max_timestamp_ms,
+                                             behind == bytes.end() ? 0 : behind->second,
+                                             system_clock().wall_ms().time_since_epoch().count());
+  };
+  return {directory.value_or(DirectoryId()), state, end, start, is_expired};
 }
 
 Result<Start> judge_start(Work& work, const Contents& catalog, objects::ObjectStore& segments) {

@@ -78,7 +78,8 @@ class Rebuild {
   const std::string data_;
   io::Disk& disk_;
   std::optional<io::LockFile> lock_;
-  std::unique_ptr<objects::ObjectStore> store_;
+  std::unique_ptr<SegmentStore> segment_store_;
+  objects::ObjectStore* store_ = nullptr;  // of it
   RebuildReport report_;
 };
 
@@ -133,7 +134,8 @@ Result<RebuildReport> Rebuild::run() {
 }
 
 Result<broker::FoundObjects> Rebuild::read_objects() {
-  MILLRACE_TRY(store_, open_segment_store(disk_, options_.server));
+  MILLRACE_TRY(segment_store_, SegmentStore::open(disk_, options_.server));
+  store_ = &segment_store_->store();
   MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
                  options_.progress("objects", done, all);
                }));
@@ -291,7 +293,7 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
   }
   std::vector<Gap> gaps;
   for (const auto& [id, topic] : topics) {
-    const bool is_interval = topic.settings.durability == record::Durability::kInterval;
+    const bool is_interval = topic.settings.durability == broker::Durability::kInterval;
     const int64_t offsets = options_.gap + (is_interval ? journal::Writer::kReserveOffsets : 0);
     for (int32_t i = 0; i < topic.partitions; ++i) {
       const TopicPartition partition{id, PartitionId{i}};
@@ -302,6 +304,9 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
       const Offset last = has_objects ? end->second : greatest[id];
       gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
                       last + offsets});
+      if (topic.settings.durability == broker::Durability::kObject) {
+        continue;  // what was acknowledged is in objects
+      }
       report_.lost.push_back(
           has_objects
               ? fmt::format(

@@ -88,6 +88,7 @@ Topics topics_in(const std::vector<broker::TopicRecord>& records) {
 
 std::vector<std::string> names_of(const SegmentPlan& plan) {
   std::vector<std::string> names;
+  names.reserve(plan.rows.size());
   for (const auto& row : plan.rows) {
     names.push_back(row.name);
   }

@@ -27,6 +27,17 @@ Result<uint64_t> cache_bytes(io::Disk& disk, const std::string& directory, uint6
 
 }  // namespace
 
+Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options) {
+  objects::S3StoreOptions s3;
+  s3.endpoint = options.endpoint;
+  s3.scheme = options.scheme;
+  s3.region = options.region;
+  s3.bucket = options.name;
+  s3.prefix = options.prefix;
+  MILLRACE_TRY(auto bucket, objects::S3Store::open(std::move(s3)));
+  return std::unique_ptr<objects::ObjectStore>(std::move(bucket));
+}
+
 Result<std::unique_ptr<SegmentStore>> SegmentStore::open(io::Disk& disk, const Options& options) {
   auto segments = std::make_unique<SegmentStore>();
   if (!options.bucket) {
@@ -34,13 +45,7 @@ Result<std::unique_ptr<SegmentStore>> SegmentStore::open(io::Disk& disk, const O
                  objects::LocalStore::open(disk, options.data, options.data + "/tmp/segments"));
     return segments;
   }
-  objects::S3StoreOptions s3;
-  s3.endpoint = options.bucket->endpoint;
-  s3.scheme = options.bucket->scheme;
-  s3.region = options.bucket->region;
-  s3.bucket = options.bucket->name;
-  s3.prefix = options.bucket->prefix;
-  MILLRACE_TRY(segments->objects_, objects::S3Store::open(std::move(s3)));
+  MILLRACE_TRY(segments->objects_, open_bucket(*options.bucket));
   objects::CachedStoreOptions cache;
   cache.directory = options.data + "/cache";
   MILLRACE_TRY_STATUS(disk.make_directories(cache.directory));

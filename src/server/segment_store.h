@@ -11,6 +11,9 @@
 
 namespace millrace::server {
 
+/// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
+Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
+
 /// The data directory, or a bucket behind a cache of its blocks in DIR/cache. Outlived by the disk.
 class SegmentStore {
  public:

@@ -82,10 +82,11 @@ TEST(Budgets, FilesFitEightTimesIntoTheBudget) {
 
 TEST(Budgets, SharesAddUpToLessThanTheWhole) {
   const Budgets budgets = budgets_for(1000);
-  EXPECT_EQ(budgets.request_buffers, 170U);
+  EXPECT_EQ(budgets.request_buffers, 160U);
   EXPECT_EQ(budgets.tail_cache, 50U);
   EXPECT_EQ(budgets.reads, 50U);
   EXPECT_EQ(budgets.journal_chunks, 30U);
+  EXPECT_EQ(budgets.segment_indexes, 10U);
   EXPECT_EQ(budgets.hot_rows, 450U);
   EXPECT_EQ(budgets.queries, 250U);
   EXPECT_GT(budgets_for(0).total, 0U);
