@@ -1,12 +1,13 @@
 """Segment objects in a bucket of a real S3 server: written at once, read back, while it is away and back again."""
 
+import json
 import shutil
 
 import pytest
 
 from . import journal, wire
 from .s3 import KEYS, S3Server
-from .server import wait_for
+from .server import run, wait_for
 from .test_serve import SMALL, fill, values_of
 from .web import Client
 from .wire import Connection, batch_of
@@ -166,3 +167,23 @@ def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3)
     wait_for("a line that names it", lambda: "nowhere" in server.process.text(), 30)
     assert values_of(server, "t") == values
     assert server.terminate() == 0
+
+
+def test_fsck_reads_the_objects_of_a_bucket(new_bucket_server, s3, request):
+    server = new_bucket_server().start()
+    fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    assert server.terminate() == 0
+    before = journal.checksums(server.data)
+
+    def fsck(*flags):
+        done = run("fsck", "--data", server.data, "--json", *flags, **KEYS)
+        *findings, summary = map(json.loads, done.stdout.splitlines())
+        assert done.returncode == (1 if findings else 0), done.stderr
+        return findings, summary
+
+    findings, summary = fsck(*s3.flags(request.node.name))
+    assert findings == [] and summary["objects"] >= COUNT * SIZE // (1 << 20) and summary["bytes"] > COUNT * SIZE
+    findings, _ = fsck()  # of the directory alone: all of them are missing
+    assert {finding["problem"] for finding in findings} == {"missing-object"} and len(findings) == summary["objects"]
+    assert journal.checksums(server.data) == before
