@@ -107,6 +107,17 @@ Status check_batches(const PartitionRow& row, const std::vector<BatchEntry>& bat
 
 }  // namespace
 
+void PartitionState::go_on(PartitionState following) {
+  for (const AbortedTransaction& one : following.aborted) {
+    if (std::ranges::find(aborted, one) == aborted.end()) {  // it has records in both
+      aborted.push_back(one);
+    }
+  }
+  std::ranges::sort(aborted, {}, &AbortedTransaction::last);
+  producers = std::move(following.producers);
+  open = std::move(following.open);
+}
+
 bytes::Buffer PartitionIndex::encode() const {
   bytes::Writer out(16 + batches.size() * kBatchEntryBytes);
   out.le(static_cast<uint32_t>(batches.size()));

@@ -66,6 +66,9 @@ struct PartitionState {
   std::vector<ProducerSnapshot> producers;
   std::vector<OpenTransaction> open;
 
+  /// Becomes the state behind both parts: `following` is that of the next part of the partition.
+  void go_on(PartitionState following);
+
   bool operator==(const PartitionState&) const = default;
 };
 

@@ -283,6 +283,20 @@ TEST_F(SegmentTest, ExampleInTheDocumentIsWhatIsWritten) {
   EXPECT_NE(text.str().find("```\n" + example + "```"), std::string::npos) << example;
 }
 
+TEST(PartitionState, GoesOnWithWhatIsBehindTheNextPart) {
+  PartitionState state{.aborted = {{5, Offset{0}, Offset{3}}},
+                       .producers = {{.id = 5, .epoch = 1, .batches = {}}},
+                       .open = {{7, Offset{1}}}};
+  const PartitionState following{.aborted = {{7, Offset{1}, Offset{12}}, {5, Offset{0}, Offset{3}}},
+                                 .producers = {{.id = 7, .epoch = 2, .batches = {}}},
+                                 .open = {{8, Offset{14}}}};
+  state.go_on(following);
+  EXPECT_EQ(state.aborted, (std::vector<AbortedTransaction>{{5, Offset{0}, Offset{3}},
+                                                            {7, Offset{1}, Offset{12}}}));
+  EXPECT_EQ(state.producers, following.producers);
+  EXPECT_EQ(state.open, following.open);
+}
+
 TEST(SegmentNames, SayPartitionOffsetAndObject) {
   const ObjectId object(*Uuid::parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"));
   const TopicId topic(*Uuid::parse("0f0e0d0c-0b0a-0908-0706-050403020100"));

@@ -41,30 +41,36 @@ void SegmentWriter::begin_partition(TopicPartition partition, const TopicEntry& 
 }
 
 Status SegmentWriter::add(const record::StoredBatch& batch) {
-  MILLRACE_CHECK(index_.batches.empty() || batch.base_offset == row_.next, "batches are not dense");
   MILLRACE_TRY(const auto header, record::parse_header(batch.payload));
   if (header.size() != batch.payload.size()) {
     return make_error(Code::kCorrupt, "the batch at offset {} of partition {} has {} bytes, not {}",
                       batch.base_offset, row_.partition.partition, header.size(),
                       batch.payload.size());
   }
+  const BatchEntry entry{.base = batch.base_offset,
+                         .offsets = batch.records,
+                         .bytes = static_cast<uint32_t>(batch.payload.size()),
+                         .max_timestamp_ms = batch.max_timestamp_ms,
+                         .crc = record::whole_crc({header, batch.payload.span()}),
+                         .attributes = static_cast<uint16_t>(header.attributes),
+                         .producer_epoch = header.producer_epoch,
+                         .producer_id = header.producer_id,
+                         .base_sequence = header.base_sequence,
+                         .records = static_cast<uint32_t>(header.record_count)};
+  return add(entry, batch.payload);
+}
+
+Status SegmentWriter::add(const BatchEntry& entry, std::span<const std::byte> payload) {
+  MILLRACE_CHECK(index_.batches.empty() || entry.base == row_.next, "batches are not dense");
+  MILLRACE_CHECK(entry.bytes == payload.size(), "the entry of another batch");
   if (index_.batches.empty()) {
-    row_.first = batch.base_offset;
+    row_.first = entry.base;
   }
-  index_.batches.push_back({.base = batch.base_offset,
-                            .offsets = batch.records,
-                            .bytes = static_cast<uint32_t>(batch.payload.size()),
-                            .max_timestamp_ms = batch.max_timestamp_ms,
-                            .crc = record::whole_crc({header, batch.payload.span()}),
-                            .attributes = static_cast<uint16_t>(header.attributes),
-                            .producer_epoch = header.producer_epoch,
-                            .producer_id = header.producer_id,
-                            .base_sequence = header.base_sequence,
-                            .records = static_cast<uint32_t>(header.record_count)});
-  row_.next = batch.base_offset + batch.records;
-  row_.max_timestamp_ms = std::max(row_.max_timestamp_ms, batch.max_timestamp_ms);
-  row_.data_bytes += batch.payload.size();
-  return put(batch.payload);
+  index_.batches.push_back(entry);
+  row_.next = entry.next();
+  row_.max_timestamp_ms = std::max(row_.max_timestamp_ms, entry.max_timestamp_ms);
+  row_.data_bytes += payload.size();
+  return put(payload);
 }
 
 Status SegmentWriter::end_partition(PartitionState state) {

@@ -41,6 +41,9 @@ class SegmentWriter {
   /// record batch.
   Status add(const record::StoredBatch& batch);
 
+  /// The same of a batch out of another object, `entry` being what its index says of it.
+  Status add(const BatchEntry& entry, std::span<const std::byte> payload);
+
   /// `state` behind the last batch; at least one was added.
   Status end_partition(PartitionState state = {});
 
