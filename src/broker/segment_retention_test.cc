@@ -110,6 +110,16 @@ TEST_F(SegmentRetentionTest, NothingOfADeletedTopicIsWanted) {
   EXPECT_THAT(expired(1 << 30), UnorderedElementsAre(1, 2));
 }
 
+TEST_F(SegmentRetentionTest, ADeletedTopicGoesFromTheFrontTooSinceTheCatalogTakesNoGap) {
+  settings(kA);
+  add(1, {{kB, 0, 10}});
+  add(2, {{kA, 0, 10}, {kB, 10, 20}});
+  add(3, {{kB, 20, 30}});
+  EXPECT_THAT(expired(0), ElementsAre(1));
+  settings_.erase(kA.topic);
+  EXPECT_THAT(expired(0), UnorderedElementsAre(1, 2, 3));
+}
+
 TEST_F(SegmentRetentionTest, AMixedObjectStaysAsLongAsOneOfItsPartitionsWantsIt) {
   settings(kA).retention_ms = 1000;
   settings(kB);
