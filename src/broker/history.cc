@@ -186,4 +186,28 @@ std::vector<catalog::SegmentRow> History::segments() const {
   return rows;
 }
 
+std::vector<History::SegmentPtr> History::segments_if(
+    const std::function<bool(const catalog::SegmentRow&)>& is_wanted) const {
+  MutexLock lock(mutex_);
+  std::vector<SegmentPtr> wanted;
+  for (const auto& [object, segment] : segments_) {
+    if (is_wanted(*segment)) {
+      wanted.push_back(segment);
+    }
+  }
+  return wanted;
+}
+
+std::vector<catalog::SegmentPartRow> History::parts(TopicPartition partition) const {
+  MutexLock lock(mutex_);
+  std::vector<catalog::SegmentPartRow> parts;
+  if (const auto found = partitions_.find(partition); found != partitions_.end()) {
+    for (const auto& [first, part] : found->second) {
+      parts.push_back(
+          *std::ranges::find(part.segment->parts, partition, &catalog::SegmentPartRow::partition));
+    }
+  }
+  return parts;
+}
+
 }  // namespace millrace::broker

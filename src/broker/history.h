@@ -12,6 +12,7 @@
 #include "segment/segment_cache.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,8 @@ namespace millrace::broker {
 /// it.
 class History {
  public:
+  using SegmentPtr = std::shared_ptr<const catalog::SegmentRow>;
+
   /// `segments`: as the catalog was opened. `cache_bytes`: of open objects' indexes.
   History(objects::ObjectStore& store, size_t cache_bytes,
           const std::vector<catalog::SegmentRow>& segments);
@@ -56,6 +59,11 @@ class History {
 
   /// All objects, by id: for retention and for descriptions.
   std::vector<catalog::SegmentRow> segments() const;
+  /// Those of them for which it is true; `is_wanted` does not call this.
+  std::vector<SegmentPtr> segments_if(
+      const std::function<bool(const catalog::SegmentRow&)>& is_wanted) const;
+  /// A partition's parts of all objects, in order of offset.
+  std::vector<catalog::SegmentPartRow> parts(TopicPartition partition) const;
 
   /// What it is about, for metrics.
   struct Size {
@@ -75,8 +83,6 @@ class History {
   void tell_swept();
 
  private:
-  using SegmentPtr = std::shared_ptr<const catalog::SegmentRow>;
-
   /// A partition's part of an object.
   struct Part {
     Offset next;

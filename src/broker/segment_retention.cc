@@ -79,4 +79,27 @@ std::vector<Uuid> expired_segments(const std::vector<SegmentRow>& segments,
   return expired;
 }
 
+Offset wanted_from(const std::vector<SegmentPartRow>& parts, const SegmentWishes& wishes,
+                   int64_t now_ms) {
+  if (parts.empty()) {
+    return {};
+  }
+  const TopicPartition partition = parts.front().partition;
+  const auto settings = wishes.settings(partition.topic);
+  if (!settings) {
+    return parts.back().next;
+  }
+  uint64_t bytes = wishes.bytes_behind(partition);
+  for (const SegmentPartRow& part : parts) {
+    bytes += part.bytes;
+  }
+  for (const SegmentPartRow& part : parts) {
+    bytes -= part.bytes;
+    if (!settings->is_expired(part.max_timestamp_ms, bytes, now_ms)) {
+      return part.first;
+    }
+  }
+  return parts.back().next;
+}
+
 }  // namespace millrace::broker

@@ -26,4 +26,9 @@ struct SegmentWishes {
 std::vector<Uuid> expired_segments(const std::vector<catalog::SegmentRow>& segments,
                                    const SegmentWishes& wishes, int64_t now_ms);
 
+/// The first offset of a partition that is wanted, by the same rules but wherever its parts are:
+/// their end if none is. `parts`: all that segments have of it, in order of offset.
+Offset wanted_from(const std::vector<catalog::SegmentPartRow>& parts, const SegmentWishes& wishes,
+                   int64_t now_ms);
+
 }  // namespace millrace::broker

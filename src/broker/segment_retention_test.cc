@@ -42,18 +42,29 @@ class SegmentRetentionTest : public testing::Test {
     }
   }
 
+  SegmentWishes wishes() const {
+    return {[this](const TopicId& id) {
+              const auto found = settings_.find(id);
+              return found == settings_.end() ? std::nullopt : std::optional(found->second);
+            },
+            [this](TopicPartition partition) {
+              const auto found = behind_.find(partition);
+              return found == behind_.end() ? uint64_t{0} : found->second;
+            }};
+  }
+
+  /// All objects are of one partition.
+  int64_t wanted_from(int64_t now_ms) const {
+    std::vector<catalog::SegmentPartRow> parts;
+    for (const auto& row : segments_) {
+      parts.push_back(row.parts.front());
+    }
+    return broker::wanted_from(parts, wishes(), now_ms).value;
+  }
+
   std::vector<int> expired(int64_t now_ms) const {
-    const SegmentWishes wishes{[this](const TopicId& id) {
-                                 const auto found = settings_.find(id);
-                                 return found == settings_.end() ? std::nullopt
-                                                                 : std::optional(found->second);
-                               },
-                               [this](TopicPartition partition) {
-                                 const auto found = behind_.find(partition);
-                                 return found == behind_.end() ? uint64_t{0} : found->second;
-                               }};
     std::vector<int> numbers;
-    for (const Uuid& object : expired_segments(segments_, wishes, now_ms)) {
+    for (const Uuid& object : expired_segments(segments_, wishes(), now_ms)) {
       numbers.push_back(object.bytes[0]);
     }
     return numbers;
@@ -148,6 +159,27 @@ TEST_F(SegmentRetentionTest, WhatMixedObjectsHeldBackGoesInTheSameCall) {
   add(2, {{kA, 40, 50, 0}});
   add(3, {{kB, 10, 20, 0}});
   EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2, 3));
+}
+
+TEST_F(SegmentRetentionTest, WhereWhatIsWantedOfAPartitionBegins) {
+  TopicSettings& wish = settings(kA);
+  wish.retention_ms = 1000;
+  wish.retention_bytes = 250;
+  add(1, {{kA, 5, 10, 100}});
+  add(2, {{kA, 10, 20, 200}});
+  add(3, {{kA, 20, 30, 150}});
+  EXPECT_EQ(wanted_from(1100), 5);
+  EXPECT_EQ(wanted_from(1101), 10);
+  EXPECT_EQ(wanted_from(1200), 10) << "the second holds the third back";
+  EXPECT_EQ(wanted_from(1201), 30);
+  behind_[kA] = 50;
+  EXPECT_EQ(wanted_from(0), 10);
+  behind_[kA] = 150;
+  EXPECT_EQ(wanted_from(0), 20);
+  settings_.erase(kA.topic);
+  EXPECT_EQ(wanted_from(0), 30);
+  segments_.clear();
+  EXPECT_EQ(wanted_from(0), 0);
 }
 
 }  // namespace

@@ -72,19 +72,24 @@ Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
       uploader_(maker_parts(parts, parts.uploads, all_topics(parts.broker)),
                 {.segment_bytes = options.cut.bytes,
                  .linger = options.object_linger,
-                 .patience = options.object_patience}) {}
+                 .patience = options.object_patience}),
+      merger_(maker_parts(parts, parts.pool, all_topics(parts.broker)),
+              {.bytes = options.cut.bytes,
+               .least_segment = options.cut.least_segment,
+               .age = options.merge_age},
+              [this] { return wishes(); }) {}
 
 runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
   while (true) {
-    MILLRACE_CO_TRY(const size_t cut, co_await turn(stop));
-    if (cut == 0 || stop.is_cancelled()) {
+    MILLRACE_CO_TRY(const bool is_more, co_await turn(stop));
+    if (!is_more || stop.is_cancelled()) {
       co_return Status();
     }
   }
 }
 
-/// Returns how many objects were made.
-runtime::Task<Result<size_t>> Segments::turn(runtime::CancelToken stop) {
+/// Returns whether more may be due.
+runtime::Task<Result<bool>> Segments::turn(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
     MILLRACE_TRY_STATUS(sweep());
     MILLRACE_TRY_STATUS(expire());
@@ -94,8 +99,17 @@ runtime::Task<Result<size_t>> Segments::turn(runtime::CancelToken stop) {
   if (!is_swept_) {  // what is cut now could be taken for a leftover
     co_return cleaned.error();
   }
-  auto cut = co_await archiver_.round(parts_.broker.is_short_of_room(), stop);
-  co_return cleaned.ok() ? std::move(cut) : cleaned.error();
+  MILLRACE_CO_TRY(const size_t cut,
+                  co_await archiver_.round(parts_.broker.is_short_of_room(), stop));
+  MILLRACE_CO_TRY_STATUS(cleaned);
+  if (parts_.broker.is_short_of_room()) {
+    co_return cut > 0;  // a merge frees nothing of the journal
+  }
+  MILLRACE_CO_TRY(const auto merged, co_await merger_.merge(stop));
+  for (const auto& object : merged.replaced) {
+    leaving_.push_back({object->object, object->name, parts_.clock.steady()});
+  }
+  co_return cut > 0 || merged.is_more;
 }
 
 Status Segments::sweep() {
@@ -174,21 +188,23 @@ OrphanRules Segments::orphan_rules() const {
   return {parts_.log.directory_id(), state, end, start, is_expired};
 }
 
+SegmentWishes Segments::wishes() const {
+  return {[this](const TopicId& id) {
+            const TopicPtr topic = parts_.broker.find(id);
+            return topic ? std::optional(topic->record.settings) : std::nullopt;
+          },
+          [bytes = bytes_not_cut(parts_.log.files(), parts_.history)](TopicPartition partition) {
+            const auto found = bytes.find(partition);
+            return found == bytes.end() ? uint64_t{0} : found->second;
+          }};
+}
+
 Status Segments::expire() {
-  const auto bytes = bytes_not_cut(parts_.log.files(), parts_.history);
-  const SegmentWishes wishes{[this](const TopicId& id) {
-                               const TopicPtr topic = parts_.broker.find(id);
-                               return topic ? std::optional(topic->record.settings) : std::nullopt;
-                             },
-                             [&](TopicPartition partition) {
-                               const auto found = bytes.find(partition);
-                               return found == bytes.end() ? uint64_t{0} : found->second;
-                             }};
   const auto segments = parts_.history.segments();
   const JournalPlace place = parts_.log.place();
   catalog::SegmentsCommit commit{
       .removed =
-          expired_segments(segments, wishes, parts_.clock.wall_ms().time_since_epoch().count()),
+          expired_segments(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count()),
       .place = place};
   if (commit.removed.empty()) {
     return {};
@@ -251,7 +267,8 @@ Status Segments::remove_left(std::chrono::milliseconds grace) {
 
 void Segments::finish() {
   if (const Status status = remove_left(std::chrono::milliseconds(0)); !status.ok()) {
-    log::warning("segments", "{} expired objects are removed after the next start: {}",
+    log::warning("segments",
+                 "{} objects that are not needed any more are removed after the next start: {}",
                  leaving_.size(), status.error().message);
   }
 }

@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "broker/cut_plan.h"
 #include "broker/history.h"
+#include "broker/merger.h"
 #include "broker/object_uploader.h"
 #include "broker/orphans.h"
 #include "catalog/catalog.h"
@@ -41,6 +42,7 @@ struct SegmentsOptions {
   CutRules cut;
   std::chrono::milliseconds object_linger{250};       // of durability=object
   std::chrono::milliseconds object_patience{30'000};  // likewise
+  std::chrono::milliseconds merge_age{300'000};  // after which few objects are merged too
   /// An object stays in the store so long after readers find it no longer.
   std::chrono::milliseconds grace{60'000};
 };
@@ -50,13 +52,14 @@ class Segments {
  public:
   Segments(const SegmentsParts& parts, const SegmentsOptions& options);
 
-  /// Removes what a crash left, once; takes out what is expired and cuts what is due, in turns
-  /// until nothing is due. Errors: those of the store and the catalog. Nothing is lost by one; the
-  /// next round tries again. Once `stop` is cancelled, it ends with the object that is being made.
+  /// Removes what a crash left, once; takes out what is expired, cuts what is due and merges
+  /// what is small, in turns until nothing is due. Errors: those of the store and the catalog.
+  /// Nothing is lost by one; the next round tries again. Once `stop` is cancelled, it ends with the
+  /// object that is being made.
   runtime::Task<Status> round(runtime::CancelToken stop = {});
 
-  /// Nobody reads any more: what is expired and waits for its readers goes now, so that the next
-  /// start has nothing to look for. Blocking.
+  /// Nobody reads any more: what is expired or merged and waits for its readers goes now, so that
+  /// the next start has nothing to look for. Blocking.
   void finish();
 
   /// Of durability=object topics, which rounds do not cut.
@@ -65,6 +68,8 @@ class Segments {
   const ObjectUploader& uploader() const { return uploader_; }
 
   const SegmentMakerCounters& archived() const { return archiver_.counters(); }
+
+  const MergeCounters& merged() const { return merger_.counters(); }
 
   uint64_t expired() const { return expired_.load(); }  // objects
 
@@ -75,11 +80,12 @@ class Segments {
     std::chrono::steady_clock::time_point since;
   };
 
-  runtime::Task<Result<size_t>> turn(runtime::CancelToken stop);
+  runtime::Task<Result<bool>> turn(runtime::CancelToken stop);
   Status sweep();
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);
   OrphanRules orphan_rules() const;
+  SegmentWishes wishes() const;
   void tell_expired(const std::vector<catalog::SegmentRow>& segments,
                     const std::set<Uuid>& removed) const;
 
@@ -87,6 +93,7 @@ class Segments {
   const SegmentsOptions options_;
   Archiver archiver_;
   ObjectUploader uploader_;
+  Merger merger_;
   bool is_swept_ = false;
   std::deque<Leaving> leaving_;  // oldest first
   std::atomic<uint64_t> expired_{0};
