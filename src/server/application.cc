@@ -230,6 +230,7 @@ Status Application::Parts::open_topics() {
   rules.cut.least_segment = options.segment_bytes / 8;
   rules.cut.age = options.segment_age;
   rules.object_linger = options.object_linger;
+  rules.merge_age = options.segment_age / 2;
   if (!options.bucket) {
     rules.cut.least_age = options.segment_age;  // docs/decisions/011
   }

@@ -125,6 +125,22 @@ void add_segments(Metrics& metrics, const broker::Segments& segments,
   metrics.add_counter("millrace_segment_failures_total",
                       "Segment objects that were not written, to be tried again.", {},
                       [&] { return number(archived.failures); });
+  const broker::MergeCounters& merged = segments.merged();
+  metrics.add_counter("millrace_segment_merges_total",
+                      "Times that small segment objects were rewritten into larger ones.", {},
+                      [&] { return number(merged.merges); });
+  metrics.add_counter("millrace_segments_merged_total",
+                      "Segment objects that were replaced in merges.", {},
+                      [&] { return number(merged.replaced); });
+  metrics.add_counter("millrace_segments_merge_written_total",
+                      "Segment objects that merges wrote in their place.", {},
+                      [&] { return number(merged.objects); });
+  metrics.add_counter("millrace_segment_merge_written_bytes_total",
+                      "Bytes of segment objects that merges wrote.", {},
+                      [&] { return number(merged.bytes); });
+  metrics.add_counter("millrace_segment_merge_failures_total",
+                      "Merges that the store or the catalog ended, to be tried again.", {},
+                      [&] { return number(merged.failures); });
 }
 
 /// Of the store that segment objects are in.
