@@ -1,6 +1,8 @@
 """History in segment objects: cut out of the journal, read back, expired, deleted; damaged, missing, foreign."""
 
+import contextlib
 import shutil
+import sqlite3
 import uuid
 
 import pytest
@@ -81,6 +83,77 @@ def test_small_partitions_share_an_object(new_server):
     server.restart()
     for partition in range(20):
         assert values_of(server, "many", partition) == [b"%d" % partition]
+
+
+def test_small_objects_are_merged(new_server):
+    """20 partitions, cut many times: few objects hold them in the end, each record at its offset and its time."""
+    partitions, rounds = 20, 30
+    server = new_server(*SOON).start()
+    values = {partition: [] for partition in range(partitions)}
+    with Connection(server.port) as connection:
+        connection.create_topic("many", partitions, {"retention.ms": "-1"})
+        for i in range(rounds):
+            for partition in range(partitions):
+                value = b"%d of %d " % (i, partition) + b"x" * (20 * partition)
+                batch = batch_of(value, timestamp=1_000 * (i + 1))
+                assert connection.produce("many", batch, partition).error == wire.NONE
+                values[partition].append(value)
+            segments.wait_until_cut(server, i + 1, partitions - 1)
+
+    def metric(name):
+        with Client(server) as client:
+            return client.metrics()["millrace_" + name]
+
+    wait_for("few objects", lambda: metric("segment_objects") <= 10, 20)
+    assert metric("segments_merged_total") >= rounds - 10
+    assert metric("segment_merge_written_bytes_total") <= 10 * metric("segment_written_bytes_total")
+    assert metric("segment_merge_failures_total") == 0
+    fill(server, "other", COUNT, size=SIZE)
+    segments.wait_until_cut(server, COUNT)
+    freed(server)  # what is read now is read out of objects
+    assert server.terminate() == 0
+    of_many = [one for one in segments.objects(server.data) if any(part.partition > 0 for part in one.parts)]
+    assert len(of_many) <= 10  # those that were merged are gone
+    server.start()
+    for partition in range(partitions):
+        assert values_of(server, "many", partition) == values[partition]
+    with Connection(server.port) as connection:
+        for partition in range(partitions):
+            for i in (0, 1, rounds // 2, rounds - 1):
+                assert connection.list_offset("many", 1_000 * (i + 1), partition)[1:] == (1_000 * (i + 1), i)
+                assert connection.fetch_all("many", i, partition)[0] == (i, values[partition][i])
+
+
+def test_kills_amid_merges_lose_nothing(new_server):
+    partitions = 10
+    server = new_server(*SOON).start()
+    values = {partition: [] for partition in range(partitions)}
+    merged = 0
+    with Connection(server.port) as connection:
+        connection.create_topic("many", partitions, {"retention.ms": "-1"})
+    for life in range(6):
+        with Connection(server.port) as connection:
+            for i in range(10 + life):  # each time it ends at another moment of a merge
+                for partition in range(partitions):
+                    value = b"%d of life %d " % (i, life) + b"x" * 200
+                    assert connection.produce("many", batch_of(value), partition).error == wire.NONE
+                    values[partition].append(value)
+                segments.wait_until_cut(server, len(values[0]), partitions - 1)
+        with Client(server) as client:
+            merged += client.metrics()["millrace_segments_merged_total"]
+        server.kill()
+        server.start()
+    assert merged > 10
+    fill(server, "other", 3 * COUNT, size=SIZE)
+    segments.wait_until_cut(server, 3 * COUNT)
+    freed(server)
+    for partition in range(partitions):
+        assert values_of(server, "many", partition) == values[partition]
+    assert server.terminate() == 0
+    assert "left alone" not in server.process.text()
+    with contextlib.closing(sqlite3.connect(server.data / "catalog.db")) as catalog:
+        named = {name for (name,) in catalog.execute("SELECT name FROM segments")}
+    assert {str(one.path.relative_to(server.data)) for one in segments.objects(server.data)} == named
 
 
 def test_expired_objects_go(new_server):
