@@ -141,6 +141,10 @@ Status Merger::open(Work& work, size_t object) const {
   if (!opened.ok()) {
     return damaged(opened.error());
   }
+  if ((*opened)->footer().object != segment::ObjectId(row.object)) {
+    return damaged(make_error(Code::kCorrupt, "{}: it is object {}, not {}", where,
+                              (*opened)->footer().object.to_string(), row.object.to_string()));
+  }
   work.sources[object] = *std::move(opened);
   const segment::Tail& tail = work.sources[object]->tail();
   for (const catalog::SegmentPartRow& part : row.parts) {

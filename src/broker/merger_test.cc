@@ -8,7 +8,6 @@ namespace {
 using namespace std::chrono_literals;
 using objects::PutFate;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::StartsWith;
 
 TEST_F(MergerTest, SmallObjectsBecomeFewAndEveryRecordStaysAtItsOffset) {
@@ -291,18 +290,31 @@ TEST_F(MergerTest, AMissingObjectIsNoEndOfTheOthers) {
 }
 
 TEST_F(MergerTest, AnObjectThatIsNotWhatTheCatalogSaysIsLeftAlone) {
-  const std::string other = add({{4}, {5}});
-  const std::string victim = add({{1}, {2}});
-  const auto reader = memory_.read(other).value();
-  std::vector<std::byte> bytes(reader->bytes());
-  ASSERT_TRUE(reader->read_at(0, bytes).ok());
-  auto writer = memory_.create(victim).value();
-  ASSERT_TRUE(writer->write(bytes).ok());
-  ASSERT_TRUE(writer->publish().ok());
-  clock_.advance(5min);
-  ASSERT_TRUE(merge().value().is_more);
-  EXPECT_FALSE(merge().value().is_more);
-  EXPECT_EQ(objects(), 2U);
+  const auto replace = [&](const catalog::SegmentRow& row, const Uuid& object, Offset first) {
+    auto writer =
+        segment::SegmentWriter::begin(memory_.create(row.name).value(),
+                                      {log_->directory_id(), segment::ObjectId(object), now_ms()})
+            .value();
+    writer.begin_partition(id(1), {id(1).topic, "", ""});
+    for (Offset at = first; at < row.parts.front().next; at = at + 1) {
+      ASSERT_TRUE(writer.add(batch_at(id(1), at, 10, now_ms())).ok());
+    }
+    ASSERT_TRUE(writer.end_partition().ok());
+    ASSERT_TRUE(writer.publish().ok());
+  };
+  for (const bool is_another : {true, false}) {
+    const Offset first = ends_[id(1)];
+    add({{1, 2, 10}});
+    const auto row = history_->segments_if(
+        [&](const catalog::SegmentRow& one) { return one.parts.front().first == first; });
+    replace(*row.front(), is_another ? Uuid{{9}} : row.front()->object,
+            is_another ? first : first + 1);
+    add({{1, 2, 10}});
+    clock_.advance(5min);
+    ASSERT_TRUE(merge().value().is_more);  // it is found
+    EXPECT_FALSE(merge().value().is_more);
+    EXPECT_EQ(merger_->counters().merges, 0U);
+  }
 }
 
 TEST_F(MergerTest, AStopGivesUpAndLeavesNothing) {

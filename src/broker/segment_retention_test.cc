@@ -56,6 +56,7 @@ class SegmentRetentionTest : public testing::Test {
   /// All objects are of one partition.
   int64_t wanted_from(int64_t now_ms) const {
     std::vector<catalog::SegmentPartRow> parts;
+    parts.reserve(segments_.size());
     for (const auto& row : segments_) {
       parts.push_back(row.parts.front());
     }
