@@ -117,6 +117,8 @@ void History::apply(const catalog::SegmentsCommit& commit) {
 void History::add(const catalog::SegmentRow& row) {
   const auto segment = std::make_shared<const catalog::SegmentRow>(row);
   segments_[row.object] = segment;
+  names_.insert(row.name);
+  being_made_.erase(row.object);
   bytes_ += row.bytes;
   for (const catalog::SegmentPartRow& part : row.parts) {
     partitions_[part.partition][part.first] = {part.next, part.max_timestamp_ms, segment};
@@ -137,6 +139,7 @@ void History::remove(const Uuid& object) {
   }
   bytes_ -= segment->second->bytes;
   removed_[object] = segment->second;
+  names_.erase(segment->second->name);
   segments_.erase(segment);
 }
 
@@ -149,6 +152,24 @@ bool History::is_being_cut(TopicPartition partition) const {
   MutexLock lock(mutex_);
   return std::ranges::any_of(being_cut_,
                              [&](const auto& entry) { return entry.second.contains(partition); });
+}
+
+void History::begin_making(const Uuid& object) {
+  MutexLock lock(mutex_);
+  being_made_.insert(object);
+}
+
+void History::end_making(const Uuid& object) {
+  MutexLock lock(mutex_);
+  being_made_.erase(object);
+}
+
+bool History::knows(const std::string& object_name) const {
+  MutexLock lock(mutex_);
+  const auto is_being_made = [&](const Uuid& object) {
+    return object_name.ends_with(object.to_string() + ".seg");
+  };
+  return names_.contains(object_name) || std::ranges::any_of(being_made_, is_being_made);
 }
 
 History::Size History::size() const {

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -56,6 +57,13 @@ class History {
   /// of them were in segments already. Another call of the same `maker` ends those before.
   void set_being_cut(const void* maker, std::vector<TopicPartition> partitions);
   bool is_being_cut(TopicPartition partition) const;
+
+  /// An object is on its way into the store and the catalog, until apply() or end_making(). One of
+  /// a commit whose outcome is unknown stays.
+  void begin_making(const Uuid& object);
+  void end_making(const Uuid& object);
+  /// The catalog names it, or somebody is making it. For who has listed the store before.
+  bool knows(const std::string& object_name) const;
 
   /// All objects, by id: for retention and for descriptions.
   std::vector<catalog::SegmentRow> segments() const;
@@ -108,6 +116,8 @@ class History {
   std::map<Uuid, SegmentPtr> segments_ MILLRACE_GUARDED_BY(mutex_);
   uint64_t bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;
   std::map<const void*, std::unordered_set<TopicPartition>> being_cut_ MILLRACE_GUARDED_BY(mutex_);
+  std::unordered_set<std::string> names_ MILLRACE_GUARDED_BY(mutex_);  // of segments_
+  std::set<Uuid> being_made_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);

@@ -103,6 +103,23 @@ TEST_F(OrphansTest, WhatIsNoSegmentStaysAndIsNamed) {
   EXPECT_EQ(objects(), 1U);
 }
 
+TEST_F(OrphansTest, WhatIsBeingMadeIsNoLeftover) {
+  const auto topic = create("orders");
+  write(topic, 5);
+  const std::string name = plant(topic->partition({})->id(), 0, 5);
+  const Uuid object = Uuid::parse(name.substr(name.size() - 40, 36)).value();
+  history_->begin_making(object);
+  EXPECT_TRUE(history_->knows(name));
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(objects(), 1U);
+  history_->end_making(object);
+  EXPECT_FALSE(history_->knows(name));
+  stop();
+  start();
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(objects(), 0U);
+}
+
 TEST_F(OrphansTest, AStoreThatFailsDecidesNothing) {
   const auto topic = create("orders");
   write(topic, 5);

@@ -75,7 +75,20 @@ void SegmentMaker::keep_only(const std::function<bool(TopicPartition)>& is_known
 /// false: nothing of it can be read.
 Result<bool> SegmentMaker::make_one(const std::vector<segment::CutPart>& parts,
                                     const JournalPlace& place) {
-  const segment::Header header{parts_.log.directory_id(), segment::ObjectId(Uuid::random()),
+  const segment::ObjectId object(Uuid::random());
+  parts_.history.begin_making(object);
+  auto made = make_object(object, parts, place);
+  const bool is_unknown = !made.ok() && made.error().code == Code::kIo;
+  if (!is_unknown) {
+    parts_.history.end_making(object);
+  }
+  return made;
+}
+
+Result<bool> SegmentMaker::make_object(const segment::ObjectId& object,
+                                       const std::vector<segment::CutPart>& parts,
+                                       const JournalPlace& place) {
+  const segment::Header header{parts_.log.directory_id(), object,
                                parts_.clock.wall_ms().time_since_epoch().count()};
   const segment::CutSource source{[this](TopicPartition partition, Offset from, size_t max_bytes) {
                                     return parts_.log.read_blocking(partition, from, max_bytes);

@@ -83,6 +83,8 @@ class SegmentMaker {
                                          runtime::CancelToken stop);
   bool is_there(const std::vector<segment::CutPart>& parts) const;
   Result<bool> make_one(const std::vector<segment::CutPart>& parts, const JournalPlace& place);
+  Result<bool> make_object(const segment::ObjectId& object,
+                           const std::vector<segment::CutPart>& parts, const JournalPlace& place);
   void note_unread(const segment::Cut& cut, const std::vector<segment::CutPart>& parts);
 
   const SegmentMakerParts parts_;

@@ -117,15 +117,11 @@ Status Segments::sweep() {
     return {};
   }
   MILLRACE_TRY(const auto objects, parts_.store.list(segment::kFolder));
-  std::set<std::string> known;
-  for (const catalog::SegmentRow& row : parts_.history.segments()) {
-    known.insert(row.name);
-  }
   const OrphanRules rules = orphan_rules();
   size_t cleaned = 0;
   size_t kept = 0;
   for (const objects::ObjectInfo& object : objects) {
-    if (known.contains(object.name)) {
+    if (parts_.history.knows(object.name)) {
       continue;
     }
     MILLRACE_TRY(const auto why, why_kept(parts_.store, object.name, rules));

@@ -42,7 +42,7 @@ struct SegmentsOptions {
   CutRules cut;
   std::chrono::milliseconds object_linger{250};       // of durability=object
   std::chrono::milliseconds object_patience{30'000};  // likewise
-  std::chrono::milliseconds merge_age{300'000};  // after which few objects are merged too
+  std::chrono::milliseconds merge_age{300'000};       // after which few objects are merged too
   /// An object stays in the store so long after readers find it no longer.
   std::chrono::milliseconds grace{60'000};
 };

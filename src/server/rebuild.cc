@@ -78,8 +78,7 @@ class Rebuild {
   const std::string data_;
   io::Disk& disk_;
   std::optional<io::LockFile> lock_;
-  std::unique_ptr<SegmentStore> segment_store_;
-  objects::ObjectStore* store_ = nullptr;  // of it
+  std::unique_ptr<objects::ObjectStore> store_;
   RebuildReport report_;
 };
 
@@ -134,8 +133,7 @@ Result<RebuildReport> Rebuild::run() {
 }
 
 Result<broker::FoundObjects> Rebuild::read_objects() {
-  MILLRACE_TRY(segment_store_, SegmentStore::open(disk_, options_.server));
-  store_ = &segment_store_->store();
+  MILLRACE_TRY(store_, open_objects(disk_, options_.server));
   MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
                  options_.progress("objects", done, all);
                }));

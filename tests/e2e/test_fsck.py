@@ -452,9 +452,9 @@ def test_objects_without_rows_that_nothing_else_has_are_never_removed(copy):
     first = ours[0]
     _, findings, summary = copy.fsck("--repair")
     said = {finding["file"]: finding for finding in findings}
-    assert "nowhere else" in said[str(first.path)]["what"]
+    assert "they are not expired" in said[str(first.path)]["what"]
     assert ranges(said[str(first.path)]) == whole(first)
-    assert first.path.exists() and summary["repaired"] == len(findings) - sum("nowhere else" in one["what"] for one in findings)
+    assert first.path.exists() and summary["repaired"] == len(findings) - sum("they are not expired" in one["what"] for one in findings)
 
 
 def test_a_wrong_offset_range_in_a_row(copy):

@@ -397,7 +397,7 @@ def test_a_bad_topic_name_is_refused_everywhere(wire, name):
     (1, 1, {"max.message.bytes": "0"}, w.INVALID_CONFIG, "max.message.bytes=0"),
     (1, 1, {"max.message.bytes": "99999999999999999999"}, w.INVALID_CONFIG, "max.message.bytes"),
     (1, 1, {"cleanup.policy": "compact"}, w.INVALID_CONFIG, "cleanup.policy=compact"),
-    (1, 1, {"durability": "object"}, w.INVALID_CONFIG, "durability=object"),
+    (1, 1, {"durability": "twice"}, w.INVALID_CONFIG, "durability=twice"),
     (1, 1, {"compression.type": "zstd"}, w.INVALID_CONFIG, "compression.type"),
 ], ids=str)  # fmt: skip
 def test_a_bad_topic_is_refused_with_the_reason(wire, partitions, replication, configs, error, part):
