@@ -102,7 +102,7 @@ class HistoryModel {
   std::optional<std::string> end_life();
   std::optional<std::string> settle();
   std::optional<std::string> check_store();
-  bool is_of_forgotten_topics(const std::string& name);
+  bool may_stay(const std::string& name);
   void land_late_puts(size_t most);
   objects::ObjectStore& store();
 

@@ -165,17 +165,20 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
   return std::nullopt;
 }
 
-/// A put that arrives when its topic is deleted and forgotten leaves an object that is not known,
-/// and so left alone.
-bool HistoryModel::is_of_forgotten_topics(const std::string& name) {
-  if (!has_late_puts_) {
-    return false;
-  }
+/// What is left alone though nothing needs it: a put that arrives when its topic is deleted and
+/// forgotten is of a topic that is not known; and what retention.bytes took before a crash may
+/// seem to be wanted, when the crash took of what was behind it.
+bool HistoryModel::may_stay(const std::string& name) {
   const auto object = segment::Segment::open(store().read(name).value(), name);
-  const auto is_forgotten = [this](const segment::PartitionRow& row) {
-    return !broker_->find(row.partition.topic) && !broker_->was_deleted(row.partition.topic);
+  const auto is_excused = [this](const segment::PartitionRow& row) {
+    const TopicPtr topic = broker_->find(row.partition.topic);
+    if (!topic) {
+      return has_late_puts_ && !broker_->was_deleted(row.partition.topic);
+    }
+    return topic->record.settings.retention_bytes >= 0 &&
+           row.first < topic->partition(row.partition.partition)->range().start;
   };
-  return object.ok() && std::ranges::all_of((*object)->tail().partitions, is_forgotten);
+  return object.ok() && std::ranges::all_of((*object)->tail().partitions, is_excused);
 }
 
 std::optional<std::string> HistoryModel::check_store() {
@@ -184,7 +187,7 @@ std::optional<std::string> HistoryModel::check_store() {
     names.insert(segment.name);
   }
   for (const auto& object : *store().list(segment::kFolder)) {
-    if (names.erase(object.name) == 0 && !is_of_forgotten_topics(object.name)) {
+    if (names.erase(object.name) == 0 && !may_stay(object.name)) {
       return "an object that nothing names stays: " + object.name;
     }
   }
