@@ -10,13 +10,14 @@ namespace {
 
 constexpr int kMarksPerAge = 16;
 
-}  // namespace
-
+/// Of a span's bytes those behind `first`, about: by the share of its offsets.
 uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first) {
   const auto offsets = static_cast<double>(span.end - span.first);
   const auto left = static_cast<double>(span.end - std::max(span.first, first));
   return static_cast<uint64_t>(static_cast<double>(span.bytes) * left / offsets);
 }
+
+}  // namespace
 
 runtime::Task<Result<size_t>> Archiver::round(bool is_pressing, runtime::CancelToken stop) {
   auto plan = plan_cuts(collect(maker_.parts().log.files(), is_pressing), rules_);

@@ -12,9 +12,6 @@
 
 namespace millrace::broker {
 
-/// Of a span's bytes those behind `first`, by the share of its offsets.
-uint64_t bytes_behind(const journal::PartitionSpan& span, Offset first);
-
 /// Takes the plan from the journal's files. One round at a time.
 class Archiver {
  public:

@@ -15,16 +15,34 @@ namespace {
 
 constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
 
-/// Of each partition, what is in the journal and in no segment.
+/// Of each partition at most what is in the journal and in no segment. Of a file that segments end
+/// within, what they hold of the partition from its beginning on does not count, wherever in the
+/// file it lies: sizes of batches are not known here, and what is kept must not be too little.
 std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
-    const std::vector<journal::FileSummary>& files, const History& history) {
+    const std::vector<journal::FileSummary>& files, const History& history,
+    const std::vector<catalog::SegmentRow>& segments) {
   std::unordered_map<TopicPartition, uint64_t> bytes;
+  std::unordered_map<TopicPartition, journal::PartitionSpan> split;  // where segments end
   for (const auto& file : files) {
     for (const auto& [partition, span] : file.partitions) {
       const auto range = history.range(partition);
-      const Offset first = std::max(span.first, range ? range->end : Offset{0});
-      bytes[partition] += first < span.end ? bytes_behind(span, first) : 0;
+      if (!range || range->end <= span.first) {
+        bytes[partition] += span.bytes;
+      } else if (range->end < span.end && range->start <= span.first) {
+        split.emplace(partition, span);
+      }
     }
+  }
+  for (const catalog::SegmentRow& segment : segments) {
+    for (const catalog::SegmentPartRow& part : segment.parts) {
+      const auto at = split.find(part.partition);
+      if (at != split.end() && part.next > at->second.first) {
+        at->second.bytes -= std::min(at->second.bytes, part.bytes);
+      }
+    }
+  }
+  for (const auto& [partition, span] : split) {
+    bytes[partition] += span.bytes;
   }
   return bytes;
 }
@@ -168,8 +186,9 @@ OrphanRules Segments::orphan_rules() const {
     const auto range = parts_.history.range(partition);
     return range ? std::min(kept, range->start) : kept;
   };
-  auto behind = bytes_not_cut(parts_.log.files(), parts_.history);
-  for (const catalog::SegmentRow& row : parts_.history.segments()) {
+  const auto segments = parts_.history.segments();
+  auto behind = bytes_not_cut(parts_.log.files(), parts_.history, segments);
+  for (const catalog::SegmentRow& row : segments) {
     for (const catalog::SegmentPartRow& part : row.parts) {
       behind[part.partition] += part.bytes;
     }
@@ -189,7 +208,8 @@ SegmentWishes Segments::wishes() const {
             const TopicPtr topic = parts_.broker.find(id);
             return topic ? std::optional(topic->record.settings) : std::nullopt;
           },
-          [bytes = bytes_not_cut(parts_.log.files(), parts_.history)](TopicPartition partition) {
+          [bytes = bytes_not_cut(parts_.log.files(), parts_.history, parts_.history.segments())](
+              TopicPartition partition) {
             const auto found = bytes.find(partition);
             return found == bytes.end() ? uint64_t{0} : found->second;
           }};

@@ -43,6 +43,7 @@ HistoryModel::HistoryModel(uint64_t seed, Lie lie)
   counters_.schedules = 1;
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): one that throws must end the test.
 HistoryModel::~HistoryModel() {
   stop_parts();
   pool_->stop();
@@ -252,7 +253,7 @@ void HistoryModel::append() {
   if (topics.empty()) {
     return create();
   }
-  const TopicPtr topic = topics[pick(0, topics.size() - 1)];
+  const TopicPtr& topic = topics[pick(0, topics.size() - 1)];
   Topic& known = topics_[topic->name()];
   const auto number = static_cast<int32_t>(pick(0, topic->partitions.size() - 1));
   const uint64_t id = next_id_++;

@@ -114,6 +114,9 @@ class HistoryModel {
   std::optional<std::string> check_all();
   std::optional<std::string> check(const std::string& name, Topic& topic);
   std::optional<std::string> check(Topic& topic, int32_t number, broker::Partition& partition);
+  std::optional<std::string> read_all(Topic& topic, int32_t number, broker::Partition& partition,
+                                      record::PartitionRange range, std::set<int64_t>& found,
+                                      bool& is_whole);
   std::optional<std::string> check_start(const Topic& topic, Partition& known, int32_t number,
                                          record::PartitionRange range) const;
   std::optional<std::string> note(Topic& topic, Partition& known, int32_t number,
@@ -141,6 +144,7 @@ class HistoryModel {
   bool is_away_ = false;
   uint64_t planned_puts_ = 0;
   bool has_late_puts_ = false;
+  bool is_put_off_ = false;           // not all could be read in this look
   bool may_lose_ = false;             // the next look is the first one after a power cut
   std::optional<std::string> twice_;  // an offset that was given out twice
 

@@ -46,7 +46,8 @@ std::optional<std::string> HistoryModel::check_all() {
       return violation;
     }
   }
-  may_lose_ = false;
+  may_lose_ = may_lose_ && is_put_off_;
+  is_put_off_ = false;
   return std::nullopt;
 }
 
@@ -74,30 +75,14 @@ std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
   Partition& known = topic.partitions[number];
   static_cast<void>(run(log_->sync()));  // the writer has freed what it was told to
   const record::PartitionRange range = partition.range();
-  const Offset kept = log_->range(partition.id()).start;
   std::set<int64_t> found;
-  for (Offset at = range.start; at < range.end;) {
-    const auto batches = run(partition.read(at, 20'000));
-    if (!batches.ok() && is_bucket_ && is_away_ && at < kept) {
-      return std::nullopt;  // what is in the bucket alone is looked at another time
-    }
-    if (!batches.ok() && disk_.is_off()) {
-      return std::nullopt;
-    }
-    if (!batches.ok() || batches->empty()) {
-      return fmt::format("cannot be read: {}: {}", place(topic.name, number, at.value),
-                         batches.ok() ? "nothing" : batches.error().message);
-    }
-    for (const auto& batch : *batches) {
-      if (batch.base_offset != at) {
-        return "a gap before " + place(topic.name, number, batch.base_offset.value);
-      }
-      counters_.read_from_objects += at < kept ? 1 : 0;
-      if (auto violation = note(topic, known, number, batch, found)) {
-        return violation;
-      }
-      at = at + batch.records;
-    }
+  bool is_whole = true;
+  if (auto violation = read_all(topic, number, partition, range, found, is_whole)) {
+    return violation;
+  }
+  if (!is_whole) {
+    is_put_off_ = true;
+    return std::nullopt;
   }
   if (auto violation = check_start(topic, known, number, range)) {
     return violation;
@@ -112,6 +97,38 @@ std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
     }
     seen.is_lost = true;
     counters_.lost_unsynced += seen.is_acked ? 1 : 0;
+  }
+  return std::nullopt;
+}
+
+/// Notes every record in the range. `is_whole` false: what is in a bucket that is away, or on a
+/// disk that is off, is looked at another time.
+std::optional<std::string> HistoryModel::read_all(Topic& topic, int32_t number,
+                                                  broker::Partition& partition,
+                                                  record::PartitionRange range,
+                                                  std::set<int64_t>& found, bool& is_whole) {
+  const Offset kept = log_->range(partition.id()).start;
+  for (Offset at = range.start; at < range.end;) {
+    const auto batches = run(partition.read(at, 20'000));
+    const bool is_away = disk_.is_off() || (is_bucket_ && is_away_ && at < kept);
+    if (!batches.ok() && is_away) {
+      is_whole = false;
+      return std::nullopt;
+    }
+    if (!batches.ok() || batches->empty()) {
+      return fmt::format("cannot be read: {}: {}", place(topic.name, number, at.value),
+                         batches.ok() ? "nothing" : batches.error().message);
+    }
+    for (const auto& batch : *batches) {
+      if (batch.base_offset != at) {
+        return "a gap before " + place(topic.name, number, batch.base_offset.value);
+      }
+      counters_.read_from_objects += at < kept ? 1 : 0;
+      if (auto violation = note(topic, topic.partitions[number], number, batch, found)) {
+        return violation;
+      }
+      at = at + batch.records;
+    }
   }
   return std::nullopt;
 }
