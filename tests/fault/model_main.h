@@ -47,6 +47,7 @@ class ModelMain {
       violation = model.run();
       total.add(model.counters());
     }
+    log::stop();
     if (!json_.empty()) {
       write_json(total, violation.value_or(""));
     }
