@@ -1,0 +1,171 @@
+"""millrace fsck: damage planted in segment objects and in the catalog is named as what it is."""
+
+import shutil
+import uuid
+
+from . import segments
+from .fsck_copy import COUNT, SIZE, built, copy, ranges  # noqa: F401 - some are fixtures
+from .server import Server
+from .test_segments import SOON
+from .test_serve import SMALL, fill, values_of
+
+
+# --- segment objects ------------------------------------------------------------------------------------
+
+
+def whole(one):
+    return [("t", part.partition, part.first, part.next - 1) for part in one.parts]
+
+
+def test_a_flipped_bit_in_the_data_of_an_object(copy):
+    one = copy.object()
+    (part,) = one.parts
+    copy.flip(one.path, part.data_position + 500)
+    copy.finds("object-data", one.path, part.data_position, [("t", 0, part.first, part.first)])
+
+
+def test_a_flipped_bit_in_the_index_of_an_object(copy):
+    one = copy.object()
+    copy.flip(one.path, one.parts[0].index_position + 3)
+    copy.finds("object-index", one.path, one.parts[0].index_position, whole(one))
+
+
+def test_a_flipped_bit_in_footer_tail_or_header_of_an_object(copy):
+    one = copy.object()
+    good = one.path.read_bytes()
+    for problem, at, position in (
+        ("object-footer", one.bytes - 30, one.bytes - 64), ("object-tail", one.topics_position + 3, None), ("object-header", 20, 0),
+    ):  # fmt: skip
+        copy.flip(one.path, at)
+        copy.finds(problem, one.path, position, whole(one))
+        one.path.write_bytes(good)
+    copy.is_clean()
+
+
+def test_a_truncated_object(copy):
+    one = copy.object()
+    one.path.write_bytes(one.path.read_bytes()[:-100])
+    copy.finds("truncated-object", one.path, one.bytes - 100, whole(one))
+
+
+def test_a_missing_object(copy):
+    one = copy.object()
+    one.path.unlink()
+    copy.finds("missing-object", one.path, None, whole(one))
+
+
+def test_a_foreign_object(copy, new_server):
+    stranger = new_server(*SOON).start()
+    fill(stranger, "t", COUNT // 2, size=SIZE)
+    segments.wait_until_cut(stranger, COUNT // 2)
+    assert stranger.terminate() == 0
+    other = segments.objects(stranger.data)[0]
+    added = copy.data / other.path.relative_to(stranger.data)
+    added.parent.mkdir(parents=True)
+    shutil.copy(other.path, added)
+    what = copy.finds("unknown-object", added, None, None)
+    assert "made by another data directory" in what
+    shutil.rmtree(added.parent.parent)
+    one = copy.object()
+    shutil.copy(other.path, one.path)
+    _, (finding,), _ = copy.fsck()
+    assert finding["file"] == str(one.path) and ranges(finding) == whole(one)
+    assert finding["problem"] in ("foreign-object", "truncated-object")
+
+
+def test_a_renamed_object(copy):
+    one = copy.object()
+    name = one.path.with_name(f"{one.parts[0].first + 7:020}{one.path.name[20:]}")
+    one.path.rename(name)
+    _, findings, _ = copy.fsck()
+    assert [finding["problem"] for finding in findings] == ["unknown-object", "missing-object"]
+    unknown, missing = findings
+    assert unknown["file"] == str(name) and f"it was made as {one.path.relative_to(copy.data)}" in unknown["what"]
+    assert missing["file"] == str(one.path) and ranges(missing) == whole(one)
+    assert str(name.relative_to(copy.data)) in missing["what"] and "name back" in missing["advice"]
+
+
+# --- the catalog ----------------------------------------------------------------------------------------
+
+
+def test_a_row_without_object(copy):
+    one, topic = uuid.uuid4(), uuid.uuid4()
+    name = f"segments/mixed/{one}.seg"
+    copy.sql(
+        ("INSERT INTO segments (id, name, bytes, created_ms) VALUES (?, ?, 1000, 0)", (str(one), name)),
+        ("INSERT INTO segment_parts (object_id, topic_id, partition, first, next, max_timestamp_ms, bytes)"
+         " VALUES (?, ?, 0, 3, 5, -1, 10)", (str(one), str(topic))),
+    )  # fmt: skip
+    _, (finding,), _ = copy.fsck()
+    assert (finding["problem"], finding["file"]) == ("missing-object", str(copy.data / name))
+    (touched,) = finding["touched"]
+    assert touched == {"topic_id": str(topic), "partition": 0, "first": 3, "last": 4}
+
+
+def delete_rows(copy, one):
+    identity = one.path.stem[-36:]
+    copy.sql(("DELETE FROM segment_parts WHERE object_id = ?", (identity,)), ("DELETE FROM segments WHERE id = ?", (identity,)))
+
+
+def test_an_object_without_row_that_the_journal_has_is_a_leftover(copy):
+    (late,) = [one for one in segments.objects(copy.data) if one.parts[0].partition == 1]
+    delete_rows(copy, late)
+    copy.finds("unnamed-object", late.path, kind="leftover")
+    code, _, summary = copy.fsck("--repair")
+    assert (code, summary["repaired"]) == (0, 1) and not late.path.exists()
+    copy.is_clean()
+    server = Server(copy.data, *SMALL).start()
+    try:
+        assert values_of(server, "late", 1) == [b"late"]
+    finally:
+        server.close()
+
+
+def test_objects_without_rows_that_nothing_else_has_are_never_removed(copy):
+    ours = [one for one in segments.objects(copy.data) if one.path.parent.name == "0"]
+    for one in ours:
+        delete_rows(copy, one)
+    first = ours[0]
+    _, findings, summary = copy.fsck("--repair")
+    said = {finding["file"]: finding for finding in findings}
+    assert "they are not expired" in said[str(first.path)]["what"]
+    assert ranges(said[str(first.path)]) == whole(first)
+    assert said[str(first.path)]["type"] == "damage" and first.path.exists() and summary["repaired"] == 0
+
+
+def test_a_wrong_offset_range_in_a_row(copy):
+    one, identity = copy.object(), copy.object().path.stem[-36:]
+    copy.sql(("UPDATE segment_parts SET first = first + 1 WHERE object_id = ?", (identity,)))
+    what = copy.finds("catalog-row", copy.data / "catalog.db", None, whole(one))
+    part = one.parts[0]
+    assert f"says offsets {part.first + 1} to {part.next - 1} " in what and f"holds offsets {part.first} to {part.next - 1} " in what
+    copy.sql(("UPDATE segment_parts SET first = first - 1, next = next - 1 WHERE object_id = ?", (identity,)))
+    _, findings, _ = copy.fsck()
+    assert [finding["problem"] for finding in findings] == ["catalog-rule", "catalog-row"]
+    assert f"offsets {part.next - 1} to {part.next - 1} are in no object" in findings[0]["what"]
+
+
+def test_a_damaged_catalog(copy):
+    path = copy.data / "catalog.db"
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (path.stat().st_size - 4096))
+    _, findings, summary = copy.fsck()
+    assert [(finding["problem"], finding["file"]) for finding in findings] == [("catalog", str(path))]
+    assert len(summary["unchecked"]) == 3
+
+
+def test_a_catalog_behind_the_journal(copy, built):
+    shutil.copy(built.early / "catalog.db", copy.data / "catalog.db")
+    _, findings, summary = copy.fsck()
+    assert {finding["problem"] for finding in findings} == {"distrust"}
+    assert any("catalog older than journal: offsets" in finding["what"] for finding in findings)
+    assert any(("t", 0, COUNT // 2) == one[:3] for finding in findings for one in ranges(finding)), findings
+    assert summary["unchecked"]
+
+
+def test_a_catalog_ahead_of_the_journal(copy, built):
+    shutil.rmtree(copy.data / "journal")
+    shutil.copytree(built.early / "journal", copy.data / "journal")
+    _, findings, _ = copy.fsck()
+    assert {finding["problem"] for finding in findings} == {"distrust"}
+    assert any("journal older than catalog" in finding["what"] for finding in findings)
+    assert ("t", 0, COUNT // 2, COUNT - 1) in [one for finding in findings for one in ranges(finding)]
