@@ -186,7 +186,8 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
 
 /// What is left alone though nothing needs it: a put that arrives when its topic is deleted and
 /// forgotten is of a topic that is not known; and what retention.bytes took before a crash may
-/// seem to be wanted, when the crash took of what was behind it.
+/// seem to be wanted, when the crash took of what was behind it. One such partition in an object is
+/// enough.
 bool HistoryModel::may_stay(const std::string& name) {
   const auto object = segment::Segment::open(store().read(name).value(), name);
   const auto is_excused = [this](const segment::PartitionRow& row) {
@@ -197,7 +198,7 @@ bool HistoryModel::may_stay(const std::string& name) {
     return topic->record.settings.retention_bytes >= 0 &&
            row.first < topic->partition(row.partition.partition)->range().start;
   };
-  return object.ok() && std::ranges::all_of((*object)->tail().partitions, is_excused);
+  return object.ok() && std::ranges::any_of((*object)->tail().partitions, is_excused);
 }
 
 std::optional<std::string> HistoryModel::check_store() {
