@@ -15,6 +15,7 @@ from .wire import NONE, Connection, batch_of
 
 COUNT = 40
 SIZE = 100_000
+LATE = (*SMALL, "--segment-bytes", "256KiB")  # as large as what was cut, which is not merged; nothing more is cut
 
 
 class Copy:
@@ -115,7 +116,7 @@ def built(new_shared_server, tmp_path_factory):
         assert connection.produce("late", batch_of(b"late"), 1).error == NONE
     segments.wait_until_cut(server, 1, 1)
     assert server.terminate() == 0
-    server.arguments = list(SMALL)  # nothing is cut from here on
+    server.arguments = list(LATE)
     server.start()
     fill(server, "t", COUNT, size=SIZE)
     with Connection(server.port) as connection:
@@ -144,7 +145,7 @@ def copy(built, tmp_path):
 def killed(built, tmp_path):
     """After kill -9, without the files that it was making, leftovers of their own."""
     shutil.copytree(built.data, tmp_path / "data")
-    server = Server(tmp_path / "data", *SMALL).start()
+    server = Server(tmp_path / "data", *LATE).start()
     fill(server, "t", 3)
     server.kill()
     for path in [*(tmp_path / "data" / "tmp").glob("*.object"), *(tmp_path / "data" / "journal").glob("*.tmp")]:

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from . import journal, segments
-from .fsck_copy import COUNT, SIZE, built, copy, killed, of_run, ranges  # noqa: F401 - some are fixtures
+from .fsck_copy import COUNT, LATE, SIZE, built, copy, killed, of_run, ranges  # noqa: F401 - some are fixtures
 from .server import Server, run
 from .test_serve import SMALL, fill, values_of
 
@@ -48,7 +48,7 @@ def test_a_torn_tail_is_a_leftover_that_repair_cuts(killed, kind):
     assert (code, summary["leftovers"], summary["repaired"]) == (0, 1, 1)
     assert any((killed.data / "quarantine").iterdir())
     killed.is_clean()
-    server = Server(killed.data, *SMALL).start()
+    server = Server(killed.data, *LATE).start()
     try:
         assert len(values_of(server, "t")) == 2 * COUNT + 8 - lost
     finally:
@@ -56,7 +56,7 @@ def test_a_torn_tail_is_a_leftover_that_repair_cuts(killed, kind):
 
 
 def test_a_running_server_is_left_alone(copy):
-    server = Server(copy.data, *SMALL).start()
+    server = Server(copy.data, *LATE).start()
     try:
         done = run("fsck", "--data", copy.data)
         assert done.returncode == 1 and f"in use by another process (pid {server.pid})" in done.stderr

@@ -4,10 +4,10 @@ import shutil
 import uuid
 
 from . import segments
-from .fsck_copy import COUNT, SIZE, built, copy, ranges  # noqa: F401 - some are fixtures
+from .fsck_copy import COUNT, LATE, SIZE, built, copy, ranges  # noqa: F401 - some are fixtures
 from .server import Server
 from .test_segments import SOON
-from .test_serve import SMALL, fill, values_of
+from .test_serve import fill, values_of
 
 
 # --- segment objects ------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_an_object_without_row_that_the_journal_has_is_a_leftover(copy):
     code, _, summary = copy.fsck("--repair")
     assert (code, summary["repaired"]) == (0, 1) and not late.path.exists()
     copy.is_clean()
-    server = Server(copy.data, *SMALL).start()
+    server = Server(copy.data, *LATE).start()
     try:
         assert values_of(server, "late", 1) == [b"late"]
     finally:
