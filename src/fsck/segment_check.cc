@@ -210,7 +210,7 @@ class SegmentCheck {
     if (!compare(info.name, object, row)) {
       return work_.read(size);
     }
-    MILLRACE_TRY_STATUS(check_header(info.name, object));
+    MILLRACE_TRY_STATUS(check_header(info.name, object, row != nullptr));
     uint64_t data = 0;
     for (const PartitionRow& part : object.tail().partitions) {
       MILLRACE_TRY_STATUS(check_partition(info.name, object, part));
@@ -240,13 +240,14 @@ class SegmentCheck {
     return read.ok() && segment::Footer::parse(bytes, size).ok();
   }
 
-  Status check_header(const std::string& name, const Segment& object) {
+  /// One that catalog.db names may be of the directory that a rebuild took the place of.
+  Status check_header(const std::string& name, const Segment& object, bool is_named) {
     const auto header = object.header();
     std::vector<Touched> touched = touched_of(parts_of(object));
     if (!header.ok()) {
       return failed(name, "object-header", 0, header.error(), std::move(touched));
     }
-    if (start_.directory && header->directory != *start_.directory) {
+    if (!is_named && start_.directory && header->directory != *start_.directory) {
       damage(name, "foreign-object", 0,
              fmt::format("it was made by another data directory, {}, this one is {}",
                          header->directory.to_string(), start_.directory->to_string()),

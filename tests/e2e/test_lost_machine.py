@@ -1,0 +1,107 @@
+"""A durability=object topic whose machine is gone: killed while it is written to, its directory deleted."""
+
+import collections
+import json
+import random
+import shutil
+import time
+
+import confluent_kafka as ck
+import pytest
+
+from . import wire
+from .s3 import KEYS, S3Server
+from .server import run
+from .wire import Connection
+
+TOPIC = "orders"
+PARTITIONS = 3
+LIVES = 3
+SETTINGS = {"durability": "object", "retention.ms": "-1", "max.message.bytes": "2000000"}
+# Small objects and frequent merges, so that a kill strikes amid all of it.
+FLAGS = ("--segment-bytes", "256KiB", "--segment-age-ms", "300ms", "--object-linger-ms", "20ms",
+         "--journal-file-bytes", "1MiB", "--journal-retention-check-ms", "100ms")  # fmt: skip
+LONG_S = 60
+
+
+@pytest.fixture
+def s3(tmp_path):
+    server = S3Server(tmp_path / "s3").start()
+    yield server
+    server.stop()
+    shutil.rmtree(tmp_path / "s3")
+
+
+class Written:
+    """What producers were told. A value says which record it is; one that failed may be there or not."""
+
+    def __init__(self):
+        self.acknowledged = collections.defaultdict(dict)  # partition → offset → value
+        self.failed = set()
+        self.sent = 0
+
+    def note(self, error, message):
+        if error:
+            self.failed.add(message.value())
+            return
+        known = self.acknowledged[message.partition()]
+        assert message.offset() not in known, f"offset {message.offset()} given twice"
+        known[message.offset()] = message.value()
+
+    def count(self):
+        return sum(map(len, self.acknowledged.values()))
+
+    def write_until_killed(self, server, rng):
+        """Producers that never retry, so that an answer is about one record."""
+        producer = ck.Producer({"bootstrap.servers": server.address, "acks": "all", "retries": 0, "linger.ms": 5,
+                                "message.max.bytes": 2_000_000, "log_level": 0})  # fmt: skip
+        before, enough, waiting = self.count(), rng.randrange(300, 900), rng.randrange(20, 200)
+        deadline = time.monotonic() + LONG_S
+        is_killed = False
+        while not is_killed or len(producer) > 0:
+            if not is_killed and self.count() - before >= enough and len(producer) >= waiting:
+                server.kill()
+                is_killed = True
+                producer.purge()
+            if not is_killed and len(producer) < 200:
+                size = 150_000 if rng.random() < 0.02 else rng.randrange(2_000)
+                producer.produce(TOPIC, b"%d " % self.sent + b"x" * size, partition=rng.randrange(PARTITIONS), on_delivery=self.note)
+                self.sent += 1
+            producer.poll(0 if len(producer) < 200 and not is_killed else 0.05)
+            assert time.monotonic() < deadline, f"{self.count() - before} acknowledged, {len(producer)} waiting"
+
+
+def check(server, written):
+    for partition in range(PARTITIONS):
+        with Connection(server.port) as connection:
+            assert connection.list_offset(TOPIC, wire.EARLIEST, partition)[2] == 0
+            found = connection.fetch_all(TOPIC, 0, partition)
+        assert len(found) == len(dict(found)), "an offset is read twice"
+        expected = written.acknowledged[partition]
+        assert {offset: value for offset, value in found if offset in expected} == expected
+        assert {value for offset, value in found if offset not in expected} <= written.failed
+
+
+def test_it_is_read_back_whole_by_a_new_server(new_server, s3, tmp_path):
+    rng = random.Random(19)
+    bucket = s3.flags("machine")
+    server = new_server(*FLAGS, *bucket, **KEYS).start()
+    with Connection(server.port) as connection:
+        assert connection.create_topic(TOPIC, PARTITIONS, SETTINGS) == (0, None)
+    written = Written()
+    for life in range(1, LIVES + 1):
+        written.write_until_killed(server, rng)
+        shutil.rmtree(server.data)
+        server = new_server(*FLAGS, *bucket, data=tmp_path / f"machine-{life}", **KEYS)
+        made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+        assert made.returncode == 0, made.stderr
+        assert [topic["name"] for topic in json.loads(made.stdout)["topics"]] == [TOPIC]
+        server.start()
+        check(server, written)
+    assert written.count() > LIVES * 300
+    assert written.failed, "no kill amid writing"
+    server.terminate()
+    checked = run("fsck", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    assert checked.returncode == 0, checked.stdout
+    server.start()
+    check(server, written)
