@@ -80,10 +80,35 @@ TEST(MemoryBudget, ResizesWhatIsHeldEvenBeyondTheLimit) {
   both.add(std::move(held));
   both.add({});
   EXPECT_EQ(both.bytes(), 135U);
-  held.add(std::move(both));
+  MemoryBudget::Reservation all;
+  all.add(std::move(both));
   EXPECT_EQ(budget.used(), 135U);
-  held.release();
+  all.release();
   EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(MemoryBudget, OneAtATimeGrowsBesideTheLimit) {
+  MemoryBudget budget("test", 100);
+  auto small = budget.try_reserve(50);
+  auto large = budget.try_reserve(10);
+  ASSERT_TRUE(large.try_grow(50));
+  EXPECT_EQ(budget.used(), 100U);
+  ASSERT_TRUE(large.try_grow(51)) << "beside";
+  EXPECT_EQ(budget.used(), 101U);
+  EXPECT_TRUE(budget.try_reserve(50)) << "which leaves the others what it had";
+  EXPECT_FALSE(small.try_grow(500)) << "one is there";
+  EXPECT_EQ(budget.used(), 101U);
+  large.resize(40);
+  EXPECT_EQ(budget.used(), 101U) << "it is counted until it ends";
+  large.resize(60);
+  EXPECT_EQ(budget.used(), 110U) << "what is more comes within";
+  auto both = std::move(small);
+  both.add(std::move(large));
+  EXPECT_EQ(both.bytes(), 110U);
+  both = {};
+  EXPECT_EQ(budget.used(), 0U);
+  auto next = budget.try_reserve(1);
+  EXPECT_TRUE(next.try_grow(500)) << "it is free again";
 }
 
 TEST(ManualClock, JumpMovesOnlyTheWall) {

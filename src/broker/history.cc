@@ -42,8 +42,8 @@ Result<segment::SegmentCache::Part> History::open(const Part& part, TopicPartiti
 }
 
 Result<std::vector<record::StoredBatch>> History::read(TopicPartition partition, Offset from,
-                                                       size_t max_bytes) {
-  auto batches = try_read(partition, from, max_bytes);
+                                                       const record::ReadLimit& limit) {
+  auto batches = try_read(partition, from, limit);
   if (!batches.ok()) {
     failures_.note(batches.error(), partition, from);
   }
@@ -60,14 +60,14 @@ Result<std::optional<record::StoredBatch>> History::find_timestamp(TopicPartitio
 }
 
 Result<std::vector<record::StoredBatch>> History::try_read(TopicPartition partition, Offset from,
-                                                           size_t max_bytes) {
+                                                           const record::ReadLimit& limit) {
   const auto part = find(partition, from);
   if (!part) {
     return make_error(Code::kNotFound, "offset {} of partition {} is in no segment", from,
                       partition.partition);
   }
   MILLRACE_TRY(const auto opened, open(*part, partition));
-  return opened.read(from, max_bytes);
+  return opened.read(from, limit);
 }
 
 Result<std::optional<record::StoredBatch>> History::try_find(TopicPartition partition,

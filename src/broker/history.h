@@ -37,10 +37,10 @@ class History {
   std::optional<record::PartitionRange> range(TopicPartition partition) const;
 
   /// Whole batches from the one that holds `from`, at least one, of one object, so that fewer than
-  /// `max_bytes` do not mean that there are no more. Errors: kNotFound (`from` is not in range()),
+  /// `limit` do not mean that there are no more. Errors: kNotFound (`from` is not in range()),
   /// those of segment::SegmentCache::open and segment::Segment::read.
   Result<std::vector<record::StoredBatch>> read(TopicPartition partition, Offset from,
-                                                size_t max_bytes);
+                                                const record::ReadLimit& limit);
 
   /// Of read() and find_timestamp(): damage or a store that fails, as the log names it.
   uint64_t read_failures() const { return failures_.count(); }
@@ -103,7 +103,7 @@ class History {
   /// The part that holds `offset`.
   std::optional<Part> find(TopicPartition partition, Offset offset) const;
   Result<std::vector<record::StoredBatch>> try_read(TopicPartition partition, Offset from,
-                                                    size_t max_bytes);
+                                                    const record::ReadLimit& limit);
   Result<std::optional<record::StoredBatch>> try_find(TopicPartition partition,
                                                       int64_t timestamp_ms);
   Result<segment::SegmentCache::Part> open(const Part& part, TopicPartition partition);

@@ -140,34 +140,32 @@ std::vector<record::StoredBatch> Partition::read_tail(Offset from, size_t max_by
 }
 
 runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
-                                                                        size_t max_bytes) {
+                                                                        record::ReadLimit limit) {
   if (from == range().end) {
     co_return std::vector<record::StoredBatch>();
   }
-  auto batches = co_await read_any(from, max_bytes);
+  auto batches = co_await read_any(from, limit);
   if (batches.ok()) {
     hide_behind_end(*batches);
   }
   co_return batches;
 }
 
-runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read_any(Offset from,
-                                                                            size_t max_bytes) {
-  auto cached = sources_.cache.read(id_, from, max_bytes);
+runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read_any(
+    Offset from, const record::ReadLimit& limit) {
+  auto cached = sources_.cache.read(id_, from, limit.bytes);
   if (!cached.empty()) {
     co_return cached;
   }
   const record::PartitionRange kept = sources_.log.range(id_);
   if (from >= kept.start || !is_in_history(from)) {
-    auto batches = co_await sources_.log.read(id_, from, max_bytes);
+    auto batches = co_await sources_.log.read(id_, from, limit);
     const bool is_freed = !batches.ok() && batches.error().code == Code::kNotFound;
     if (!is_freed || !is_in_history(from)) {
       co_return batches;
     }
   }
-  const auto work = [this, from, max_bytes] {
-    return sources_.history->read(id_, from, max_bytes);
-  };
+  const auto work = [this, from, &limit] { return sources_.history->read(id_, from, limit); };
   co_return co_await sources_.cold->run(work);
 }
 

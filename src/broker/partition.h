@@ -85,9 +85,10 @@ class Partition {
   std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const;
 
   /// Whole batches from the one that holds `from`; empty at the end. Those before what the log
-  /// keeps come out of segments, where fewer than `max_bytes` do not mean the end. Errors: those of
+  /// keeps come out of segments, where fewer than `limit` do not mean the end. Errors: those of
   /// CommitLog::read and History::read.
-  runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from, size_t max_bytes);
+  runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from,
+                                                               record::ReadLimit limit);
 
   /// The first record with a timestamp of at least `timestamp_ms`; nullopt when there is none.
   /// Errors: those of CommitLog::find_timestamp and History::find_timestamp.
@@ -116,7 +117,8 @@ class Partition {
   bool is_in_history(Offset offset) const;
   Offset end_for_readers(Offset log_end) const;
   void hide_behind_end(std::vector<record::StoredBatch>& batches) const;
-  runtime::Task<Result<std::vector<record::StoredBatch>>> read_any(Offset from, size_t max_bytes);
+  runtime::Task<Result<std::vector<record::StoredBatch>>> read_any(Offset from,
+                                                                   const record::ReadLimit& limit);
   runtime::Task<Result<std::optional<record::StoredBatch>>> find_batch(int64_t timestamp_ms);
   void committed(record::StoredBatch batch);
   void wake_waiters();

@@ -101,6 +101,23 @@ TEST_F(ChunkCacheTest, WithoutMemoryRunsAreReadOneByOne) {
   EXPECT_EQ(read_all(&one, kB), written_[kB]);
 }
 
+TEST_F(ChunkCacheTest, AFirstBatchBeyondTheLimitIsAskedFor) {
+  fill();
+  const Reader reader(*log_.index);
+  const size_t first = written_[kA].front().size();
+  std::vector<size_t> asked;
+  const auto admits = [&](size_t bytes) {
+    asked.push_back(bytes);
+    return asked.size() > 1;
+  };
+  EXPECT_EQ(reader.read(kA, Offset{0}, {first, admits})->size(), 1U);
+  EXPECT_THAT(asked, testing::IsEmpty()) << "it fits";
+  const auto refused = reader.read(kA, Offset{0}, {first - 1, admits});
+  EXPECT_EQ(refused.error().code, Code::kOverloaded);
+  EXPECT_EQ(reader.read(kA, Offset{0}, {first - 1, admits})->size(), 1U);
+  EXPECT_THAT(asked, testing::ElementsAre(first, first));
+}
+
 TEST_F(ChunkCacheTest, WhatWasGivenOutStaysAndItsMemoryIsWaitedFor) {
   fill();
   auto chunks = std::make_unique<ChunkCache>(log_.disk, 3 * kMiB);

@@ -76,16 +76,17 @@ runtime::Task<Status> JournalLog::sync() {
 
 runtime::Task<Result<std::vector<record::StoredBatch>>> JournalLog::read(TopicPartition partition,
                                                                          Offset from,
-                                                                         size_t max_bytes) {
-  const auto blocking = [this, partition, from, max_bytes] {
-    return read_blocking(partition, from, max_bytes);
+                                                                         record::ReadLimit limit) {
+  const auto blocking = [this, partition, from, &limit] {
+    return read_blocking(partition, from, limit);
   };
   co_return co_await readers_.run(blocking);
 }
 
 Result<std::vector<record::StoredBatch>> JournalLog::read_blocking(TopicPartition partition,
-                                                                   Offset from, size_t max_bytes) {
-  auto batches = reader_.read(partition, from, max_bytes);
+                                                                   Offset from,
+                                                                   const record::ReadLimit& limit) {
+  auto batches = reader_.read(partition, from, limit);
   if (!batches.ok()) {
     failures_.note(batches.error(), partition, from);
   }

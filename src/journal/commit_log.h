@@ -49,11 +49,11 @@ class JournalLog final : public record::CommitLog {
   runtime::Task<Status> sync() override;
   runtime::Task<Result<std::vector<record::StoredBatch>>> read(TopicPartition partition,
                                                                Offset from,
-                                                               size_t max_bytes) override;
+                                                               record::ReadLimit limit) override;
 
   /// read() on the calling thread, which waits for the disk.
   Result<std::vector<record::StoredBatch>> read_blocking(TopicPartition partition, Offset from,
-                                                         size_t max_bytes);
+                                                         const record::ReadLimit& limit);
 
   record::PartitionRange range(TopicPartition partition) const override {
     return index_.range(partition);

@@ -112,13 +112,47 @@ Status for_each_batch(Runs& runs, const Index::Place& place, TopicPartition part
   return {};
 }
 
-size_t bytes_of(const std::vector<StoredBatch>& batches) {
-  size_t bytes = 0;
-  for (const StoredBatch& batch : batches) {
-    bytes += batch.payload.size();
+/// What a read has found so far.
+class Found {
+ public:
+  Found(Offset from, const record::ReadLimit& limit) : at_(from), limit_(limit) {}
+
+  /// Returns whether more is wanted. kOverloaded: the limit does not let the first one.
+  Result<bool> take(Runs& runs, const RunHead& run, size_t i) {
+    const FrameHeader& frame = run.frames[i];
+    if (frame.base_offset + frame.records <= at_) {
+      return true;
+    }
+    if (batches_.empty() && !limit_.lets(frame.payload_bytes)) {
+      return record::no_room_for(frame.payload_bytes, frame.base_offset);
+    }
+    if (!batches_.empty() && bytes_ + frame.payload_bytes > limit_.bytes) {
+      is_full_ = true;
+      return false;
+    }
+    MILLRACE_TRY(auto batch, runs.batch(run, i));
+    bytes_ += batch.payload.size();
+    at_ = batch.base_offset + batch.records;
+    batches_.push_back(std::move(batch));
+    is_full_ = bytes_ >= limit_.bytes;
+    return !is_full_;
   }
-  return bytes;
-}
+
+  Offset at() const { return at_; }
+
+  bool is_full() const { return is_full_; }
+
+  size_t bytes() const { return bytes_; }
+
+  std::vector<StoredBatch>& batches() { return batches_; }
+
+ private:
+  Offset at_;  // behind what was found
+  const record::ReadLimit& limit_;
+  std::vector<StoredBatch> batches_;
+  size_t bytes_ = 0;
+  bool is_full_ = false;
+};
 
 }  // namespace
 
@@ -128,54 +162,40 @@ Reader::Reader(const Index& index, ChunkCache* chunks)
       ahead_(chunks != nullptr ? std::make_unique<ReadAhead>(index, *chunks) : nullptr) {}
 
 Result<std::vector<StoredBatch>> Reader::read(TopicPartition partition, Offset from,
-                                              size_t max_bytes) const {
-  std::vector<StoredBatch> batches;
+                                              const record::ReadLimit& limit) const {
   const record::PartitionRange range = index_.range(partition);
   if (from < range.start || from > range.end) {
     return make_error(Code::kNotFound, "offset {} of partition {} is outside [{}, {}]", from,
                       partition.partition, range.start, range.end);
   }
-  size_t bytes = 0;
-  Offset at = from;
-  while (at < range.end && (batches.empty() || bytes < max_bytes)) {
+  Found found(from, limit);
+  while (found.at() < range.end && !found.is_full()) {
+    const Offset at = found.at();
     const auto place = index_.find(partition, at);
     if (!place) {
       return make_error(Code::kNotFound, "offset {} of partition {} was freed meanwhile", at,
                         partition.partition);
     }
-    const Offset before = at;
     Runs runs(index_, chunks_, place->file);
-    auto done =
-        for_each_batch(runs, *place, partition, [&](const RunHead& run, size_t i) -> Result<bool> {
-          const FrameHeader& frame = run.frames[i];
-          if (frame.base_offset + frame.records <= at) {
-            return true;
-          }
-          if (!batches.empty() && bytes + frame.payload_bytes > max_bytes) {
-            bytes = max_bytes;
-            return false;
-          }
-          MILLRACE_TRY(auto batch, runs.batch(run, i));
-          bytes += batch.payload.size();
-          at = batch.base_offset + batch.records;
-          batches.push_back(std::move(batch));
-          return bytes < max_bytes;
-        });
+    const Status done = for_each_batch(
+        runs, *place, partition,
+        [&](const RunHead& run, size_t i) -> Result<bool> { return found.take(runs, run, i); });
     if (!done.ok()) {
-      if (!batches.empty()) {
-        return batches;  // the damage is reported to whoever reads on from here
+      if (!found.batches().empty()) {
+        return std::move(found.batches());  // the damage is reported to whoever reads on from here
       }
       return done.error();
     }
-    if (at == before && bytes < max_bytes) {
+    if (found.at() == at && !found.is_full()) {
       return make_error(Code::kCorrupt, "{}: offset {} of partition {} is not where the index says",
                         place->file->file->path(), at, partition.partition);
     }
   }
+  auto& batches = found.batches();
   if (ahead_ && !batches.empty() && batches.back().payload.size() > ChunkCache::kMostShared) {
-    ahead_->note(partition, from, at, bytes_of(batches));
+    ahead_->note(partition, from, found.at(), found.bytes());
   }
-  return batches;
+  return std::move(batches);
 }
 
 Result<std::optional<StoredBatch>> Reader::find_timestamp(TopicPartition partition,

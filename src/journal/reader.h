@@ -25,7 +25,7 @@ class Reader {
   /// there is one. A damaged batch ends the answer before it, or is the answer's error when it is
   /// the first.
   Result<std::vector<record::StoredBatch>> read(TopicPartition partition, Offset from,
-                                                size_t max_bytes) const;
+                                                const record::ReadLimit& limit) const;
 
   /// As record::CommitLog::find_timestamp.
   Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition,

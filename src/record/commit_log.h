@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "bytes/buffer.h"
+#include "record/read_limit.h"
 #include "record/system_frame.h"
 #include "runtime/task.h"
 
@@ -80,11 +81,12 @@ class CommitLog {
   /// Returns once all that was readable at the call is durable. Errors: kReadOnly, kOutcomeUnknown.
   virtual runtime::Task<Status> sync() = 0;
 
-  /// Whole batches from the one that holds `from`, at least one if there is one, until `max_bytes`.
+  /// Whole batches from the one that holds `from`, at least one if there is one, until `limit`.
   /// Empty at the end of the partition. Errors: kNotFound (`from` outside [start, end]), kCorrupt
-  /// (names file and position; the batch at `from` is damaged), kIo. Any shard.
+  /// (names file and position; the batch at `from` is damaged), kIo, kOverloaded (not let by
+  /// `limit`). Any shard.
   virtual runtime::Task<Result<std::vector<StoredBatch>>> read(TopicPartition partition,
-                                                               Offset from, size_t max_bytes) = 0;
+                                                               Offset from, ReadLimit limit) = 0;
 
   /// {0, 0} for a partition that never had a record. Any thread.
   virtual PartitionRange range(TopicPartition partition) const = 0;

@@ -63,20 +63,23 @@ Result<PartitionIndex> Segment::index(const PartitionRow& row) const {
 
 Result<std::vector<record::StoredBatch>> Segment::read(const PartitionRow& row,
                                                        const PartitionIndex& index, Offset from,
-                                                       size_t max_bytes) const {
+                                                       const record::ReadLimit& limit) const {
   std::vector<record::StoredBatch> batches;
   if (from < row.first || from >= row.next) {
     return batches;
   }
   const auto behind = std::ranges::upper_bound(index.batches, from, {}, &BatchEntry::base);
   const auto first = std::prev(behind);
+  if (!limit.lets(first->bytes)) {
+    return record::no_room_for(first->bytes, first->base);
+  }
   uint64_t position = row.data_position;
   for (auto before = index.batches.begin(); before != first; ++before) {
     position += before->bytes;
   }
   size_t bytes = first->bytes;
   auto last = behind;
-  for (; last != index.batches.end() && bytes + last->bytes <= max_bytes; ++last) {
+  for (; last != index.batches.end() && bytes + last->bytes <= limit.bytes; ++last) {
     bytes += last->bytes;
   }
   auto owner = std::make_shared_for_overwrite<std::byte[]>(bytes);

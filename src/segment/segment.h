@@ -38,12 +38,12 @@ class Segment {
   /// `row`: of this object's tail.
   Result<PartitionIndex> index(const PartitionRow& row) const;
 
-  /// Whole batches from the one that holds `from` on, at least one, until `max_bytes`, by one read;
+  /// Whole batches from the one that holds `from` on, at least one, until `limit`, by one read;
   /// empty when `from` is not in the row's offsets. A damaged batch ends them; when it is the
-  /// first, it is the error.
+  /// first, it is the error. kOverloaded: not let by `limit`.
   Result<std::vector<record::StoredBatch>> read(const PartitionRow& row,
                                                 const PartitionIndex& index, Offset from,
-                                                size_t max_bytes) const;
+                                                const record::ReadLimit& limit) const;
 
   /// Reads it: who made the object, and when.
   Result<Header> header() const;

@@ -25,8 +25,9 @@ class SegmentCache {
     const PartitionRow* row = nullptr;
     std::shared_ptr<const PartitionIndex> index;
 
-    Result<std::vector<record::StoredBatch>> read(Offset from, size_t max_bytes) const {
-      return segment->read(*row, *index, from, max_bytes);
+    Result<std::vector<record::StoredBatch>> read(Offset from,
+                                                  const record::ReadLimit& limit) const {
+      return segment->read(*row, *index, from, limit);
     }
   };
 

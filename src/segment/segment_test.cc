@@ -146,6 +146,17 @@ TEST_F(SegmentTest, ReadsAsManyWholeBatchesAsFit) {
   EXPECT_EQ(count(2 * one - 1), 1U);
   EXPECT_EQ(count(2 * one), 2U);
   EXPECT_EQ(count(100 * one), 4U);
+  std::vector<size_t> asked;
+  const auto admits = [&](size_t bytes) {
+    asked.push_back(bytes);
+    return asked.size() > 1;
+  };
+  EXPECT_TRUE(segment->read(row, index, Offset{1}, {one, admits}).ok());
+  EXPECT_THAT(asked, testing::IsEmpty()) << "the first fits";
+  EXPECT_EQ(segment->read(row, index, Offset{1}, {one - 1, admits}).error().code,
+            Code::kOverloaded);
+  EXPECT_EQ(segment->read(row, index, Offset{1}, {one - 1, admits})->size(), 1U);
+  EXPECT_THAT(asked, testing::ElementsAre(one, one));
 }
 
 TEST_F(SegmentTest, AMixedObjectHasItsPartitionsApart) {

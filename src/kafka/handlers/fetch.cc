@@ -131,7 +131,7 @@ std::vector<Reading> plan(std::vector<Target>& targets, size_t room) {
   return readings;
 }
 
-/// Whole batches, at least one if there is one; they are added to `held`. Errors:
+/// Whole batches, at least one if there is one and memory for it; they are added to `held`. Errors:
 /// Partition::read's.
 runtime::Task<void> read_files(MemoryBudget& reads, MemoryBudget::Reservation& held,
                                Reading& reading) {
@@ -142,10 +142,13 @@ runtime::Task<void> read_files(MemoryBudget& reads, MemoryBudget::Reservation& h
     co_return;
   }
   const Target& target = *reading.target;
-  reading.batches = co_await target.partition->read(target.asked.fetch_offset, limit);
+  const auto admits = [&reserved](size_t first_batch) { return reserved.try_grow(first_batch); };
+  reading.batches = co_await target.partition->read(target.asked.fetch_offset, {limit, admits});
   if (reading.batches.ok()) {
-    reserved.resize(bytes_of(*reading.batches));  // the first comes whole, whatever the limit
+    reserved.resize(bytes_of(*reading.batches));
     held.add(std::move(reserved));
+  } else if (reading.batches.error().code == Code::kOverloaded) {
+    reading.is_short_of_memory = true;
   }
 }
 
