@@ -95,7 +95,11 @@ Segments::Segments(const SegmentsParts& parts, const SegmentsOptions& options)
               {.bytes = options.cut.bytes,
                .least_segment = options.cut.least_segment,
                .age = options.merge_age},
-              [this] { return wishes(); }) {}
+              [this] { return wishes(); }) {
+  for (const catalog::LeavingObject& object : parts.catalog.contents().leaving) {
+    leaving_.push_back({object, std::nullopt});
+  }
+}
 
 runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
   while (true) {
@@ -109,6 +113,7 @@ runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
 /// Returns whether more may be due.
 runtime::Task<Result<bool>> Segments::turn(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
+    MILLRACE_TRY_STATUS(remove_left(options_.grace));
     MILLRACE_TRY_STATUS(sweep());
     MILLRACE_TRY_STATUS(expire());
     return remove_left(options_.grace);
@@ -125,7 +130,7 @@ runtime::Task<Result<bool>> Segments::turn(runtime::CancelToken stop) {
   }
   MILLRACE_CO_TRY(const auto merged, co_await merger_.merge(stop));
   for (const auto& object : merged.replaced) {
-    leaving_.push_back({object->object, object->name, parts_.clock.steady()});
+    leaving_.push_back({{object->object, object->name}, parts_.clock.steady()});
   }
   co_return cut > 0 || merged.is_more;
 }
@@ -230,7 +235,7 @@ Status Segments::expire() {
   const auto now = parts_.clock.steady();
   for (const catalog::SegmentRow& row : segments) {
     if (removed.contains(row.object)) {
-      leaving_.push_back({row.object, row.name, now});
+      leaving_.push_back({{row.object, row.name}, now});
     }
   }
   parts_.history.apply(commit);
@@ -268,16 +273,36 @@ void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,
             text.empty() ? ": of deleted topics" : text);
 }
 
+/// Out of the store, then out of the catalog.
 Status Segments::remove_left(std::chrono::milliseconds grace) {
-  while (!leaving_.empty() && parts_.clock.steady() - leaving_.front().since >= grace) {
-    if (const Status status = parts_.store.remove(leaving_.front().name);
-        !status.ok() && status.error().code != Code::kNotFound) {
-      return status;
+  Status removed;
+  while (!leaving_.empty()) {
+    const Leaving& next = leaving_.front();
+    if (next.since && parts_.clock.steady() - *next.since < grace) {
+      break;
     }
-    parts_.history.gone(leaving_.front().object);
+    removed = parts_.store.remove(next.object.name);
+    if (!removed.ok() && removed.error().code != Code::kNotFound) {
+      break;
+    }
+    removed = {};
+    gone_.push_back(next.object.object);
     leaving_.pop_front();
-    parts_.log.ask_for_round();  // a tombstone may end now
   }
+  MILLRACE_TRY_STATUS(forget_gone());
+  return removed;
+}
+
+Status Segments::forget_gone() {
+  if (gone_.empty()) {
+    return {};
+  }
+  MILLRACE_TRY_STATUS(parts_.catalog.commit_segments({.place = parts_.log.place(), .gone = gone_}));
+  for (const Uuid& object : gone_) {
+    parts_.history.gone(object);
+  }
+  gone_.clear();
+  parts_.log.ask_for_round();  // a tombstone may end now
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -58,8 +59,8 @@ class Segments {
   /// object that is being made.
   runtime::Task<Status> round(runtime::CancelToken stop = {});
 
-  /// Nobody reads any more: what is expired or merged and waits for its readers goes now, so that
-  /// the next start has nothing to look for. Blocking.
+  /// Nobody reads any more: what is expired or merged and waits for its readers goes now, not after
+  /// the next start. Blocking.
   void finish();
 
   /// Of durability=object topics, which rounds do not cut.
@@ -75,15 +76,16 @@ class Segments {
 
  private:
   struct Leaving {
-    Uuid object;
-    std::string name;
-    std::chrono::steady_clock::time_point since;
+    catalog::LeavingObject object;
+    /// nullopt: of an earlier process; nobody reads it.
+    std::optional<std::chrono::steady_clock::time_point> since;
   };
 
   runtime::Task<Result<bool>> turn(runtime::CancelToken stop);
   Status sweep();
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);
+  Status forget_gone();
   OrphanRules orphan_rules() const;
   SegmentWishes wishes() const;
   void tell_expired(const std::vector<catalog::SegmentRow>& segments,
@@ -96,6 +98,7 @@ class Segments {
   Merger merger_;
   bool is_swept_ = false;
   std::deque<Leaving> leaving_;  // oldest first
+  std::vector<Uuid> gone_;       // the store has them no longer, the catalog still names them
   std::atomic<uint64_t> expired_{0};
 };
 

@@ -107,8 +107,10 @@ TEST_F(SegmentsTest, AStopRemovesWhatWaitsForItsReaders) {
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
   ASSERT_TRUE(round().ok());
   EXPECT_GT(objects(), 0U);
+  EXPECT_EQ(kept().leaving.size(), objects());
   segments_->finish();
   EXPECT_EQ(objects(), 0U);
+  EXPECT_TRUE(kept().leaving.empty());
 }
 
 TEST_F(SegmentsTest, ADeletedTopicIsRememberedUntilACrashIsCleanedUp) {
@@ -144,6 +146,30 @@ TEST_F(SegmentsTest, WhatACrashLeftBeforeTheCatalogIsRemovedByTheNextStart) {
   start();
   ASSERT_TRUE(round().ok());
   EXPECT_EQ(objects(), history_->segments().size());
+  expect_whole(broker_->find("orders"));
+}
+
+TEST_F(SegmentsTest, WhatExpiredBeforeACrashGoesAfterItWhateverTheClockSays) {
+  const auto topic = create("orders", {{"retention.ms", "60000"}});
+  write(topic, 30);
+  free_journal();
+  write(topic, 10);
+  clock_.advance(61s);
+  ASSERT_TRUE(round().ok());
+  const size_t left = history_->segments().size();
+  const size_t expired = segments_->expired();
+  ASSERT_GE(expired, 1U);
+  ASSERT_EQ(objects(), left + expired) << "within the grace of their readers";
+  stop();
+  clock_.jump(-1h);
+  start();
+  store_.set_away(true);
+  EXPECT_FALSE(round().ok());
+  EXPECT_EQ(catalog_->contents().leaving.size(), expired);
+  store_.set_away(false);
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(objects(), history_->segments().size());
+  EXPECT_TRUE(kept().leaving.empty());
   expect_whole(broker_->find("orders"));
 }
 

@@ -111,6 +111,9 @@ class SegmentsTest : public testing::Test {
 
   size_t objects() { return memory_.list("segments")->size(); }
 
+  /// The catalog as the next start would find it.
+  catalog::Contents kept() const { return catalog::MemoryCatalog(kept_).contents(); }
+
   /// What the journal has in its oldest files alone goes into segments, and the files are freed.
   void free_journal() {
     ASSERT_TRUE(round().ok());

@@ -100,10 +100,19 @@ struct SegmentRow {
   bool operator==(const SegmentRow&) const = default;
 };
 
+/// An object that was removed and may still be in the object store.
+struct LeavingObject {
+  Uuid object;
+  std::string name;
+
+  bool operator==(const LeavingObject&) const = default;
+};
+
 struct SegmentsCommit {
   std::vector<SegmentRow> added;
-  std::vector<Uuid> removed;  // objects that are there
+  std::vector<Uuid> removed;  // objects that are there; from then on they are leaving
   JournalPlace place;
+  std::vector<Uuid> gone = {};  // objects that are leaving: the store has them no longer
 };
 
 /// What there is when a catalog is opened.
@@ -119,6 +128,7 @@ struct Contents {
   std::vector<FileRow> files;                      // by partition, then offset, then path
   std::map<TopicPartition, Offset> table_offsets;  // 0 where absent
   std::vector<SegmentRow> segments;                // by object
+  std::vector<LeavingObject> leaving;              // by object
 
   bool operator==(const Contents&) const = default;
 };
@@ -155,8 +165,8 @@ class Catalog {
 
   /// Adds and removes objects in one transaction. Of each partition the parts stay dense, and the
   /// end of the last one does not move back: kInvalid otherwise, naming partition and offsets.
-  /// kConflict: an object that is added is there already, or one that is removed is not. Nothing
-  /// was written after either.
+  /// kConflict: an object that is added is there already, one that is removed is not, or one that
+  /// is gone was not leaving. Nothing was written after either.
   virtual Status commit_segments(const SegmentsCommit& commit) = 0;
 
   /// Ends it in good order; a second call does nothing. Without it, or after an error (kIo,

@@ -116,4 +116,13 @@ inline SegmentsCommit segments_of(std::vector<SegmentRow> added,
   return commit;
 }
 
+inline SegmentsCommit gone_of(const std::vector<uint64_t>& objects, uint64_t run = 7) {
+  SegmentsCommit commit;
+  for (const uint64_t number : objects) {
+    commit.gone.push_back(object_id(number));
+  }
+  commit.place = place_of(run);
+  return commit;
+}
+
 }  // namespace millrace::catalog

@@ -14,7 +14,12 @@ namespace {
 template <typename Rows>
 auto position_of(Rows& objects, const Uuid& object) {
   return std::lower_bound(objects.begin(), objects.end(), object,
-                          [](const SegmentRow& row, const Uuid& id) { return row.object < id; });
+                          [](const auto& row, const Uuid& id) { return row.object < id; });
+}
+
+bool is_leaving(const Contents& contents, const Uuid& object) {
+  const auto at = position_of(contents.leaving, object);
+  return at != contents.leaving.end() && at->object == object;
 }
 
 const SegmentRow* find_object(const Contents& contents, const Uuid& object) {
@@ -105,17 +110,27 @@ Status apply(Contents& contents, const SegmentsCommit& commit) {
     }
   }
   for (const SegmentRow& object : commit.added) {
-    if (find_object(contents, object.object) != nullptr) {
+    if (find_object(contents, object.object) != nullptr || is_leaving(contents, object.object)) {
       return object_is_there(object.object);
     }
     for (const SegmentPartRow& part : object.parts) {
       changes[part.partition].added.push_back({part.first, part.next});
     }
   }
+  for (const Uuid& object : commit.gone) {
+    if (!is_leaving(contents, object)) {
+      return object_is_missing(object);
+    }
+  }
   add_extents(contents, changes);
   MILLRACE_TRY_STATUS(check(changes));
   for (const Uuid& object : commit.removed) {
-    contents.segments.erase(position_of(contents.segments, object));
+    const auto row = position_of(contents.segments, object);
+    contents.leaving.insert(position_of(contents.leaving, object), {object, row->name});
+    contents.segments.erase(row);
+  }
+  for (const Uuid& object : commit.gone) {
+    contents.leaving.erase(position_of(contents.leaving, object));
   }
   for (const SegmentRow& object : commit.added) {
     contents.segments.insert(position_of(contents.segments, object.object), object);

@@ -1,6 +1,7 @@
 // Catalogs of older format versions: tests/golden/catalog/vN.db was made by the program of version
 // N and ended well. v1 holds broker_part() and flush_of(2, 0, 0, 10, 2).
 #include "catalog/memory_catalog.h"
+#include "catalog/migrations.h"
 #include "catalog/sqlite_catalog_test.h"
 #include "catalog/sqlite_rows.h"
 
@@ -67,7 +68,7 @@ TEST_F(MigrationTest, OpeningAnOlderCatalogReadsItAndChangesNothing) {
 
 TEST_F(MigrationTest, BeginBringsItToThePresentVersion) {
   auto catalog = begun();
-  EXPECT_EQ(version_on(disk_), 2);
+  EXPECT_EQ(version_on(disk_), 3);
   EXPECT_EQ(stored(), golden());
   expect_ok(catalog->commit_segments(first_segments()));
   expect_ok(catalog->commit_flush(flush_of(2, 0, 10, 20)));
@@ -84,12 +85,39 @@ TEST_F(MigrationTest, BeginBringsItToThePresentVersion) {
   EXPECT_NE(others.error().message.find("CHECK constraint failed"), std::string::npos);
 }
 
+TEST_F(MigrationTest, SegmentsOfVersion2Stay) {
+  {
+    SqliteVfs vfs(disk_, SqliteVfs::Access::kReadWrite);
+    const auto connection = Connection::open(vfs, kPath, false).value();
+    const SegmentRow object = first_segments().added.front();
+    const std::string rows = fmt::format(
+        "{0} PRAGMA user_version = 2;"
+        "INSERT INTO segments VALUES ('{1}', '{2}', {3}, {4});"
+        "INSERT INTO segment_parts VALUES ('{1}', '{5}', 0, 0, 5, {6}, {7});"
+        "INSERT INTO places VALUES ('segments', 3, 28672, 7, 4294967287)",
+        migrations()[1].sql, object.object.to_string(), object.name, object.bytes,
+        object.created_ms, topic_id(2).to_string(), object.parts[0].max_timestamp_ms,
+        object.parts[0].bytes);
+    expect_ok(connection->execute(rows.c_str()));
+    expect_ok(connection->close());
+  }
+  Contents expected = golden();
+  expect_ok(apply(expected, first_segments()));
+  EXPECT_EQ(stored(), expected);
+  EXPECT_EQ(version_on(disk_), 2);
+  const auto catalog = begun();
+  EXPECT_EQ(version_on(disk_), 3);
+  EXPECT_EQ(stored(), expected);
+  expect_ok(catalog->commit_segments(segments_of({}, {1})));
+  EXPECT_EQ(stored().leaving.size(), 1U);
+}
+
 TEST_F(MigrationTest, WhatBeginAnsweredForSurvivesAPowerCut) {
   end_uncleanly(disk_);
   disk_.kill();
   begun().reset();
   disk_.power_cut();
-  EXPECT_EQ(version_on(disk_), 2);
+  EXPECT_EQ(version_on(disk_), 3);
   EXPECT_EQ(stored(), golden_of_unclean_end());
   expect_ok(begun()->commit_segments(first_segments()));
 }
@@ -125,14 +153,14 @@ TEST_F(MigrationTest, ACrashLeavesTheOldVersionOrTheNewOne) {
         }
         const int64_t version = version_on(disk);
         ++(version == 1 ? old_ones : new_ones);
-        EXPECT_TRUE(version == 2 || (version == 1 && !is_over)) << version;
+        EXPECT_TRUE(version == 3 || (version == 1 && !is_over)) << version;
         auto catalog = open_sqlite(disk, kPath).value();
         EXPECT_EQ(catalog->contents(), is_clean ? golden() : golden_of_unclean_end());
         expect_ok(catalog->begin(directory_id()));
         expect_ok(catalog->commit_segments(first_segments()));
         catalog.reset();
         disk.power_cut();
-        EXPECT_EQ(version_on(disk), 2);
+        EXPECT_EQ(version_on(disk), 3);
         EXPECT_EQ(open_sqlite(disk, kPath).value()->contents().segments, first_segments().added);
       }
     }
@@ -178,7 +206,7 @@ TEST_F(MigrationTest, AFullDiskRefusesTheBeginAndTheCatalogStaysOld) {
     }
     ++refused;
     ASSERT_EQ(begun.error().code, Code::kOverloaded) << begun.error().message;
-    EXPECT_NE(begun.error().message.find("from format version 1 to 2"), std::string::npos)
+    EXPECT_NE(begun.error().message.find("from format version 1 to 3"), std::string::npos)
         << begun.error().message;
     disk_.kill();
     ASSERT_EQ(version_on(disk_), 1);
@@ -186,7 +214,7 @@ TEST_F(MigrationTest, AFullDiskRefusesTheBeginAndTheCatalogStaysOld) {
   }
   EXPECT_GT(refused, 20);
   disk_.power_cut();
-  EXPECT_EQ(version_on(disk_), 2);
+  EXPECT_EQ(version_on(disk_), 3);
   EXPECT_EQ(stored(), golden());
 }
 

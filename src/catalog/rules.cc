@@ -87,15 +87,18 @@ Status check_file(const FileRow& file) {
   return file.min_time_us <= file.max_time_us ? Status{} : broken(row, "times in the wrong order");
 }
 
+bool is_name_of(const Uuid& object, const std::string& name) {
+  return name.starts_with("segments/") && name.ends_with(object.to_string() + ".seg") &&
+         is_safe_path(name);
+}
+
 /// What is wrong with it; empty: nothing. A start checks very many: no text is made for a right
 /// one.
 std::string rule_broken_by(const SegmentRow& object) {
   if (object.object.is_none()) {
     return "no id";
   }
-  const std::string end = object.object.to_string() + ".seg";
-  if (!object.name.starts_with("segments/") || !object.name.ends_with(end) ||
-      !is_safe_path(object.name)) {
+  if (!is_name_of(object.object, object.name)) {
     return fmt::format("its name is '{}'", object.name);
   }
   if (object.bytes > kMost) {
@@ -131,6 +134,23 @@ std::string rule_broken_by(const SegmentRow& object) {
 Status check_segment(const SegmentRow& object) {
   const std::string rule = rule_broken_by(object);
   return rule.empty() ? Status{} : broken("segment object " + object.object.to_string(), rule);
+}
+
+Status check_leaving(const Contents& contents) {
+  std::set<Uuid> there;
+  for (const SegmentRow& object : contents.segments) {
+    there.insert(object.object);
+  }
+  for (const LeavingObject& object : contents.leaving) {
+    const std::string row = "leaving object " + object.object.to_string();
+    if (!is_name_of(object.object, object.name)) {
+      return broken(row, fmt::format("its name is '{}'", object.name));
+    }
+    if (there.contains(object.object)) {
+      return broken(row, "it is a segment object too");
+    }
+  }
+  return {};
 }
 
 /// One range behind another, in order of `first`.
@@ -233,8 +253,9 @@ Status check_tables_part(const Contents& contents) {
   return {};
 }
 
-/// All parts are dense.
+/// All parts are dense, and what is leaving is not there.
 Status check_segments_part(const Contents& contents) {
+  MILLRACE_TRY_STATUS(check_leaving(contents));
   std::vector<const SegmentPartRow*> parts;
   for (const SegmentRow& object : contents.segments) {
     MILLRACE_TRY_STATUS(check_segment(object));
@@ -266,7 +287,7 @@ Status check_all(const Contents& contents) {
   if (!contents.tables.empty() && !contents.tables_place) {
     return make_error(Code::kInvalid, "tables without a place in the journal");
   }
-  if (!contents.segments.empty() && !contents.segments_place) {
+  if ((!contents.segments.empty() || !contents.leaving.empty()) && !contents.segments_place) {
     return make_error(Code::kInvalid, "segments without a place in the journal");
   }
   MILLRACE_TRY_STATUS(check_topics(contents.topics));
@@ -310,6 +331,7 @@ Status check(const FlushCommit& flush) {
 Status check(const SegmentsCommit& commit) {
   MILLRACE_TRY_STATUS(check(commit.place));
   std::vector<Uuid> objects = commit.removed;
+  objects.insert(objects.end(), commit.gone.begin(), commit.gone.end());
   for (const SegmentRow& object : commit.added) {
     MILLRACE_TRY_STATUS(check_segment(object));
     objects.push_back(object.object);

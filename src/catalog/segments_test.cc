@@ -141,7 +141,29 @@ TEST_P(SegmentsTest, APartitionWithoutPartsMayBeginAnywhere) {
   EXPECT_OK(catalog_->commit_segments(segments_of({object_of(2, {part_of(2, 0, 200, 205)})}, {1})));
   EXPECT_OK(catalog_->commit_segments(segments_of({}, {2})));
   EXPECT_TRUE(stored().segments.empty());
-  EXPECT_OK(catalog_->commit_segments(segments_of({object_of(1, {part_of(2, 0, 3, 4)})})));
+  EXPECT_OK(catalog_->commit_segments(segments_of({object_of(3, {part_of(2, 0, 3, 4)})})));
+}
+
+TEST_P(SegmentsTest, WhatIsRemovedIsLeavingUntilItIsGone) {
+  const SegmentRow first = object_of(1, {part_of(2, 0, 0, 5)});
+  const SegmentRow second = object_of(2, {part_of(2, 0, 5, 9)});
+  const auto leaving = [](const SegmentRow& row) { return LeavingObject{row.object, row.name}; };
+  EXPECT_OK(catalog_->commit_segments(segments_of({first, second})));
+  EXPECT_CODE(kConflict, catalog_->commit_segments(gone_of({1})));
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {1, 2})));
+  EXPECT_EQ(stored().leaving, (std::vector{leaving(first), leaving(second)}));
+  EXPECT_CODE(kConflict, catalog_->commit_segments(segments_of({first})));
+  SegmentsCommit both = gone_of({1}, 9);
+  both.added.push_back(object_of(3, {part_of(2, 0, 9, 10)}));
+  EXPECT_OK(catalog_->commit_segments(both));
+  EXPECT_EQ(stored().leaving, std::vector{leaving(second)});
+  EXPECT_EQ(stored().segments_place, place_of(9));
+  EXPECT_CODE(kConflict, catalog_->commit_segments(gone_of({1})));
+  EXPECT_CODE(kConflict, catalog_->commit_segments(gone_of({2, 4})));
+  EXPECT_EQ(stored().leaving, std::vector{leaving(second)});
+  expect_refused(gone_of({2, 2}), "a segment object stands there twice");
+  EXPECT_OK(catalog_->commit_segments(gone_of({2})));
+  EXPECT_TRUE(stored().leaving.empty());
 }
 
 TEST_P(SegmentsTest, WhatIsThereOrMissingIsAConflictAndWritesNothing) {

@@ -64,8 +64,8 @@ TEST(SqliteCatalogOnARealDisk, OpeningChangesNothingInWhateverState) {
 
 TEST_F(SqliteCatalogTest, ANewerFormatIsRefusedByNameAndNumbers) {
   expect_ok(begun()->close());
-  tamper("PRAGMA user_version = 3");
-  expect_refused(Code::kUnsupported, "format version 3, this program knows up to 2");
+  tamper("PRAGMA user_version = 4");
+  expect_refused(Code::kUnsupported, "format version 4, this program knows up to 3");
 }
 
 TEST_F(SqliteCatalogTest, WhatIsNoCatalogIsRefused) {

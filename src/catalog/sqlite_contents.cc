@@ -196,9 +196,7 @@ Result<Contents> read_rows(Connection& connection) {
   MILLRACE_TRY_STATUS(read_tables(connection, contents));
   MILLRACE_TRY_STATUS(read_files(connection, contents));
   MILLRACE_TRY(const int64_t version, read_version(connection));
-  if (version >= kSegmentsVersion) {
-    MILLRACE_TRY_STATUS(read_segments(connection, contents));
-  }
+  MILLRACE_TRY_STATUS(read_segments(connection, version, contents));
   return contents;
 }
 

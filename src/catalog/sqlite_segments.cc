@@ -44,6 +44,15 @@ Status read_parts(Connection& connection, Contents& contents) {
                   });
 }
 
+Status read_leaving(Connection& connection, Contents& contents) {
+  return for_each(connection, "SELECT id, name FROM leaving_objects ORDER BY id",
+                  [&](const Statement& row) -> Status {
+                    MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "leaving_objects"));
+                    contents.leaving.push_back({id, row.text(1)});
+                    return {};
+                  });
+}
+
 /// Steps to the end of `query`, which is to be bound again.
 template <typename Read>
 Status read_all(Statement& query, Read read) {
@@ -79,7 +88,8 @@ Status add_removed(Connection& connection, const std::vector<Uuid>& objects,
 
 Status add_added(Connection& connection, const std::vector<SegmentRow>& objects,
                  SegmentChanges& changes) {
-  MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM segments WHERE id = ?"));
+  MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM segments WHERE id = ?1 UNION ALL"
+                                                  " SELECT 1 FROM leaving_objects WHERE id = ?1"));
   for (const SegmentRow& object : objects) {
     const std::string id = object.object.to_string();
     MILLRACE_TRY(const bool is_there, find.bind(id).step());
@@ -117,6 +127,36 @@ Status add_extents(Connection& connection, SegmentChanges& changes) {
   return {};
 }
 
+Status forget_gone(Connection& connection, const std::vector<Uuid>& objects) {
+  MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM leaving_objects WHERE id = ?"));
+  MILLRACE_TRY(Statement forget, connection.prepare("DELETE FROM leaving_objects WHERE id = ?"));
+  for (const Uuid& object : objects) {
+    const std::string id = object.to_string();
+    bool is_there = false;
+    MILLRACE_TRY_STATUS(read_all(find.bind(id), [&](const Statement&) {
+      is_there = true;
+      return Status{};
+    }));
+    if (!is_there) {
+      return object_is_missing(object);
+    }
+    MILLRACE_TRY_STATUS(forget.bind(id).run());
+  }
+  return {};
+}
+
+Status remove_objects(Connection& connection, const std::vector<Uuid>& objects) {
+  MILLRACE_TRY(Statement leave, connection.prepare("INSERT INTO leaving_objects (id, name)"
+                                                   " SELECT id, name FROM segments WHERE id = ?"));
+  MILLRACE_TRY(Statement remove, connection.prepare("DELETE FROM segments WHERE id = ?"));
+  for (const Uuid& object : objects) {
+    const std::string id = object.to_string();
+    MILLRACE_TRY_STATUS(leave.bind(id).run());
+    MILLRACE_TRY_STATUS(remove.bind(id).run());
+  }
+  return {};
+}
+
 Status insert_objects(Connection& connection, const std::vector<SegmentRow>& objects) {
   MILLRACE_TRY(
       Statement put_object,
@@ -146,9 +186,12 @@ Status insert_objects(Connection& connection, const std::vector<SegmentRow>& obj
 
 }  // namespace
 
-Status read_segments(Connection& connection, Contents& contents) {
-  MILLRACE_TRY_STATUS(read_objects(connection, contents));
-  return read_parts(connection, contents);
+Status read_segments(Connection& connection, int64_t version, Contents& contents) {
+  if (version >= kSegmentsVersion) {
+    MILLRACE_TRY_STATUS(read_objects(connection, contents));
+    MILLRACE_TRY_STATUS(read_parts(connection, contents));
+  }
+  return version >= kLeavingVersion ? read_leaving(connection, contents) : Status{};
 }
 
 Status write_segments(Connection& connection, const SegmentsCommit& commit) {
@@ -157,12 +200,9 @@ Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   MILLRACE_TRY_STATUS(add_added(connection, commit.added, changes));
   MILLRACE_TRY_STATUS(add_extents(connection, changes));
   MILLRACE_TRY_STATUS(check(changes));
+  MILLRACE_TRY_STATUS(forget_gone(connection, commit.gone));
   // Removed first: what is added may begin where a removed part did.
-  MILLRACE_TRY(Statement remove, connection.prepare("DELETE FROM segments WHERE id = ?"));
-  for (const Uuid& object : commit.removed) {
-    const std::string id = object.to_string();
-    MILLRACE_TRY_STATUS(remove.bind(id).run());
-  }
+  MILLRACE_TRY_STATUS(remove_objects(connection, commit.removed));
   MILLRACE_TRY_STATUS(insert_objects(connection, commit.added));
   return write_place(connection, "segments", commit.place);
 }

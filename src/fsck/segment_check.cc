@@ -70,6 +70,9 @@ class SegmentCheck {
         }
       }
       if (start_.is_trusted) {
+        for (const catalog::LeavingObject& object : catalog_->leaving) {
+          leaving_.insert(object.name);
+        }
         rules = start_.orphan_rules(*catalog_);
       }
     }
@@ -80,6 +83,9 @@ class SegmentCheck {
       if (row != rows_.end()) {
         MILLRACE_TRY_STATUS(check_object(object, row->second));
         rows_.erase(row);
+      } else if (leaving_.contains(object.name)) {
+        leaving(object.name);
+        MILLRACE_TRY_STATUS(work_.read(object.bytes));
       } else if (rules) {
         MILLRACE_TRY_STATUS(judge_orphan(object, *rules));
       } else {
@@ -164,6 +170,18 @@ class SegmentCheck {
            "catalog.db does not name it, and no start removes it: " + *why, std::move(touched),
            "see where it comes from: if it is not of this directory, move it away");
     return {};
+  }
+
+  void leaving(const std::string& name) {
+    work_.add(
+        {.kind = Kind::kLeftover,
+         .problem = "leaving-object",
+         .file = store_.location_of(name),
+         .what = "catalog.db says that it left: it was expired or merged, or its topic deleted",
+         .touched = {},
+         .advice = "nothing: a start removes it",
+         .cure = Cure::kObject,
+         .name = name});
   }
 
   /// A start removes it. What it alone has may be expired, or the catalog be of an earlier time.
@@ -336,6 +354,7 @@ class SegmentCheck {
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   /// Of each partition, what the objects of the catalog cover: they are dense.
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
+  std::set<std::string> leaving_;
   std::map<std::string, std::string> misnamed_;  // by what they were made as
 };
 

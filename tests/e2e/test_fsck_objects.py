@@ -107,6 +107,17 @@ def delete_rows(copy, one):
     copy.sql(("DELETE FROM segment_parts WHERE object_id = ?", (identity,)), ("DELETE FROM segments WHERE id = ?", (identity,)))
 
 
+def test_an_object_that_was_to_go(copy):
+    one, number = copy.object(), uuid.uuid4()
+    path = one.path.with_name(f"{one.parts[0].first:020}-{number}.seg")
+    shutil.copy(one.path, path)
+    copy.sql(("INSERT INTO leaving_objects VALUES (?, ?)", (str(number), str(path.relative_to(copy.data)))))
+    copy.finds("leaving-object", path, kind="leftover", touched=None)
+    assert copy.fsck("--repair")[0] == 0
+    assert not path.exists() and one.path.exists()
+    copy.is_clean()
+
+
 def test_an_object_without_row_that_the_journal_has_is_a_leftover(copy):
     (late,) = [one for one in segments.objects(copy.data) if one.parts[0].partition == 1]
     delete_rows(copy, late)

@@ -28,7 +28,8 @@ std::map<std::string, uint64_t> ModelCounters::named() const {
           {"segments_retained", segments_retained},
           {"segments_merged", segments_merged},
           {"segments_unknown", segments_unknown},
-          {"segments_refused", segments_refused}};
+          {"segments_refused", segments_refused},
+          {"segments_gone", segments_gone}};
 }
 
 void ModelCounters::add(const ModelCounters& other) {
@@ -58,6 +59,7 @@ void ModelCounters::add(const ModelCounters& other) {
   segments_merged += other.segments_merged;
   segments_unknown += other.segments_unknown;
   segments_refused += other.segments_refused;
+  segments_gone += other.segments_gone;
 }
 
 }  // namespace millrace::catalog

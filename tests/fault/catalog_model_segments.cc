@@ -121,11 +121,24 @@ SegmentsCommit CatalogModel::merge_segments() {
   return commit;
 }
 
+/// Of those that are leaving, some.
+SegmentsCommit CatalogModel::forget_segments() {
+  SegmentsCommit commit;
+  for (const LeavingObject& object : state_.leaving) {
+    if (below(2) == 0) {
+      commit.gone.push_back(object.object);
+    }
+  }
+  commit.place = next_place();
+  return commit;
+}
+
 void CatalogModel::commit_segments() {
-  const uint64_t choice = state_.segments.empty() ? 0 : below(4);
+  const uint64_t choice = state_.segments.empty() ? 0 : below(5);
   const SegmentsCommit commit = choice < 2    ? add_segments()
                                 : choice == 2 ? retain_segments()
-                                              : merge_segments();
+                                : choice == 3 ? merge_segments()
+                                              : forget_segments();
   Contents after = state_;
   const Status expected = apply(after, commit);
   if (!expected.ok()) {
@@ -134,6 +147,8 @@ void CatalogModel::commit_segments() {
   const Status status = catalog_->commit_segments(commit);
   if (status.ok() && choice < 2) {
     ++counters_.segments_added;
+  } else if (status.ok() && choice == 4) {
+    counters_.segments_gone += commit.gone.size();
   } else if (status.ok()) {
     ++(commit.added.empty() ? counters_.segments_retained : counters_.segments_merged);
   } else if (status.error().code == Code::kIo) {
