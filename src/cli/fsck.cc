@@ -7,6 +7,7 @@
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/setting_flags.h"
 #include "cli/verbs.h"
 #include "io/lock_file.h"
 #include "server/options.h"
@@ -102,28 +103,16 @@ Result<int> fsck_directory(const FsckArguments& arguments) {
   return report.count(fsck::Kind::kDamage) == 0 ? static_cast<int>(kOk) : static_cast<int>(kFailed);
 }
 
-void add_setting_flag(CLI::App& verb, const std::shared_ptr<FsckArguments>& arguments,
-                      const std::string& setting, const char* type, const char* help) {
-  for (const SettingSpec& spec : server::settings_schema()) {
-    if (spec.name == setting) {
-      const auto store = [arguments, setting](const std::string& text) {
-        arguments->flags[setting] = text;
-      };
-      verb.add_option_function<std::string>(spec.flag(), store, help)->type_name(type);
-    }
-  }
-}
-
 }  // namespace
 
 void add_fsck(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("fsck", "check a data directory while no server has it");
   const auto arguments = std::make_shared<FsckArguments>();
-  add_setting_flag(*verb, arguments, "data", "DIR", "the --data directory of a server");
-  add_setting_flag(*verb, arguments, "bucket", "URL",
+  add_setting_flag(*verb, arguments->flags, "data", "DIR", "the --data directory of a server");
+  add_setting_flag(*verb, arguments->flags, "bucket", "URL",
                    "where its segment objects are, when the server is given it too");
-  add_setting_flag(*verb, arguments, "bucket.endpoint", "URL", "as of serve");
-  add_setting_flag(*verb, arguments, "bucket.region", "TEXT", "as of serve");
+  add_setting_flag(*verb, arguments->flags, "bucket.endpoint", "URL", "as of serve");
+  add_setting_flag(*verb, arguments->flags, "bucket.region", "TEXT", "as of serve");
   verb->add_option("--config", arguments->config, "settings file of the server (TOML)")
       ->type_name("FILE");
   verb->add_flag("--repair", arguments->is_repair, "remove leftovers; leaves damage as it is");

@@ -166,7 +166,7 @@ class Campaign:
     def files_below_retention(self):
         """Files that no topic's retention.bytes wants: of a topic little of which was written lately, it wants many."""
         sizes = collections.defaultdict(collections.Counter)  # file → (topic, partition) → bytes
-        dump = run_verb("dump", "--json", self.server.data, timeout=60)
+        dump = run_verb("dump", "--json", self.server.data / "journal", timeout=60)
         for line in map(json.loads, dump.stdout.splitlines()):
             if line["type"] == "run":
                 file = line["file"]

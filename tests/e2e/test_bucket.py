@@ -73,6 +73,24 @@ def test_everything_is_read_out_of_the_bucket(new_bucket_server):
     assert metric(server, 'millrace_store_read_bytes_total') > COUNT * SIZE // 2
 
 
+def test_objects_of_the_bucket_are_dumped(new_bucket_server, s3, request):
+    server = new_bucket_server().start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    assert server.terminate() == 0
+    flags = s3.flags(request.node.name)
+    dumped = run("dump", "--json", "--records", *flags, timeout=60, **KEYS)
+    assert dumped.returncode == 0, dumped.stderr
+    lines = [json.loads(line) for line in dumped.stdout.splitlines()]
+    shown = [line["value"].encode() for line in lines if line["type"] == "record"]
+    assert shown == values[: len(shown)] and len(shown) > COUNT // 2  # the journal still has the end
+    name = [line["file"] for line in lines if line["type"] == "object"][-1].partition(f"{request.node.name}/")[2]
+    one = run("dump", "--json", "--records", name, *flags, **KEYS).stdout.splitlines()
+    assert one == dumped.stdout.splitlines()[-len(one) :] and json.loads(one[0])["type"] == "object"
+    missing = run("dump", "segments/none.seg", *flags, **KEYS)
+    assert (missing.returncode, "segments/none.seg" in missing.stderr) == (1, True)
+
+
 def test_a_server_starts_and_takes_records_while_its_bucket_is_away(new_bucket_server, s3):
     server = new_bucket_server().start()
     values = fill(server, "t", COUNT, size=SIZE)

@@ -1,0 +1,19 @@
+// `millrace dump` of journal files.
+#pragma once
+
+#include "base/result.h"
+#include "cli/dump_lines.h"
+
+#include <string>
+
+namespace millrace::cli {
+
+/// Its runs from the start of the file to the first place that holds none, then what is behind it.
+/// Errors: kInvalid (not named as a journal file), kNotFound, kIo, kUnsupported.
+Status dump_journal_file(const std::string& path, DumpLines& lines);
+
+/// File after file of a journal's folder; passes over those that are freed meanwhile. Returns
+/// whether there was any; false also where there is no such folder.
+Result<bool> dump_journal(const std::string& directory, DumpLines& lines);
+
+}  // namespace millrace::cli

@@ -1,0 +1,117 @@
+"""millrace dump of segment objects: all that stands in them, and damage as a line of its own."""
+
+import json
+import shutil
+
+import pytest
+
+from . import journal, segments
+from .fsck_copy import Copy
+from .server import run
+from .test_segments import SOON, freed
+from .test_serve import fill
+from .wire import NONE, Connection, batch_of
+
+COUNT = 40
+SIZE = 100_000
+
+
+@pytest.fixture(scope="module")
+def built(new_shared_server):
+    """A stopped server's directory with t in objects and a little of it, and of small topics, in the journal."""
+    server = new_shared_server(*SOON).start()
+    server.values = fill(server, "t", COUNT, size=SIZE)
+    segments.wait_until_cut(server, COUNT)
+    freed(server)
+    with Connection(server.port) as connection:
+        connection.create_topic("small", 2)
+        assert connection.produce("small", batch_of(b"in partition 1"), 1).error == NONE
+    segments.wait_until_cut(server, 1, 1)
+    assert server.terminate() == 0
+    return server
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    shutil.copytree(built.data, tmp_path / "data")
+    return Copy(tmp_path / "data")
+
+
+def dump(*arguments, code=0):
+    done = run("dump", "--json", *arguments, timeout=60)
+    assert done.returncode == code, (done.stdout[-1000:], done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def of_type(lines, kind, topic="t"):
+    return [line for line in lines if line["type"] == kind and line.get("topic") == topic]
+
+
+def test_all_of_an_object_is_printed(built):
+    before = journal.checksums(built.data)
+    lines = dump(built.data / "segments", "--records")
+    assert journal.checksums(built.data) == before
+    ours = segments.objects(built.data)
+    shown = [line for line in lines if line["type"] == "object"]
+    assert [(line["file"], line["bytes"]) for line in shown] == [(str(one.path), one.bytes) for one in ours]
+    assert {line["directory_id"] for line in shown} == {line["directory_id"] for line in shown[:1]}
+    assert [line["object_id"] for line in shown] == [one.path.stem[-36:] for one in ours]
+    assert all(line["created_ms"] > 1_700_000_000_000 for line in shown)
+    assert {line["settings"]["retention.ms"] for line in of_type(lines, "topic")} == {"604800000"}
+    parts = sorted((line["first_offset"], line["next_offset"], line["bytes"]) for line in of_type(lines, "part"))
+    assert parts == sorted((p.first, p.next, p.data_bytes) for one in ours for p in one.parts if one.path.parent.name == "0")
+    batches = of_type(lines, "batch")
+    assert sorted(line["base_offset"] for line in batches) == list(range(COUNT))
+    assert all((line["records"], line["codec"], line["producer_id"]) == (1, "none", -1) for line in batches)
+    records = [line for line in lines if line["type"] == "record"]
+    values = {line["offset"]: line["value"].encode() for line in records if line["value"] != "in partition 1"}
+    assert [values[offset] for offset in range(COUNT)] == built.values
+    assert len(records) == COUNT + 1
+
+
+def test_a_directory_is_its_journal_then_its_objects(built):
+    whole = dump(built.data)
+    journal_part, objects = dump(built.data / "journal"), dump(f"{built.data}/segments/")
+    named = [{key: value for key, value in line.items() if key != "topic"} for line in journal_part + objects]
+    assert [{key: value for key, value in line.items() if key != "topic"} for line in whole] == named
+    one = segments.objects(built.data)[0]
+    alone = dump(one.path)
+    assert alone == objects[: len(alone)] and alone[0]["type"] == "object"
+    text = run("dump", one.path).stdout.splitlines()
+    assert len(text) == len(alone) and text[0].startswith(f"object file={one.path} bytes={one.bytes} ")
+
+
+def damage(copy, path, position):
+    copy.flip(path, position)
+    lines = dump(copy.data / "segments", code=1)
+    (found,) = [line for line in lines if line["type"] == "damage"]
+    return lines, found["error"]
+
+
+def test_a_damaged_batch_is_a_line_and_all_others_are_printed(copy):
+    one = copy.object(1)
+    (part,) = one.parts
+    lines, error = damage(copy, one.path, part.data_position + 500)
+    assert str(one.path) in error and f"offset {part.first} of partition 0" in error and "CRC" in error
+    assert sorted(line["base_offset"] for line in of_type(lines, "batch")) == [i for i in range(COUNT) if i != part.first]
+    assert "1 damaged places" in run("dump", copy.data).stderr
+
+
+@pytest.mark.parametrize("where", ["index", "header", "tail", "footer"])
+def test_other_damage_of_an_object_is_a_line(copy, where):
+    one = copy.object(1)
+    (part,) = one.parts
+    position = {"index": part.index_position + 3, "header": 20, "tail": one.topics_position + 3, "footer": one.bytes - 30}[where]
+    lines, error = damage(copy, one.path, position)
+    assert str(one.path) in error
+    lost = range(0) if where == "header" else range(part.first, part.next)
+    assert sorted(line["base_offset"] for line in of_type(lines, "batch")) == [i for i in range(COUNT) if i not in lost]
+
+
+def test_what_holds_no_objects_is_refused(tmp_path):
+    (tmp_path / "segments").mkdir()
+    for path in (tmp_path, tmp_path / "segments"):
+        done = run("dump", path)
+        assert (done.returncode, "no journal and no segment objects there" in done.stderr) == (1, True)
+    assert run("dump", tmp_path / "none.seg").returncode == 1
+    assert run("dump", tmp_path, "--bucket-region", "x").returncode == 2
