@@ -3,7 +3,7 @@
 
 #include "base/result.h"
 #include "net/address.h"
-#include "net/bound_socket.h"
+#include "net/blocking_socket.h"
 #include "runtime/deadline.h"
 
 #include <chrono>
@@ -57,18 +57,15 @@ class HttpClient {
 
   void close();
 
-  const Address& server() const { return server_; }
+  const Address& server() const { return socket_.server(); }
 
  private:
   Status connect();
-  bool is_stale() const;
-  Status wait_for(short events, runtime::Deadline deadline) const;
   Status send_all(std::string_view bytes, runtime::Deadline deadline);
   Result<size_t> receive(runtime::Deadline deadline);
 
-  Address server_;
+  BlockingSocket socket_;
   HttpClientOptions options_;
-  Descriptor socket_;
   std::string received_;  // and not yet used
 };
 
