@@ -22,7 +22,7 @@ LEVELS = {
     "broker": 5, "tables": 5,
     "fsck": 6, "ingest": 6, "query": 6,
     "kafka": 7, "http": 7, "grpc": 7, "relay": 7, "pull": 7,
-    "server": 8,
+    "verify": 8, "server": 8,
     "bench": 8,
     "cli": 9,
 }  # fmt: skip

@@ -80,28 +80,6 @@ bool is_reader_gone() {
   return std::ferror(stdout) != 0 || (::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
 }
 
-Result<std::vector<int32_t>> partitions_of(const ConsumeArguments& arguments) {
-  MILLRACE_TRY(const auto admin, client::Admin::connect(arguments.servers, kTimeout));
-  MILLRACE_TRY(const auto topics, admin->list_topics());
-  for (const auto& topic : topics) {
-    if (topic.name != arguments.topic) {
-      continue;
-    }
-    std::vector<int32_t> partitions;
-    for (const auto& partition : topic.partitions) {
-      if (arguments.partition < 0 || partition.id == arguments.partition) {
-        partitions.push_back(partition.id);
-      }
-    }
-    if (partitions.empty()) {
-      return make_error(Code::kNotFound, "topic {} has partitions 0 to {}", topic.name,
-                        topic.partitions.size() - 1);
-    }
-    return partitions;
-  }
-  return unknown_topic(arguments.topic, topics);
-}
-
 /// What silence means while it follows a topic: nothing new, no server, or no topic any more.
 class Following {
  public:
@@ -148,7 +126,8 @@ class Following {
 
 Status consume(const ConsumeArguments& arguments) {
   MILLRACE_TRY(const auto start, parse_start(arguments.from));
-  MILLRACE_TRY(const auto partitions, partitions_of(arguments));
+  MILLRACE_TRY(const auto partitions,
+               partitions_of(arguments.servers, arguments.topic, arguments.partition, kTimeout));
   MILLRACE_TRY(const auto consumer, client::Consumer::open(arguments.servers, arguments.topic,
                                                            partitions, start, kTimeout));
   const Interrupt interrupt;

@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   add_topic(app, exit_code);
   add_produce(app, exit_code);
   add_consume(app, exit_code);
+  add_verify(app, exit_code);
   add_sql(app, exit_code);
   add_table(app, exit_code);
   add_dump(app, exit_code);

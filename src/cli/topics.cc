@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 
 namespace millrace::cli {
@@ -26,6 +27,27 @@ Error unknown_topic(const std::string& name, const std::vector<client::TopicInfo
   const auto meant = nearest(name, names);
   return make_error(Code::kNotFound, "there is no topic {}{} see: millrace topic list", name,
                     meant ? fmt::format("; did you mean {}? Or", *meant) : ";");
+}
+
+Result<std::vector<int32_t>> partitions_of(const std::string& servers, const std::string& topic,
+                                           int partition, std::chrono::milliseconds timeout) {
+  MILLRACE_TRY(const auto admin, client::Admin::connect(servers, timeout));
+  MILLRACE_TRY(const auto topics, admin->list_topics());
+  const auto found = std::ranges::find(topics, topic, &client::TopicInfo::name);
+  if (found == topics.end()) {
+    return unknown_topic(topic, topics);
+  }
+  std::vector<int32_t> partitions;
+  for (const auto& one : found->partitions) {
+    if (partition < 0 || one.id == partition) {
+      partitions.push_back(one.id);
+    }
+  }
+  if (partitions.empty()) {
+    return make_error(Code::kNotFound, "topic {} has partitions 0 to {}", topic,
+                      found->partitions.size() - 1);
+  }
+  return partitions;
 }
 
 std::optional<TopicTable> table_in(const std::string& answer, const std::string& topic) {

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "client/admin.h"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,11 @@ namespace millrace::cli {
 
 /// "there is no topic oders; did you mean orders? See: millrace topic list" (kNotFound).
 Error unknown_topic(const std::string& name, const std::vector<client::TopicInfo>& topics);
+
+/// Those of a topic, or `partition` alone where that is 0 or more. Errors: as client::Admin,
+/// kNotFound (no such topic or partition).
+Result<std::vector<int32_t>> partitions_of(const std::string& servers, const std::string& topic,
+                                           int partition, std::chrono::milliseconds timeout);
 
 /// The table whose rows stand in a topic.
 struct TopicTable {

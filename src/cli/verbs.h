@@ -48,6 +48,7 @@ void add_serve(CLI::App& app, int& exit_code);
 void add_topic(CLI::App& app, int& exit_code);
 void add_produce(CLI::App& app, int& exit_code);
 void add_consume(CLI::App& app, int& exit_code);
+void add_verify(CLI::App& app, int& exit_code);
 void add_sql(CLI::App& app, int& exit_code);
 void add_table(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);

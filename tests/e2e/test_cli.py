@@ -46,7 +46,7 @@ def test_wrong_usage_is_status_2_and_said_on_standard_error(cli, arguments):
 
 
 def test_no_server_is_status_3_and_says_what_to_do():
-    verbs = ["topic list", "topic create t", "topic describe t", "topic delete t", "consume t", "produce t",
+    verbs = ["topic list", "topic create t", "topic describe t", "topic delete t", "consume t", "verify t", "produce t",
              "bench produce", "bench consume"]  # fmt: skip
     running = [
         subprocess.Popen(

@@ -16,7 +16,7 @@ from .server import Process, binary, environment, run
 
 # In this order they feed one another: what deletes comes last.
 ORDER = [
-    "", "topic create", "topic", "topic list", "topic describe", "produce", "consume", "sql", "table list", "table",
+    "", "topic create", "topic", "topic list", "topic describe", "produce", "consume", "verify", "sql", "table list", "table",
     "table describe", "table flush", "dump", "fsck", "bench produce", "bench consume", "bench ingest", "bench append", "bench", "version", "help",
     "topic delete",
 ]  # fmt: skip
