@@ -2,10 +2,12 @@
 
 #include "bytes/crc32c.h"
 #include "fsck/chain.h"
+#include "journal/file_check.h"
 #include "journal/files.h"
 #include "journal/scan.h"
 
 #include <algorithm>
+#include <span>
 
 namespace millrace::fsck {
 namespace {
@@ -14,8 +16,6 @@ using journal::JournalFile;
 using journal::kBlock;
 using journal::RunHead;
 using journal::RunHeader;
-
-constexpr size_t kReadBytes = size_t{4} << 20;  // of a run at once
 
 std::string runs_text(RunNumber first, RunNumber last) {
   return first == last ? fmt::format("run {}", first) : fmt::format("runs {} to {}", first, last);
@@ -192,68 +192,44 @@ class JournalCheck {
   /// A run whose header and frame headers are whole.
   Status take(const JournalFile& file, const RunHead& run) {
     chain_.take(file.file->path(), run.header);
-    const bool is_checkpoint = (run.header.flags & journal::kCheckpointPart) != 0;
-    std::vector<std::byte> payload;
-    buffer_bytes_ = 0;
-    uint64_t position = run.payload_position(0);
-    for (size_t i = 0; i < run.frames.size(); ++i) {
+    const auto visit = [&](size_t i, uint64_t position, std::span<const std::byte> payload,
+                           uint32_t crc) {
       const journal::FrameHeader& frame = run.frames[i];
-      payload.resize(frame.payload_bytes);
-      MILLRACE_TRY_STATUS(read_at(file, run, position, payload));
-      const uint32_t crc = bytes::crc32c(payload);
       const bool is_good = crc == frame.payload_crc;
       if (!is_good) {
-        std::vector<Touched> touched;
-        if (frame.type == journal::FrameType::kBatch) {
-          add_touched(touched, frame.partition, frame.base_offset,
-                      frame.base_offset + frame.records);
-        }
-        chain_.breaks(
-            {.finding = {.problem = is_checkpoint ? "checkpoint" : "payload",
-                         .file = file.file->path(),
-                         .position = position,
-                         .what = fmt::format(
-                             "the payload of {} bytes (run {}, frame {} of {}{}) has "
-                             "CRC {:#010x}, its frame header says {:#010x}",
-                             frame.payload_bytes, run.header.run, i + 1, run.frames.size(),
-                             is_checkpoint ? ", part of a checkpoint" : "", crc, frame.payload_crc),
-                         .touched = std::move(touched),
-                         .advice = is_checkpoint
-                                       ? "put a good copy of the file back; a start goes back to "
-                                         "the checkpoint of the file before it, if there is one"
-                                       : "put a good copy of the file back; reads of these offsets "
-                                         "fail, all others are served"},
-             .run = run.header.run,
-             .run_position = run.header.position});
+        payload_breaks(file, run, i, position, crc);
       }
       if (frame.type == journal::FrameType::kBatch) {
         chain_.batch(file.file->path(), run.header, frame);
       } else if (is_good) {
         chain_.system(file.file->path(), run.header, payload, work_.report);
       }
-      position += frame.payload_bytes;
-    }
+    };
+    MILLRACE_TRY_STATUS(payloads_.for_each(file, run, visit));
     return work_.read(run.header.end() - run.header.position);
   }
 
-  /// Small payloads of a run come out of one read.
-  Status read_at(const JournalFile& file, const RunHead& run, uint64_t position,
-                 std::span<std::byte> out) {
-    if (out.size() > kReadBytes) {
-      return file.file->read_exactly_at(position, out);
+  void payload_breaks(const JournalFile& file, const RunHead& run, size_t i, uint64_t position,
+                      uint32_t crc) {
+    const bool is_checkpoint = (run.header.flags & journal::kCheckpointPart) != 0;
+    const journal::FrameHeader& frame = run.frames[i];
+    std::vector<Touched> touched;
+    if (frame.type == journal::FrameType::kBatch) {
+      add_touched(touched, frame.partition, frame.base_offset, frame.base_offset + frame.records);
     }
-    if (position < buffer_at_ || buffer_bytes_ == 0 ||
-        position + out.size() > buffer_at_ + buffer_bytes_) {
-      buffer_.resize(kReadBytes);
-      buffer_at_ = position;
-      buffer_bytes_ =
-          std::min<uint64_t>(kReadBytes, run.header.position + run.header.length - position);
-      MILLRACE_TRY_STATUS(
-          file.file->read_exactly_at(position, std::span(buffer_).first(buffer_bytes_)));
-    }
-    std::copy_n(buffer_.begin() + static_cast<ptrdiff_t>(position - buffer_at_), out.size(),
-                out.begin());
-    return {};
+    chain_.breaks(
+        {.finding = {.problem = is_checkpoint ? "checkpoint" : "payload",
+                     .file = file.file->path(),
+                     .position = position,
+                     .what = journal::payload_damage(run, i, crc),
+                     .touched = std::move(touched),
+                     .advice = is_checkpoint
+                                   ? "put a good copy of the file back; a start goes back to "
+                                     "the checkpoint of the file before it, if there is one"
+                                   : "put a good copy of the file back; reads of these offsets "
+                                     "fail, all others are served"},
+         .run = run.header.run,
+         .run_position = run.header.position});
   }
 
   /// An unfinished rotation, if it is the newest file and not the copy of one that is kept.
@@ -295,9 +271,7 @@ class JournalCheck {
   std::optional<DirectoryId> directory_;
   std::vector<FileNumber> numbers_;
   Chain chain_;
-  std::vector<std::byte> buffer_;
-  uint64_t buffer_at_ = 0;
-  uint64_t buffer_bytes_ = 0;  // 0: holds nothing
+  journal::PayloadReader payloads_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "broker/orphans.h"
 #include "fsck/chain.h"
+#include "segment/object_check.h"
 #include "segment/segment.h"
 
 #include <algorithm>
@@ -12,16 +13,11 @@ namespace {
 
 using catalog::SegmentPartRow;
 using catalog::SegmentRow;
+using segment::ObjectCheck;
 using segment::PartitionRow;
 using segment::Segment;
 
-constexpr size_t kPiece = size_t{4} << 20;  // read at once
 constexpr const char* kPutBack = "put the object back from a copy; all other offsets are served";
-
-bool is_of_the_object(const Error& error) {
-  return error.code == Code::kCorrupt || error.code == Code::kUnsupported ||
-         error.code == Code::kNotFound || error.code == Code::kIo;
-}
 
 std::vector<Touched> touched_of(const std::vector<SegmentPartRow>& parts) {
   std::vector<Touched> touched;
@@ -214,64 +210,64 @@ class SegmentCheck {
              fmt::format("has {} bytes instead of {}", size, row->bytes), touched_of(row));
       return work_.read(size);
     }
-    MILLRACE_TRY(const bool has_footer, is_footer_good(**reader, size));
-    const auto opened = Segment::open(*std::move(reader), info.name);
-    if (!opened.ok()) {
-      const std::optional<uint64_t> position = has_footer || size < segment::kFooterBytes
-                                                   ? std::nullopt
-                                                   : std::optional(size - segment::kFooterBytes);
-      MILLRACE_TRY_STATUS(failed(info.name, has_footer ? "object-tail" : "object-footer", position,
-                                 opened.error(), touched_of(row)));
+    ObjectCheck::Damages damages;
+    MILLRACE_TRY(const auto check, ObjectCheck::open(*std::move(reader), info.name,
+                                                     ObjectCheck::Depth::kData, damages));
+    if (!check) {
+      add(info.name, damages, touched_of(row));
       return work_.read(size);
     }
-    const Segment& object = **opened;
+    const Segment& object = check->object();
     if (!compare(info.name, object, row)) {
       return work_.read(size);
     }
-    MILLRACE_TRY_STATUS(check_header(info.name, object, row != nullptr));
-    uint64_t data = 0;
-    for (const PartitionRow& part : object.tail().partitions) {
-      MILLRACE_TRY_STATUS(check_partition(info.name, object, part));
-      data += part.data_bytes;
+    MILLRACE_TRY(const auto header, check->header(damages));
+    if (header && row == nullptr) {
+      compare_directory(info.name, *header, object);
     }
-    return work_.read(size - std::min(size, data));
+    uint64_t data = 0;
+    while (true) {
+      add(info.name, damages, touched_of(parts_of(object)));
+      damages.clear();
+      if (check->is_done()) {
+        return work_.read(size - std::min(size, data));
+      }
+      MILLRACE_TRY(const uint64_t bytes, check->step(damages));
+      data += bytes;
+      MILLRACE_TRY_STATUS(work_.read(bytes));
+    }
+  }
+
+  /// `all`: of the object.
+  void add(const std::string& name, const ObjectCheck::Damages& damages,
+           const std::vector<Touched>& all) {
+    for (const segment::ObjectDamage& each : damages) {
+      damage(name, each.problem, each.position, each.what,
+             each.range ? std::vector<Touched>{{each.range->partition, each.range->first,
+                                                each.range->next}}
+                        : all);
+    }
   }
 
   Status failed(const std::string& name, const char* problem, std::optional<uint64_t> position,
                 const Error& error, std::vector<Touched> touched) {
-    if (!is_of_the_object(error)) {
+    if (!segment::is_of_the_object(error)) {
       return error;
     }
     damage(name, problem, position, error.message, std::move(touched));
     return {};
   }
 
-  static Result<bool> is_footer_good(const objects::ObjectReader& reader, uint64_t size) {
-    if (size < segment::kHeaderBytes + segment::kFooterBytes) {
-      return false;
-    }
-    std::array<std::byte, segment::kFooterBytes> bytes{};
-    const Status read = reader.read_at(size - bytes.size(), bytes);
-    if (!read.ok() && !is_of_the_object(read.error())) {
-      return read.error();
-    }
-    return read.ok() && segment::Footer::parse(bytes, size).ok();
-  }
-
-  /// One that catalog.db names may be of the directory that a rebuild took the place of.
-  Status check_header(const std::string& name, const Segment& object, bool is_named) {
-    const auto header = object.header();
-    std::vector<Touched> touched = touched_of(parts_of(object));
-    if (!header.ok()) {
-      return failed(name, "object-header", 0, header.error(), std::move(touched));
-    }
-    if (!is_named && start_.directory && header->directory != *start_.directory) {
+  /// Of one that catalog.db does not name: others may be of a directory that a rebuild took the place
+  /// of.
+  void compare_directory(const std::string& name, const segment::Header& header,
+                         const Segment& object) {
+    if (start_.directory && header.directory != *start_.directory) {
       damage(name, "foreign-object", 0,
              fmt::format("it was made by another data directory, {}, this one is {}",
-                         header->directory.to_string(), start_.directory->to_string()),
-             std::move(touched));
+                         header.directory.to_string(), start_.directory->to_string()),
+             touched_of(parts_of(object)));
     }
-    return {};
   }
 
   /// Whether it is the one that the row means.
@@ -313,38 +309,6 @@ class SegmentCheck {
                  .advice = "put a copy of catalog.db back, of the same time as the journal"});
     }
     return true;
-  }
-
-  Status check_partition(const std::string& name, const Segment& object, const PartitionRow& row) {
-    const auto index = object.index(row);
-    if (!index.ok()) {
-      MILLRACE_TRY_STATUS(failed(name, "object-index", row.index_position, index.error(),
-                                 {{row.partition, row.first, row.next}}));
-      return work_.read(row.data_bytes);
-    }
-    for (Offset at = row.first; at < row.next;) {
-      const auto batches = object.read(row, *index, at, kPiece);
-      if (batches.ok()) {
-        at = batches->back().base_offset + batches->back().records;
-        uint64_t bytes = 0;
-        for (const auto& batch : *batches) {
-          bytes += batch.payload.size();
-        }
-        MILLRACE_TRY_STATUS(work_.read(bytes));
-        continue;
-      }
-      const auto entry =
-          std::ranges::lower_bound(index->batches, at, {}, &segment::BatchEntry::base);
-      uint64_t position = row.data_position;
-      for (auto before = index->batches.begin(); before != entry; ++before) {
-        position += before->bytes;
-      }
-      MILLRACE_TRY_STATUS(failed(name, "object-data", position, batches.error(),
-                                 {{row.partition, entry->base, entry->next()}}));
-      at = entry->next();
-      MILLRACE_TRY_STATUS(work_.read(entry->bytes));
-    }
-    return {};
   }
 
   Work& work_;

@@ -80,6 +80,14 @@ class JournalLog final : public record::CommitLog {
 
   std::vector<FileSummary> files() const { return index_.summaries(); }
 
+  /// For who reads them by itself: opened by path, a file may be freed and used again meanwhile;
+  /// has_file() asked after a read says whether what was read was still the file.
+  std::vector<Index::Sealed> sealed_files() const { return index_.sealed(); }
+
+  bool has_file(FileNumber number) const { return index_.has(number); }
+
+  std::string path_of(FileNumber number) const { return files_.path_of(number); }
+
   uint64_t total_bytes() const { return index_.total_bytes(); }
 
   uint64_t max_bytes() const { return options_.recovery.writer.max_bytes; }

@@ -134,6 +134,21 @@ std::pair<Chunk, Chunk> Index::chunks(FileNumber file, uint64_t position) const 
   return {{*here, end_of(here)}, behind == marks.end() ? Chunk{} : Chunk{*behind, end_of(behind)}};
 }
 
+std::vector<Index::Sealed> Index::sealed() const {
+  MutexLock lock(mutex_);
+  std::vector<Sealed> sealed;
+  for (size_t i = 0; i + 1 < files_.size(); ++i) {
+    sealed.push_back({files_[i].file->number, files_[i].index.end_position});
+  }
+  return sealed;
+}
+
+bool Index::has(FileNumber number) const {
+  MutexLock lock(mutex_);
+  return std::ranges::any_of(files_,
+                             [number](const Entry& entry) { return entry.file->number == number; });
+}
+
 std::vector<FileSummary> Index::summaries() const {
   MutexLock lock(mutex_);
   std::vector<FileSummary> summaries;

@@ -95,6 +95,15 @@ class Index {
   /// Both empty when the file has gone.
   std::pair<Chunk, Chunk> chunks(FileNumber file, uint64_t position) const;
 
+  /// A file that is no longer written: its runs, all durable, stand in [0, end_position).
+  struct Sealed {
+    FileNumber number;
+    uint64_t end_position = 0;
+  };
+
+  std::vector<Sealed> sealed() const;
+  /// false: it was freed.
+  bool has(FileNumber number) const;
   std::vector<FileSummary> summaries() const;
   uint64_t total_bytes() const;
   /// The files take more than `max_bytes` and the newest, not the only one, has no batch: it was
