@@ -1,6 +1,7 @@
 #include "journal/file_check.h"
 
 #include "journal/test_log.h"
+#include "record/record_batch_builder.h"
 
 #include <gtest/gtest.h>
 
@@ -77,6 +78,31 @@ TEST_F(FileCheckTest, ABitOfAPayloadIsNamedWithItsOffsets) {
   EXPECT_EQ(found.frame->partition, kPartition);
   EXPECT_EQ(found.frame->base_offset, damaged.frames[0].base_offset);
   EXPECT_THAT(found.what, HasSubstr("its frame header says"));
+}
+
+/// What the journal keeps is what was sent, and clients will not take it.
+TEST_F(FileCheckTest, ABatchWhoseOwnCrcIsWrongIsNamed) {
+  record::RecordBatchBuilder builder;
+  builder.add(TimestampMs(std::chrono::milliseconds(1)), std::nullopt, bytes::as_bytes("value"));
+  const bytes::Buffer good = std::move(builder).build().value();
+  std::string bad(bytes::as_text(good));
+  bad[18] = static_cast<char>(bad[18] ^ 1);
+  const FileNumber number = log_.index->summaries().back().number;
+  ASSERT_TRUE(log_.append(kPartition, bytes::as_text(good)).ok());
+  ASSERT_TRUE(log_.append(kPartition, bad).ok());
+  while (log_.index->sealed().back().number != number) {
+    ASSERT_TRUE(log_.append(kPartition, std::string(9'000, 'x')).ok());
+  }
+  std::vector<FileDamage> damages;
+  const auto file = log_.index->sealed().back();
+  auto check =
+      FileCheck::open(log_.disk, log_.path(number.value), number, file.end_position).value();
+  while (!check.is_done()) {
+    check.step(damages);
+  }
+  ASSERT_EQ(damages.size(), 1U);
+  EXPECT_THAT(damages[0].what, HasSubstr("its own header says"));
+  EXPECT_TRUE(damages[0].frame);
 }
 
 TEST_F(FileCheckTest, ABitOfARunHeaderIsNamed) {

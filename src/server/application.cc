@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory_budget.h"
 #include "broker/broker.h"
+#include "broker/scrub.h"
 #include "broker/segment_trust.h"
 #include "broker/segments.h"
 #include "bytes/buffer.h"
@@ -90,6 +91,7 @@ struct Application::Parts {
   std::unique_ptr<broker::History> history;
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<broker::Segments> segments;
+  std::unique_ptr<broker::Scrub> scrub;
   std::unique_ptr<tables::Tables> tables;
   std::unique_ptr<ingest::Ingestor> ingestor;
   std::unique_ptr<query::TopicReader> topics;
@@ -245,6 +247,20 @@ Status Application::Parts::open_topics() {
                                                                .clock = system_clock()},
                                          rules);
   broker->upload_objects(segments->uploader(), catalog->contents().partitions);
+  using segment::ObjectCheck;
+  scrub = std::make_unique<broker::Scrub>(
+      broker::ScrubParts{.broker = *broker,
+                         .log = *log,
+                         .disk = io::posix_disk(),
+                         .store = segment_store->own(),
+                         .history = *history,
+                         .pool = *cold},
+      broker::ScrubOptions{
+          .interval = options.scrub_interval,
+          .bytes_per_second = options.scrub_bytes_per_second,
+          // A bucket charges for what is read of it, and checks what it stores by itself.
+          .objects = options.bucket ? ObjectCheck::Depth::kIndexes : ObjectCheck::Depth::kData,
+          .data = options.data});
   return {};
 }
 
@@ -309,6 +325,7 @@ void Application::Parts::start_background() {
   static_cast<void>(
       background->spawn(shard, "uploads", segments->uploader().run(stop_uploads.token())));
   static_cast<void>(background->spawn(shard, "tables", tables_loop(of, options.flush_age, stop)));
+  static_cast<void>(background->spawn(shard, "scrub", scrub->run(stop)));
   tables->start_replay();
 }
 
@@ -323,8 +340,9 @@ Status Application::Parts::listen() {
   kafka = std::make_unique<kafka::Service>(*broker, *buffers, *reads, service);
   MILLRACE_TRY(kafka_listener, net::Listener::start(*shards, kafka_options, *kafka));
   kafka->listening_on(kafka_listener->address().port);
-  add_metrics(metrics, {*log, *broker, *segments, *history, *segment_store, *tables, *ingestor,
-                        *bodies, *buffer_budget, *reads, http_counters, *kafka_listener});
+  add_metrics(metrics,
+              {*log, *broker, *segments, *history, *scrub, *segment_store, *tables, *ingestor,
+               *bodies, *buffer_budget, *reads, http_counters, *kafka_listener});
   http = std::make_unique<http::Service>(http::Context{.broker = *broker,
                                                        .tables = *tables,
                                                        .ingestor = *ingestor,

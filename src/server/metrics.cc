@@ -95,6 +95,23 @@ void add_pins(Metrics& metrics, const broker::Broker& broker) {
                      });
 }
 
+void add_scrub(Metrics& metrics, const broker::Scrub& scrub) {
+  metrics.add_counter("millrace_scrub_read_bytes_total",
+                      "Bytes of journal files and segment objects read to find damage.", {},
+                      [&] { return number(scrub.read_bytes()); });
+  metrics.add_counter("millrace_scrub_passes_total", "Times that all of them were read.", {},
+                      [&] { return number(scrub.passes()); });
+  metrics.add_counter("millrace_scrub_damaged_total",
+                      "Damaged places found, each once; the log names them.", {},
+                      [&] { return number(scrub.damaged()); });
+  metrics.add_gauge("millrace_scrub_damaged",
+                    "Damaged places that the last whole pass met, or the one under way if more.",
+                    {}, [&] { return number(scrub.damaged_now()); });
+  metrics.add_gauge("millrace_scrub_age_seconds",
+                    "Time since the last whole pass, or since the start where there was none.", {},
+                    [&] { return scrub.age().count(); });
+}
+
 void add_segments(Metrics& metrics, const broker::Segments& segments,
                   const broker::History& history, const journal::JournalLog& log) {
   metrics.add_counter("millrace_read_failures_total",
@@ -257,6 +274,7 @@ void add_metrics(Metrics& metrics, const Measured& of) {
   add_journal(metrics, of.log);
   add_pins(metrics, of.broker);
   add_segments(metrics, of.segments, of.history, of.log);
+  add_scrub(metrics, of.scrub);
   add_store(metrics, of.segment_store.counters());
   if (const auto* cache = of.segment_store.cache()) {
     add_cache(metrics, *cache);

@@ -4,6 +4,7 @@
 #include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "broker/broker.h"
+#include "broker/scrub.h"
 #include "broker/segments.h"
 #include "http/context.h"
 #include "ingest/ingestor.h"
@@ -20,6 +21,7 @@ struct Measured {
   const broker::Broker& broker;
   const broker::Segments& segments;
   const broker::History& history;
+  const broker::Scrub& scrub;
   const SegmentStore& segment_store;
   const tables::Tables& tables;
   const ingest::Ingestor& ingestor;

@@ -191,6 +191,21 @@ const SettingSchema& settings_schema() {
        kMinute * 60 * 24,
        {},
        "age of records at which they go from the journal into segment objects"},
+      {"scrub.interval_ms",
+       kDurationMs,
+       "168h",
+       100,
+       kMinute * 60 * 24 * 366,
+       {},
+       "how often all that is stored is read once and checked for damage; 0: never",
+       true},
+      {"scrub.read_rate",
+       kBytes,
+       "8MiB",
+       64 << 10,
+       16 * kGiB,
+       {},
+       "bytes that this reads in a second at most"},
       {"object.linger_ms",
        kDurationMs,
        "250ms",
@@ -312,6 +327,8 @@ Result<Options> options_from(const Settings& settings) {
   MILLRACE_TRY(options.bucket, bucket_from(settings));
   options.segment_bytes = static_cast<uint64_t>(settings.number("segment.bytes"));
   options.segment_age = std::chrono::milliseconds(settings.number("segment.age_ms"));
+  options.scrub_interval = std::chrono::milliseconds(settings.number("scrub.interval_ms"));
+  options.scrub_bytes_per_second = static_cast<uint64_t>(settings.number("scrub.read_rate"));
   options.object_linger = std::chrono::milliseconds(settings.number("object.linger_ms"));
   options.flush_bytes = static_cast<uint64_t>(settings.number("tables.flush_bytes"));
   options.flush_rows = static_cast<uint64_t>(settings.number("tables.flush_rows"));

@@ -48,6 +48,8 @@ struct Options {
   uint64_t segment_bytes = 0;
   std::chrono::milliseconds segment_age{0};
   std::chrono::milliseconds object_linger{0};
+  std::chrono::milliseconds scrub_interval{0};  // 0: never
+  uint64_t scrub_bytes_per_second = 0;
   int32_t default_partitions = 4;
   bool auto_create_topics = true;
   uint64_t flush_bytes = 0;

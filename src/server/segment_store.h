@@ -27,6 +27,9 @@ class SegmentStore {
 
   objects::ObjectStore& store() { return cache_ ? *cache_ : *objects_; }
 
+  /// The directory or the bucket itself, past the cache.
+  objects::ObjectStore& own() { return *objects_; }
+
   /// Of the directory or the bucket itself.
   const objects::StoreCounters& counters() const { return objects_->counters(); }
 
