@@ -196,8 +196,7 @@ std::optional<std::string> HistoryModel::end_life() {
     run(broker_->write_catalog(*catalog_, *pool_));
     stop_parts();
     if (disk_.is_off()) {
-      disk_.power_cut();
-      may_lose_ = true;
+      cut_power();
     } else {
       synced_ = std::max(synced_, before);
     }
@@ -211,10 +210,16 @@ std::optional<std::string> HistoryModel::end_life() {
     disk_.kill();
   } else {
     ++counters_.power_cuts;
-    disk_.power_cut();
+    cut_power();
   }
-  may_lose_ = !is_kill;
   return std::nullopt;
+}
+
+/// Until all could be read once, what was not synced by now may be found lost.
+void HistoryModel::cut_power() {
+  disk_.power_cut();
+  synced_at_cut_ = may_lose_ ? std::min(synced_at_cut_, synced_) : synced_;
+  may_lose_ = true;
 }
 
 void HistoryModel::create() {

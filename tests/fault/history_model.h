@@ -100,6 +100,7 @@ class HistoryModel {
   std::optional<std::string> live();
   std::optional<std::string> step();
   std::optional<std::string> end_life();
+  void cut_power();
   std::optional<std::string> settle();
   std::optional<std::string> check_store();
   bool may_stay(const std::string& name);
@@ -145,7 +146,8 @@ class HistoryModel {
   uint64_t planned_puts_ = 0;
   bool has_late_puts_ = false;
   bool is_put_off_ = false;           // not all could be read in this look
-  bool may_lose_ = false;             // the next look is the first one after a power cut
+  bool may_lose_ = false;             // not all could be read since the last power cut
+  uint64_t synced_at_cut_ = 0;        // synced_ at that
   std::optional<std::string> twice_;  // an offset that was given out twice
 
   std::unique_ptr<runtime::ShardSet> shards_;

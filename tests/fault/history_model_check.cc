@@ -93,7 +93,7 @@ std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
     if (offset < range.start.value || seen.is_lost || found.contains(offset)) {
       continue;
     }
-    const bool may_be_lost = may_lose_ && seen.unsynced > synced_;
+    const bool may_be_lost = may_lose_ && seen.unsynced > synced_at_cut_;
     if (!may_be_lost) {
       return "lost: " + place(topic.name, number, offset);
     }
