@@ -43,7 +43,8 @@ std::vector<Uncut> Archiver::collect(const std::vector<journal::FileSummary>& fi
       if (first >= span.end || maker_.is_damaged(partition) || !topic) {
         continue;
       }
-      const bool is_expired = topic->settings.is_expired(span.max_timestamp_ms, behind, now_ms);
+      const bool is_expired = topic->settings.is_expired(span.max_timestamp_ms, behind, now_ms) ||
+                              span.end <= maker_.parts().deleted_below(partition);
       if (is_expired && !uncut.contains(partition) && !maker_.parts().history.range(partition)) {
         continue;
       }

@@ -19,9 +19,9 @@ class Archiver {
       : maker_(std::move(parts), rules.bytes), rules_(rules) {}
 
   /// Of each partition of which something is due cuts one part. `is_pressing`: the journal is short
-  /// of room, so that what its oldest file is kept for does not wait. What is expired is not cut
-  /// unless something before it is in segments. Returns how many objects were made; unless it is 0,
-  /// more may be due. Errors, shard, `stop`: as SegmentMaker::make().
+  /// of room, so that what its oldest file is kept for does not wait. What is expired or deleted is
+  /// not cut unless something before it is in segments. Returns how many objects were made; unless
+  /// it is 0, more may be due. Errors, shard, `stop`: as SegmentMaker::make().
   runtime::Task<Result<size_t>> round(bool is_pressing, runtime::CancelToken stop = {});
 
   const SegmentMakerCounters& counters() const { return maker_.counters(); }

@@ -30,6 +30,7 @@ Result<std::unique_ptr<Broker>> Broker::open(journal::JournalLog& log, size_t ta
     broker->by_name_[made->name()] = made;
     broker->by_id_[made->record.id] = made;
   }
+  MILLRACE_TRY_STATUS(broker->take_starts());
   return broker;
 }
 
@@ -69,8 +70,8 @@ void Broker::upload_objects(ObjectUploader& uploader,
     for (const auto& partition : topic->partitions) {
       const record::PartitionRange kept = log_.range(partition->id());
       const auto history = sources_.history->range(partition->id());
-      const Offset end =
-          std::max({kept.start, history ? history->end : Offset{0}, ends[partition->id()]});
+      const Offset end = std::max({kept.start, history ? history->end : Offset{0},
+                                   ends[partition->id()], partition->deleted_below()});
       partition->advance(end);
       if (end < kept.end) {
         uploader.add({partition, kept.end, 0});

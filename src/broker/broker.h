@@ -13,6 +13,7 @@
 #include "journal/commit_log.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/task.h"
+#include "runtime/turn.h"
 
 #include <chrono>
 #include <map>
@@ -68,6 +69,15 @@ struct Pin {
   bool is_needed = false;  // by the observer alone: the topic's own retention is over
 };
 
+/// Records of a partition that somebody wants deleted: those below an offset.
+struct RecordsToDelete {
+  static constexpr Offset kAll{-1};  // that are readable now
+
+  std::string topic;
+  PartitionId partition;
+  Offset before;
+};
+
 /// As the catalog keeps it.
 catalog::TopicRow row_of(const TopicRecord& record);
 
@@ -107,6 +117,16 @@ class Broker {
   /// Errors: kNotFound, and those of CommitLog::commit.
   runtime::Task<Status> remove(std::string name);
 
+  /// Moves the starts of partitions up: nothing below is read any more, retention takes it, and no
+  /// crash brings it back once this returns. Needs no room in the journal. Returns for each where
+  /// its partition starts, or its error: kNotFound (topic or partition), kForbidden (a table's),
+  /// kInvalid (negative, or above the high watermark), and those of CommitLog::commit. Where it
+  /// starts as high already, nothing is done.
+  runtime::Task<std::vector<Result<Offset>>> delete_records(std::vector<RecordsToDelete> records);
+
+  /// 0: nothing was deleted, or there is no such partition.
+  Offset deleted_below(TopicPartition partition) const;
+
   /// Frees journal files that no topic needs any more and ends tombstones; when the journal is
   /// short of room, asks the observer to let go, and logs what keeps the oldest file. Called by one
   /// loop of the server, whenever the journal asks for a round; on the shard of
@@ -135,6 +155,7 @@ class Broker {
   Broker(journal::JournalLog& log, size_t tail_cache_bytes, const Clock& clock);
 
   TopicPtr make_topic(TopicRecord record);
+  Status take_starts();
   catalog::BrokerPart catalog_part() const;
 
   /// A file, and why it is wanted.
@@ -165,6 +186,7 @@ class Broker {
   std::map<std::string, bool> changing_
       MILLRACE_GUARDED_BY(mutex_);  // names being created or deleted
   std::map<TopicId, TopicRecord> tombstones_ MILLRACE_GUARDED_BY(mutex_);
+  runtime::Turn deleting_;
   std::string warned_of_;  // used by apply_retention(), as the next
   std::optional<std::chrono::steady_clock::time_point> warned_at_;
   FileNumber told_freed_below_;

@@ -51,8 +51,9 @@ Result<std::vector<record::StoredBatch>> History::read(TopicPartition partition,
 }
 
 Result<std::optional<record::StoredBatch>> History::find_timestamp(TopicPartition partition,
+                                                                   Offset from,
                                                                    int64_t timestamp_ms) {
-  auto found = try_find(partition, timestamp_ms);
+  auto found = try_find(partition, from, timestamp_ms);
   if (!found.ok()) {
     failures_.note(found.error(), partition, {});
   }
@@ -70,33 +71,38 @@ Result<std::vector<record::StoredBatch>> History::try_read(TopicPartition partit
   return opened.read(from, limit);
 }
 
-Result<std::optional<record::StoredBatch>> History::try_find(TopicPartition partition,
+std::optional<History::Part> History::find_as_new(TopicPartition partition, Offset from,
+                                                  int64_t timestamp_ms) const {
+  MutexLock lock(mutex_);
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) {
+    return std::nullopt;
+  }
+  const auto at = std::ranges::find_if(found->second, [&](const auto& one) {
+    return one.second.next > from && one.second.max_timestamp_ms >= timestamp_ms;
+  });
+  return at == found->second.end() ? std::nullopt : std::optional(at->second);
+}
+
+Result<std::optional<record::StoredBatch>> History::try_find(TopicPartition partition, Offset from,
                                                              int64_t timestamp_ms) {
-  std::optional<Part> part;
-  {
-    MutexLock lock(mutex_);
-    if (const auto found = partitions_.find(partition); found != partitions_.end()) {
-      const auto at = std::ranges::find_if(found->second, [&](const auto& one) {
-        return one.second.max_timestamp_ms >= timestamp_ms;
-      });
-      if (at != found->second.end()) {
-        part = at->second;
-      }
+  while (const auto part = find_as_new(partition, from, timestamp_ms)) {
+    MILLRACE_TRY(const auto opened, open(*part, partition));
+    const auto& batches = opened.index->batches;
+    const auto is_as_new = [&](const auto& one) { return one.max_timestamp_ms >= timestamp_ms; };
+    const auto at = std::ranges::find_if(
+        batches, [&](const auto& one) { return one.next() > from && is_as_new(one); });
+    if (at != batches.end()) {
+      MILLRACE_TRY(auto found, opened.read(at->base, 1));
+      return std::optional(std::move(found.front()));
     }
+    if (std::ranges::none_of(batches, is_as_new)) {
+      return make_error(Code::kCorrupt, "{}: its index has no batch as new as the catalog says",
+                        part->segment->name);
+    }
+    from = part->next;  // what is as new is before `from`
   }
-  if (!part) {
-    return std::optional<record::StoredBatch>();
-  }
-  MILLRACE_TRY(const auto opened, open(*part, partition));
-  const auto& batches = opened.index->batches;
-  const auto at = std::ranges::find_if(
-      batches, [&](const auto& one) { return one.max_timestamp_ms >= timestamp_ms; });
-  if (at == batches.end()) {
-    return make_error(Code::kCorrupt, "{}: its index has no batch as new as the catalog says",
-                      part->segment->name);
-  }
-  MILLRACE_TRY(auto found, opened.read(at->base, 1));
-  return std::optional(std::move(found.front()));
+  return std::optional<record::StoredBatch>();
 }
 
 void History::apply(const catalog::SegmentsCommit& commit) {

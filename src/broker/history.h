@@ -45,9 +45,9 @@ class History {
   /// Of read() and find_timestamp(): damage or a store that fails, as the log names it.
   uint64_t read_failures() const { return failures_.count(); }
 
-  /// The first batch whose greatest timestamp is at least `timestamp_ms`; nullopt: there is none.
-  /// Errors: as read().
-  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition,
+  /// The first batch that ends behind `from` and whose greatest timestamp is at least
+  /// `timestamp_ms`; nullopt: there is none. Errors: as read().
+  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition, Offset from,
                                                             int64_t timestamp_ms);
 
   /// The catalog has committed it: readers find what was added, and no longer what was removed.
@@ -104,7 +104,10 @@ class History {
   std::optional<Part> find(TopicPartition partition, Offset offset) const;
   Result<std::vector<record::StoredBatch>> try_read(TopicPartition partition, Offset from,
                                                     const record::ReadLimit& limit);
-  Result<std::optional<record::StoredBatch>> try_find(TopicPartition partition,
+  /// The first part that ends behind `from` and has something as new.
+  std::optional<Part> find_as_new(TopicPartition partition, Offset from,
+                                  int64_t timestamp_ms) const;
+  Result<std::optional<record::StoredBatch>> try_find(TopicPartition partition, Offset from,
                                                       int64_t timestamp_ms);
   Result<segment::SegmentCache::Part> open(const Part& part, TopicPartition partition);
   void add(const catalog::SegmentRow& row) MILLRACE_REQUIRES(mutex_);

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 namespace millrace::broker {
@@ -28,7 +29,7 @@ class HistoryTest : public testing::Test {
     int64_t next;
   };
 
-  /// An object in the store, a batch an offset, its time ten times the offset; and its row.
+  /// An object in the store, a batch an offset, its time by time_of(); and its row.
   catalog::SegmentRow make(uint8_t number, const std::vector<Range>& ranges) {
     const segment::Header header{{}, segment::ObjectId(topic_of(number)), 0};
     catalog::SegmentRow row{header.object, fmt::format("segments/{}", number), 0, 0, {}};
@@ -37,7 +38,7 @@ class HistoryTest : public testing::Test {
       writer.begin_partition(range.partition, {range.partition.topic, "topic", ""});
       for (int64_t at = range.first; at < range.next; ++at) {
         EXPECT_TRUE(
-            writer.add(segment::batch_of(Offset{at}, fmt::format("{}", at), 1, 10 * at)).ok());
+            writer.add(segment::batch_of(Offset{at}, fmt::format("{}", at), 1, time_of(at))).ok());
       }
       EXPECT_TRUE(writer.end_partition().ok());
     }
@@ -55,7 +56,13 @@ class HistoryTest : public testing::Test {
     return batches.ok() ? batches->front().base_offset.value : -1;
   }
 
+  int64_t time_of(int64_t offset) const {
+    const auto found = times_.find(offset);
+    return found == times_.end() ? 10 * offset : found->second;
+  }
+
   objects::MemoryStore store_;
+  std::map<int64_t, int64_t> times_;  // of offsets with another
 };
 
 TEST_F(HistoryTest, FindsTheObjectOfAnOffset) {
@@ -79,10 +86,28 @@ TEST_F(HistoryTest, FindsByTime) {
   History history(store_, 1 << 20, {make(10, {{kA, 0, 5}}), make(11, {{kA, 5, 9}})});
   for (const auto& [time, offset] : std::vector<std::pair<int64_t, int64_t>>{
            {0, 0}, {1, 1}, {10, 1}, {40, 4}, {41, 5}, {80, 8}}) {
-    EXPECT_EQ(history.find_timestamp(kA, time).value()->base_offset, Offset{offset}) << time;
+    EXPECT_EQ(history.find_timestamp(kA, Offset{0}, time).value()->base_offset, Offset{offset})
+        << time;
   }
-  EXPECT_FALSE(history.find_timestamp(kA, 81).value());
-  EXPECT_FALSE(history.find_timestamp(kB, 0).value());
+  EXPECT_FALSE(history.find_timestamp(kA, Offset{0}, 81).value());
+  EXPECT_FALSE(history.find_timestamp(kB, Offset{0}, 0).value());
+}
+
+TEST_F(HistoryTest, FindsByTimeFromAnOffsetOn) {
+  History history(store_, 1 << 20, {make(10, {{kA, 0, 5}}), make(11, {{kA, 5, 9}})});
+  for (const auto& [from, offset] :
+       std::vector<std::pair<int64_t, int64_t>>{{0, 1}, {1, 1}, {2, 2}, {5, 5}, {8, 8}}) {
+    EXPECT_EQ(history.find_timestamp(kA, Offset{from}, 10).value()->base_offset, Offset{offset});
+  }
+  EXPECT_FALSE(history.find_timestamp(kA, Offset{9}, 10).value());
+}
+
+TEST_F(HistoryTest, AnObjectWhoseNewestRecordIsBeforeThatOffsetHasNothing) {
+  times_ = {{0, 100}, {1, 10}, {2, 20}, {3, 30}};
+  History history(store_, 1 << 20, {make(10, {{kA, 0, 2}}), make(11, {{kA, 2, 4}})});
+  EXPECT_EQ(history.find_timestamp(kA, Offset{0}, 15).value()->base_offset, Offset{0});
+  EXPECT_EQ(history.find_timestamp(kA, Offset{1}, 15).value()->base_offset, Offset{2});
+  EXPECT_FALSE(history.find_timestamp(kA, Offset{1}, 31).value());
 }
 
 TEST_F(HistoryTest, AMergePutsSegmentsInPlaceOfAMixedObject) {

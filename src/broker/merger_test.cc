@@ -317,6 +317,18 @@ TEST_F(MergerTest, AnObjectThatIsNotWhatTheCatalogSaysIsLeftAlone) {
   }
 }
 
+TEST_F(MergerTest, DeletedRecordsAreNotWrittenAgain) {
+  for (int i = 0; i < 8; ++i) {
+    add({{1, 2}, {2}});
+  }
+  deleted_below_[id(1)] = Offset{7};
+  deleted_below_[id(2)] = Offset{8};
+  clock_.advance(5min);
+  merge_all();
+  expect_whole({{1, 6}, {2, 8}});
+  EXPECT_EQ(history_->range(id(2)), std::nullopt);
+}
+
 TEST_F(MergerTest, AStopGivesUpAndLeavesNothing) {
   for (int i = 0; i < 8; ++i) {
     add({{1, 2}, {2}, {3}});

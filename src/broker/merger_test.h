@@ -58,7 +58,11 @@ class MergerTest : public testing::Test {
                              return ended_.contains(topic_id) ? std::nullopt
                                                               : std::optional(settings_);
                            },
-                           [](TopicPartition) { return uint64_t{0}; }};
+                           [](TopicPartition) { return uint64_t{0}; },
+                           [this](TopicPartition partition) {
+                             const auto found = deleted_below_.find(partition);
+                             return found == deleted_below_.end() ? Offset{0} : found->second;
+                           }};
     };
     merger_ = std::make_unique<Merger>(
         SegmentMakerParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_,
@@ -179,7 +183,8 @@ class MergerTest : public testing::Test {
         ASSERT_TRUE(batches.ok()) << batches.error().message;
         ASSERT_EQ(batches->front().base_offset, at);
         ASSERT_EQ(bytes::as_text(batches->front().payload), values.at(at));
-        const auto found = history_->find_timestamp(partition, times_[partition].at(at));
+        const auto found =
+            history_->find_timestamp(partition, range->start, times_[partition].at(at));
         ASSERT_TRUE(found.ok() && *found);
         ASSERT_EQ((*found)->max_timestamp_ms, times_[partition].at(at));
         ASSERT_LE((*found)->base_offset, at);
@@ -194,6 +199,7 @@ class MergerTest : public testing::Test {
   MergeRules rules_{.bytes = 64 * kKiB, .least_segment = 8 * kKiB, .age = std::chrono::minutes(5)};
   TopicSettings settings_;
   std::set<TopicId> ended_;
+  std::map<TopicPartition, Offset> deleted_below_;
   uint64_t written_ = 0;  // by add()
   std::map<TopicPartition, Offset> ends_;
   std::map<TopicPartition, std::map<Offset, std::string>> values_;

@@ -29,11 +29,12 @@ std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& 
                        row.next.value - 1, partition, end);
   }
   const Offset start = rules.start(row.partition);
-  if (row.first < start && !rules.is_expired(row)) {
+  const Offset first = std::max(row.first, rules.deleted_below(row.partition));
+  if (first < std::min(row.next, start) && !rules.is_expired(row)) {
     return fmt::format(
         "it holds offsets {} to {} of {}, which otherwise begins at {}, and they are "
         "not expired",
-        row.first, std::min(row.next, start).value - 1, partition, start);
+        first, std::min(row.next, start).value - 1, partition, start);
   }
   return std::nullopt;
 }

@@ -25,6 +25,8 @@ struct OrphanRules {
   std::function<Offset(TopicPartition)> start;
   /// By the topic's retention, which took what was before the start: others are lost with it.
   std::function<bool(const segment::PartitionRow&)> is_expired;
+  /// Records below it were deleted.
+  std::function<Offset(TopicPartition)> deleted_below;
 };
 
 /// What an object was called when it was made.
@@ -32,9 +34,9 @@ std::string made_as(const segment::Segment& object);
 
 /// Why an object that the catalog does not name must stay, to be told to people; nullopt: nothing
 /// is lost with it, since all that it has is in the journal, in other objects, beyond its topic's
-/// retention, or of a deleted topic. It was made by a process that ended before the catalog named
-/// it, or is one that the catalog named no longer when the process ended. Blocking. Errors: the
-/// store's.
+/// retention, deleted, or of a deleted topic. It was made by a process that ended before the
+/// catalog named it, or is one that the catalog named no longer when the process ended. Blocking.
+/// Errors: the store's.
 Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const std::string& name,
                                             const OrphanRules& rules);
 

@@ -41,11 +41,13 @@ class OrphansTest : public SegmentsTest {
                      [this](TopicPartition) { return start_; },
                      [this](const segment::PartitionRow& row) {
                        return row.max_timestamp_ms <= expired_ms_;
-                     }})
+                     },
+                     [this](TopicPartition) { return deleted_below_; }})
         .value();
   }
 
   Offset start_;                // of every partition
+  Offset deleted_below_;        // likewise
   int64_t expired_ms_ = -1000;  // what is not newer is expired
 
   void rename(const std::string& from, const std::string& to) {
@@ -92,6 +94,17 @@ TEST_F(OrphansTest, WhatIsBeforeTheStartGoesOnlyWhenItIsExpired) {
   EXPECT_THAT(why(name), Optional(HasSubstr("begins at 2, and they are not expired")));
   expired_ms_ = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(why(name), std::nullopt);
+}
+
+TEST_F(OrphansTest, WhatIsBeforeTheStartGoesWhenItIsDeleted) {
+  const auto topic = create("orders");
+  write(topic, 5);
+  start_ = Offset{3};
+  const std::string name = plant(topic->partition({})->id(), 0, 4);
+  deleted_below_ = Offset{2};
+  EXPECT_THAT(why(name), Optional(HasSubstr("it holds offsets 2 to 2 of partition 0")));
+  deleted_below_ = Offset{3};
+  EXPECT_EQ(why(name), std::nullopt) << "the fourth is elsewhere";
 }
 
 TEST_F(OrphansTest, WhatIsNoSegmentStaysAndIsNamed) {

@@ -12,8 +12,8 @@ namespace {
 constexpr size_t kMaxBatchContent = size_t{256}
                                     << 20;  // a batch decompressed to look for a timestamp
 
-/// The first record of a batch at or after a time.
-Result<std::optional<TimestampOffset>> find_in(const record::StoredBatch& stored,
+/// The first record of a batch from an offset on, at or after a time.
+Result<std::optional<TimestampOffset>> find_in(const record::StoredBatch& stored, Offset from,
                                                int64_t timestamp_ms) {
   MILLRACE_TRY(const auto header, record::parse_header(stored.payload));
   if (header.is_filler()) {
@@ -25,12 +25,21 @@ Result<std::optional<TimestampOffset>> find_in(const record::StoredBatch& stored
   record::Record record;
   while (reader.next(record)) {
     const int64_t time = record.timestamp.time_since_epoch().count();
-    if (time >= timestamp_ms) {
-      return std::optional(TimestampOffset{stored.base_offset + (record.offset - sent_base), time});
+    const Offset offset = stored.base_offset + (record.offset - sent_base);
+    if (time >= timestamp_ms && offset >= from) {
+      return std::optional(TimestampOffset{offset, time});
     }
   }
   MILLRACE_TRY_STATUS(reader.status());
   return std::optional<TimestampOffset>();
+}
+
+/// Moves `at` up to `offset`; false: it was there already.
+bool raise(std::atomic<int64_t>& at, Offset offset) {
+  int64_t before = at.load();
+  while (before < offset.value && !at.compare_exchange_weak(before, offset.value)) {
+  }
+  return before < offset.value;
 }
 
 }  // namespace
@@ -80,12 +89,13 @@ void Partition::committed(record::StoredBatch batch) {
 }
 
 void Partition::advance(Offset end) {
-  int64_t before = in_objects_.load();
-  while (before < end.value && !in_objects_.compare_exchange_weak(before, end.value)) {
-  }
-  if (before < end.value) {
+  if (raise(in_objects_, end)) {
     wake_waiters();
   }
+}
+
+void Partition::delete_below(Offset start) {
+  raise(deleted_below_, start);
 }
 
 Offset Partition::end_for_readers(Offset log_end) const {
@@ -124,6 +134,7 @@ record::PartitionRange Partition::range() const {
   if (history) {
     range.start = std::min(range.start, history->start);
   }
+  range.start = std::max(range.start, deleted_below());
   range.end = std::max(end_for_readers(range.end), range.start);
   return range;
 }
@@ -134,6 +145,9 @@ bool Partition::is_in_history(Offset offset) const {
 }
 
 std::vector<record::StoredBatch> Partition::read_tail(Offset from, size_t max_bytes) const {
+  if (from < deleted_below()) {
+    return {};
+  }
   auto batches = sources_.cache.read(id_, from, max_bytes);
   hide_behind_end(batches);
   return batches;
@@ -141,7 +155,12 @@ std::vector<record::StoredBatch> Partition::read_tail(Offset from, size_t max_by
 
 runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read(Offset from,
                                                                         record::ReadLimit limit) {
-  if (from == range().end) {
+  const record::PartitionRange range = this->range();
+  if (from < range.start) {
+    co_return make_error(Code::kNotFound, "offset {} of partition {} is before its start, {}", from,
+                         id_.partition, range.start);
+  }
+  if (from == range.end) {
     co_return std::vector<record::StoredBatch>();
   }
   auto batches = co_await read_any(from, limit);
@@ -169,35 +188,36 @@ runtime::Task<Result<std::vector<record::StoredBatch>>> Partition::read_any(
   co_return co_await sources_.cold->run(work);
 }
 
-/// The oldest batch whose greatest timestamp is at least that.
+/// The oldest batch that ends behind `from` and whose greatest timestamp is at least that.
 runtime::Task<Result<std::optional<record::StoredBatch>>> Partition::find_batch(
-    int64_t timestamp_ms) {
+    Offset from, int64_t timestamp_ms) {
   const Offset kept = sources_.log.range(id_).start;
-  if (kept > Offset{0} && is_in_history(kept + -1)) {
-    const auto work = [this, timestamp_ms] {
-      return sources_.history->find_timestamp(id_, timestamp_ms);
+  if (kept > from && is_in_history(kept + -1)) {
+    const auto work = [this, from, timestamp_ms] {
+      return sources_.history->find_timestamp(id_, from, timestamp_ms);
     };
     MILLRACE_CO_TRY(auto found, co_await sources_.cold->run(work));
     if (found) {
       co_return found;
     }
   }
-  co_return co_await sources_.log.find_timestamp(id_, timestamp_ms);
+  co_return co_await sources_.log.find_timestamp(id_, from, timestamp_ms);
 }
 
 runtime::Task<Result<std::optional<TimestampOffset>>> Partition::find_timestamp(
     int64_t timestamp_ms) {
-  MILLRACE_CO_TRY(auto stored, co_await find_batch(timestamp_ms));
+  const Offset from = range().start;
+  MILLRACE_CO_TRY(auto stored, co_await find_batch(from, timestamp_ms));
   while (stored) {
     if (stored->base_offset >= range().end) {
       break;
     }
-    MILLRACE_CO_TRY(const auto found, find_in(*stored, timestamp_ms));
+    MILLRACE_CO_TRY(const auto found, find_in(*stored, from, timestamp_ms));
     if (found) {
       co_return found;
     }
     // The batch's header promised a later time than its records have: go on behind it.
-    const Offset behind = stored->base_offset + stored->records;
+    const Offset behind = std::max(stored->base_offset + stored->records, range().start);
     stored.reset();
     MILLRACE_CO_TRY(auto following, co_await read(behind, 1));
     if (!following.empty()) {

@@ -78,19 +78,26 @@ class Partition {
                                                              std::vector<PartitionAppend> batches,
                                                              AppendExtras extras);
 
-  /// [start, end); end is the high watermark.
+  /// [start, end); end is the high watermark. What was deleted is before the start.
   record::PartitionRange range() const;
+
+  /// Records below it are deleted, whatever still has them; 0: none are.
+  Offset deleted_below() const { return Offset{deleted_below_.load()}; }
+
+  /// Never moves back. For the broker, which has made it durable.
+  void delete_below(Offset start);
 
   /// What read() would find in memory; empty when it would look into files.
   std::vector<record::StoredBatch> read_tail(Offset from, size_t max_bytes) const;
 
   /// Whole batches from the one that holds `from`; empty at the end. Those before what the log
   /// keeps come out of segments, where fewer than `limit` do not mean the end. Errors: those of
-  /// CommitLog::read and History::read.
+  /// CommitLog::read and History::read; kNotFound also below the start.
   runtime::Task<Result<std::vector<record::StoredBatch>>> read(Offset from,
                                                                record::ReadLimit limit);
 
-  /// The first record with a timestamp of at least `timestamp_ms`; nullopt when there is none.
+  /// The first record from the start on with a timestamp of at least `timestamp_ms`; nullopt when
+  /// there is none.
   /// Errors: those of CommitLog::find_timestamp and History::find_timestamp.
   runtime::Task<Result<std::optional<TimestampOffset>>> find_timestamp(int64_t timestamp_ms);
 
@@ -119,13 +126,15 @@ class Partition {
   void hide_behind_end(std::vector<record::StoredBatch>& batches) const;
   runtime::Task<Result<std::vector<record::StoredBatch>>> read_any(Offset from,
                                                                    const record::ReadLimit& limit);
-  runtime::Task<Result<std::optional<record::StoredBatch>>> find_batch(int64_t timestamp_ms);
+  runtime::Task<Result<std::optional<record::StoredBatch>>> find_batch(Offset from,
+                                                                       int64_t timestamp_ms);
   void committed(record::StoredBatch batch);
   void wake_waiters();
 
   const TopicPartition id_;
   const Durability durability_;
   std::atomic<int64_t> in_objects_{0};  // durability=object: the offset below which all is
+  std::atomic<int64_t> deleted_below_{0};
   const PartitionSources& sources_;
   std::atomic<bool> has_ended_{false};
   Mutex mutex_;

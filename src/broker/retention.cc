@@ -30,9 +30,18 @@ BytesLeft bytes_in(const std::vector<FileSummary>& files) {
   return bytes;
 }
 
+/// All of its records below `end` are.
+bool is_deleted(const Topic& topic, PartitionId partition, Offset end) {
+  const auto found = topic.partition(partition);
+  return found && end <= found->deleted_below();
+}
+
 /// Why a span of an expired topic was freed.
-const char* reason_of(const TopicSettings& settings, const PartitionSpan& span, int64_t now_ms) {
+const char* reason_of(const Topic& topic, PartitionId partition, const PartitionSpan& span,
+                      int64_t now_ms) {
+  const TopicSettings& settings = topic.record.settings;
   return settings.is_table                                    ? "its rows are in table files"
+         : is_deleted(topic, partition, span.end)             ? "delete-records"
          : settings.is_too_old(span.max_timestamp_ms, now_ms) ? "retention.ms"
                                                               : "retention.bytes";
 }
@@ -59,10 +68,11 @@ Broker::Wanted Broker::first_wanted(const std::vector<FileSummary>& files) const
       }
       const InSegments segments = in_segments(partition, span.end);
       const auto owner = topic->partition(partition.partition);
+      const bool is_expired = is_deleted(*topic, partition.partition, span.end) ||
+                              topic->record.settings.is_expired(
+                                  span.max_timestamp_ms, left[partition] - span.bytes, now_ms);
       const bool is_wanted = segments == InSegments::kBefore ||
-                             (owner && owner->waits_for_objects(span.end)) ||
-                             !topic->record.settings.is_expired(
-                                 span.max_timestamp_ms, left[partition] - span.bytes, now_ms);
+                             (owner && owner->waits_for_objects(span.end)) || !is_expired;
       const bool is_kept = segments != InSegments::kIt && is_wanted;
       if (is_kept || (observer_ != nullptr && observer_->needs(partition.topic, span.end))) {
         const auto [at, is_new] = pins.try_emplace(topic->name(), Pin{topic, 0, true});
@@ -156,7 +166,7 @@ void Broker::tell_freed(const std::vector<FileSummary>& files, FileNumber first)
       const TopicPtr topic = find(partition.topic);
       if (topic && in_segments(partition, span.end) != InSegments::kIt) {
         freed[{topic->name(), partition.partition}] = {
-            span.end, reason_of(topic->record.settings, span, now_ms)};
+            span.end, reason_of(*topic, partition.partition, span, now_ms)};
       }
     }
   }

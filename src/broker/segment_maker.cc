@@ -25,8 +25,9 @@ runtime::Task<Result<size_t>> SegmentMaker::make(std::vector<std::vector<segment
   parts_.history.set_being_cut(this, partitions_of(plan));
   auto made = co_await make_all(plan, stop);
   parts_.history.set_being_cut(this, {});
-  if (made.ok() && *made > 0) {
-    parts_.log.ask_for_round();  // journal files may be free now
+  if (!made.ok() || *made > 0) {
+    parts_.log
+        .ask_for_round();  // journal files may be free now: what is deleted is not kept for it
   }
   co_return made;
 }

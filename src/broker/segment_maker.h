@@ -37,6 +37,8 @@ struct SegmentMakerParts {
   runtime::BlockingPool& pool;  // cuts run on it
   const Clock& clock;
   std::function<std::optional<ArchivedTopic>(const TopicId&)> topic;
+  /// Records below it are deleted.
+  std::function<Offset(TopicPartition)> deleted_below = [](TopicPartition) { return Offset{}; };
 };
 
 /// Counters since the process started. Read by any thread.

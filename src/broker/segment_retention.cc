@@ -15,6 +15,7 @@ using catalog::SegmentRow;
 struct Line {
   std::map<Offset, const SegmentPartRow*> parts;
   uint64_t bytes = 0;  // of the parts, and in the journal
+  Offset deleted_below;
   std::optional<TopicSettings> settings;
 };
 
@@ -28,6 +29,7 @@ Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wis
       if (is_new) {
         at->second.settings = wishes.settings(part.partition.topic);
         at->second.bytes = wishes.bytes_behind(part.partition);
+        at->second.deleted_below = wishes.deleted_below(part.partition);
       }
       at->second.parts[part.first] = &part;
       at->second.bytes += part.bytes;
@@ -40,7 +42,7 @@ bool is_unwanted(const Line& line, const SegmentPartRow& part, int64_t now_ms) {
   if (line.parts.begin()->second != &part) {
     return false;
   }
-  return !line.settings ||
+  return !line.settings || part.next <= line.deleted_below ||
          line.settings->is_expired(part.max_timestamp_ms, line.bytes - part.bytes, now_ms);
 }
 
@@ -89,13 +91,14 @@ Offset wanted_from(const std::vector<SegmentPartRow>& parts, const SegmentWishes
   if (!settings) {
     return parts.back().next;
   }
+  const Offset deleted_below = wishes.deleted_below(partition);
   uint64_t bytes = wishes.bytes_behind(partition);
   for (const SegmentPartRow& part : parts) {
     bytes += part.bytes;
   }
   for (const SegmentPartRow& part : parts) {
     bytes -= part.bytes;
-    if (!settings->is_expired(part.max_timestamp_ms, bytes, now_ms)) {
+    if (part.next > deleted_below && !settings->is_expired(part.max_timestamp_ms, bytes, now_ms)) {
       return part.first;
     }
   }

@@ -17,10 +17,13 @@ struct SegmentWishes {
   std::function<std::optional<TopicSettings>(const TopicId&)> settings;
   /// Bytes of it that are in the journal and in no segment.
   std::function<uint64_t(TopicPartition)> bytes_behind;
+  /// Records below it were deleted.
+  std::function<Offset(TopicPartition)> deleted_below;
 };
 
 /// Objects of which every part is expired, by retention.ms (its newest record is older),
-/// retention.bytes (so many bytes are behind it) or the end of its topic. Of each partition only
+/// retention.bytes (so many bytes are behind it), the deletion of all its records or the end of its
+/// topic. Of each partition only
 /// its oldest parts, so that what is left is dense: a mixed object keeps those behind it as long as
 /// another partition wants it, also those of a deleted topic.
 std::vector<Uuid> expired_segments(const std::vector<catalog::SegmentRow>& segments,

@@ -50,6 +50,10 @@ class SegmentRetentionTest : public testing::Test {
             [this](TopicPartition partition) {
               const auto found = behind_.find(partition);
               return found == behind_.end() ? uint64_t{0} : found->second;
+            },
+            [this](TopicPartition partition) {
+              const auto found = deleted_below_.find(partition);
+              return found == deleted_below_.end() ? Offset{0} : found->second;
             }};
   }
 
@@ -80,6 +84,7 @@ class SegmentRetentionTest : public testing::Test {
   std::vector<catalog::SegmentRow> segments_;
   std::map<TopicId, TopicSettings> settings_;
   std::map<TopicPartition, uint64_t> behind_;
+  std::map<TopicPartition, Offset> deleted_below_;
 };
 
 TEST_F(SegmentRetentionTest, ByTimeOldestFirst) {
@@ -160,6 +165,39 @@ TEST_F(SegmentRetentionTest, WhatMixedObjectsHeldBackGoesInTheSameCall) {
   add(2, {{kA, 40, 50, 0}});
   add(3, {{kB, 10, 20, 0}});
   EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2, 3));
+}
+
+TEST_F(SegmentRetentionTest, DeletedRecordsGoWithTheLastOfTheirObject) {
+  settings(kA);
+  settings(kB);
+  add(1, {{kA, 0, 10}});
+  add(2, {{kA, 10, 20}, {kB, 0, 5}});
+  add(3, {{kA, 20, 30}});
+  deleted_below_[kA] = Offset{9};
+  EXPECT_THAT(expired(0), IsEmpty());
+  deleted_below_[kA] = Offset{10};
+  EXPECT_THAT(expired(0), ElementsAre(1));
+  deleted_below_[kA] = Offset{30};
+  EXPECT_THAT(expired(0), ElementsAre(1)) << "kB holds the second, and that the third";
+  deleted_below_[kB] = Offset{5};
+  EXPECT_THAT(expired(0), UnorderedElementsAre(1, 2, 3));
+}
+
+TEST_F(SegmentRetentionTest, WhatIsWantedBeginsBehindDeletedRecords) {
+  settings(kA).retention_bytes = 250;
+  add(1, {{kA, 5, 10}});
+  add(2, {{kA, 10, 20}});
+  add(3, {{kA, 20, 30}});
+  EXPECT_EQ(wanted_from(0), 5);
+  deleted_below_[kA] = Offset{19};
+  EXPECT_EQ(wanted_from(0), 10);
+  deleted_below_[kA] = Offset{20};
+  EXPECT_EQ(wanted_from(0), 20);
+  behind_[kA] = 250;
+  EXPECT_EQ(wanted_from(0), 30) << "by bytes";
+  behind_[kA] = 0;
+  deleted_below_[kA] = Offset{31};
+  EXPECT_EQ(wanted_from(0), 30);
 }
 
 TEST_F(SegmentRetentionTest, WhereWhatIsWantedOfAPartitionBegins) {

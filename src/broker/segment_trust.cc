@@ -1,5 +1,6 @@
 #include "broker/segment_trust.h"
 
+#include "broker/start_fact.h"
 #include "broker/topic.h"
 
 #include <algorithm>
@@ -60,6 +61,14 @@ Status check_ends(const Contents& catalog, const Findings& journal, const Topics
   return {};
 }
 
+/// Of a start of records that makes no sense, before anything is changed.
+Status check_starts(const Findings& journal) {
+  for (const auto& frame : journal.facts(record::SystemKind::kStart)) {
+    MILLRACE_TRY([[maybe_unused]] const StartFact fact, start_fact_from(frame));
+  }
+  return {};
+}
+
 bool is_cut_off(const Topics& topics, const Findings& journal) {
   return std::ranges::any_of(topics, [&](const auto& entry) {
     const TopicRecord& topic = entry.second;
@@ -77,6 +86,7 @@ bool is_cut_off(const Topics& topics, const Findings& journal) {
 Status check_segment_trust(const Contents& catalog, const Findings& journal,
                            const std::function<Result<bool>()>& has_objects) {
   MILLRACE_TRY(const Topics topics, topics_of(journal));
+  MILLRACE_TRY_STATUS(check_starts(journal));
   if (!catalog.is_new || !is_cut_off(topics, journal)) {
     return check_ends(catalog, journal, topics);
   }

@@ -13,7 +13,7 @@ namespace millrace::broker {
 /// the journal does not reach back to where its topics began. Errors, all kCorrupt and all saying
 /// what to do: offsets between the segments and the journal are in neither (the catalog is older);
 /// the journal ends before the segments do (it is older); the catalog is missing and there are
-/// objects. And those of `has_objects`.
+/// objects. Also a malformed frame of the broker's in the journal. And those of `has_objects`.
 Status check_segment_trust(const catalog::Contents& catalog, const journal::Findings& journal,
                            const std::function<Result<bool>()>& has_objects);
 

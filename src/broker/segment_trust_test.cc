@@ -1,5 +1,6 @@
 #include "broker/segment_trust.h"
 
+#include "broker/start_fact.h"
 #include "broker/topic.h"
 
 #include <gtest/gtest.h>
@@ -37,8 +38,11 @@ struct FakeJournal final : Findings {
     return found == ranges.end() ? record::PartitionRange{} : found->second;
   }
 
-  std::vector<record::SystemFrame> facts(record::SystemKind /*kind*/) const override {
+  std::vector<record::SystemFrame> facts(record::SystemKind kind) const override {
     std::vector<record::SystemFrame> frames;
+    if (kind == record::SystemKind::kStart) {
+      return starts;
+    }
     frames.reserve(topics.size());
     for (const TopicRecord& topic : topics) {
       frames.push_back(topic.to_frame());
@@ -48,6 +52,7 @@ struct FakeJournal final : Findings {
 
   std::map<TopicPartition, record::PartitionRange> ranges;
   std::vector<TopicRecord> topics;
+  std::vector<record::SystemFrame> starts;
 };
 
 class SegmentTrustTest : public testing::Test {
@@ -95,6 +100,13 @@ TEST_F(SegmentTrustTest, AnOlderCatalogIsRefused) {
   journal_.ranges[{topic_of(1), {}}] = {Offset{41}, Offset{50}};
   EXPECT_THAT(refusal(), HasSubstr("catalog older than journal: offsets 40 to 40 of partition 0 of "
                                    "topic orders are neither in segment objects"));
+}
+
+TEST_F(SegmentTrustTest, AMalformedStartOfRecordsIsRefused) {
+  journal_.starts = {to_frame({{topic_of(1), {}}, Offset{7}})};
+  EXPECT_EQ(refusal(), "");
+  journal_.starts.front().value.pop_back();
+  EXPECT_THAT(refusal(), HasSubstr("malformed start frame"));
 }
 
 TEST_F(SegmentTrustTest, AnOlderJournalIsRefused) {

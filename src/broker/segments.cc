@@ -70,6 +70,10 @@ Topics archived_topics(const Broker& broker) {
   };
 }
 
+std::function<Offset(TopicPartition)> deletions_of(const Broker& broker) {
+  return [&broker](TopicPartition partition) { return broker.deleted_below(partition); };
+}
+
 SegmentMakerParts maker_parts(const SegmentsParts& parts, runtime::BlockingPool& pool,
                               Topics topics) {
   return {.log = parts.log,
@@ -78,7 +82,8 @@ SegmentMakerParts maker_parts(const SegmentsParts& parts, runtime::BlockingPool&
           .history = parts.history,
           .pool = pool,
           .clock = parts.clock,
-          .topic = std::move(topics)};
+          .topic = std::move(topics),
+          .deleted_below = deletions_of(parts.broker)};
 }
 
 }  // namespace
@@ -205,7 +210,7 @@ OrphanRules Segments::orphan_rules() const {
                          row.max_timestamp_ms, found == behind.end() ? 0 : found->second,
                          parts_.clock.wall_ms().time_since_epoch().count());
   };
-  return {parts_.log.directory_id(), state, end, start, is_expired};
+  return {parts_.log.directory_id(), state, end, start, is_expired, deletions_of(parts_.broker)};
 }
 
 SegmentWishes Segments::wishes() const {
@@ -217,7 +222,8 @@ SegmentWishes Segments::wishes() const {
               TopicPartition partition) {
             const auto found = bytes.find(partition);
             return found == bytes.end() ? uint64_t{0} : found->second;
-          }};
+          },
+          deletions_of(parts_.broker)};
 }
 
 Status Segments::expire() {
@@ -239,6 +245,7 @@ Status Segments::expire() {
     }
   }
   parts_.history.apply(commit);
+  parts_.log.ask_for_round();  // what follows them in the journal may be free now
   expired_ += removed.size();
   tell_expired(segments, removed);
   return {};

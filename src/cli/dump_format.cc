@@ -1,5 +1,6 @@
 #include "cli/dump_format.h"
 
+#include "broker/start_fact.h"
 #include "broker/topic.h"
 #include "bytes/buffer.h"
 #include "record/record_batch.h"
@@ -98,6 +99,17 @@ ordered_json describe_system(std::span<const std::byte> payload, TopicNames& nam
   out["kind"] = std::string(record::name_of(frame->kind));
   out["operation"] = frame->is_removal ? "remove" : "put";
   out["key"] = hex_of(frame->key);
+  if (frame->kind == record::SystemKind::kStart && !frame->is_removal) {
+    const auto fact = broker::start_fact_from(*frame);
+    if (!fact.ok()) {
+      out["error"] = fact.error().message;
+      return out;
+    }
+    out["topic_id"] = fact->partition.topic.to_string();
+    out["partition"] = fact->partition.partition.value;
+    out["start"] = fact->start.value;
+    return out;
+  }
   if (frame->kind != record::SystemKind::kTopic || frame->is_removal) {
     return out;
   }

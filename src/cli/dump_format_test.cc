@@ -1,5 +1,6 @@
 #include "cli/dump_format.h"
 
+#include "broker/start_fact.h"
 #include "broker/topic.h"
 #include "bytes/buffer.h"
 #include "record/record_batch_builder.h"
@@ -58,6 +59,16 @@ TEST(DumpFormat, ATopicsFrameNamesTheBatchesAfterIt) {
   EXPECT_EQ(batch["topic"], "orders");
   EXPECT_EQ(batch["base_offset"], 40);
   EXPECT_EQ(batch["partition"], 2);
+}
+
+TEST(DumpFormat, AStartFrameSaysOfWhatAndWhere) {
+  TopicNames names;
+  const auto frame = broker::to_frame({{topic().id, PartitionId{2}}, Offset{40}});
+  const auto described = describe_system(frame.encode().span(), names);
+  EXPECT_EQ(described["kind"], "start");
+  EXPECT_EQ(described["topic_id"], topic().id.to_string());
+  EXPECT_EQ(described["partition"], 2);
+  EXPECT_EQ(described["start"], 40);
 }
 
 TEST(DumpFormat, WhatIsNoPayloadIsSaidBesideTheFrame) {

@@ -124,14 +124,14 @@ class SegmentCheck {
   }
 
   /// Offsets of an object that the catalog does not name, of topics that are there, and that
-  /// neither the journal nor another object has.
+  /// neither the journal nor another object has, and nobody deleted.
   std::vector<Touched> nowhere_else(const Segment& object, const broker::OrphanRules& rules) const {
     std::vector<Touched> touched;
     for (const PartitionRow& row : object.tail().partitions) {
       const auto named = named_.find(row.partition);
       const Offset kept = start_.range(row.partition).start;  // all from there on is in the journal
       const bool is_named = named != named_.end() && named->second.first <= row.first;
-      Offset first = row.first;
+      Offset first = std::max(row.first, start_.deletion(row.partition));
       if (is_named) {
         first = std::max(first, named->second.second);
       }
@@ -189,7 +189,7 @@ class SegmentCheck {
                .what = is_last ? "catalog.db does not name it, and some of its records are nowhere "
                                  "else: they are expired, or catalog.db is not the newest"
                                : "catalog.db does not name it, and all that it holds is elsewhere, "
-                                 "or of a deleted topic",
+                                 "deleted, or of a deleted topic",
                .touched = std::move(touched),
                .advice = is_last ? "the next start removes it, --repair does not: if these records "
                                    "should not be expired, copy it away and put the right "
@@ -258,8 +258,8 @@ class SegmentCheck {
     return {};
   }
 
-  /// Of one that catalog.db does not name: others may be of a directory that a rebuild took the place
-  /// of.
+  /// Of one that catalog.db does not name: others may be of a directory that a rebuild took the
+  /// place of.
   void compare_directory(const std::string& name, const segment::Header& header,
                          const Segment& object) {
     if (start_.directory && header.directory != *start_.directory) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "broker/segment_trust.h"
+#include "broker/start_fact.h"
 #include "fsck/chain.h"
 #include "journal/recovery.h"
 #include "segment/format.h"
@@ -85,6 +86,10 @@ class Judgement {
       work_.report.names[topic.id] = topic.name;
       start_.topics.emplace(topic.id, std::move(topic));
     }
+    for (const auto& frame : found.facts(record::SystemKind::kStart)) {
+      MILLRACE_TRY(const auto fact, broker::start_fact_from(frame));
+      start_.deleted_below.emplace(fact.partition, fact.start);
+    }
     for (const auto& frame : found.facts(record::SystemKind::kSchema)) {
       MILLRACE_TRY(auto table, tables::schema_fact_from(frame));
       start_.tables.emplace(table.topic, std::move(table));
@@ -165,6 +170,11 @@ record::PartitionRange Start::range(TopicPartition partition) const {
   return found == ranges.end() ? record::PartitionRange{} : found->second;
 }
 
+Offset Start::deletion(TopicPartition partition) const {
+  const auto found = deleted_below.find(partition);
+  return found == deleted_below.end() ? Offset{0} : found->second;
+}
+
 broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
   const auto state = [this](const TopicId& id) {
     const auto topic = topics.find(id);
@@ -198,7 +208,8 @@ broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
                                              behind == bytes.end() ? 0 : behind->second,
                                              system_clock().wall_ms().time_since_epoch().count());
   };
-  return {directory.value_or(DirectoryId()), state, end, start, is_expired};
+  const auto deleted = [this](TopicPartition partition) { return deletion(partition); };
+  return {directory.value_or(DirectoryId()), state, end, start, is_expired, deleted};
 }
 
 Result<Start> judge_start(Work& work, const Contents& catalog, objects::ObjectStore& segments) {

@@ -24,8 +24,11 @@ struct Start {
   std::map<TopicId, broker::TopicRecord> topics;  // also tombstones
   std::map<TopicId, tables::SchemaFact> tables;
   std::map<TopicPartition, record::PartitionRange> ranges;  // of topics, and all the catalog names
+  std::map<TopicPartition, Offset> deleted_below;           // of those with deleted records
 
   record::PartitionRange range(TopicPartition partition) const;
+  /// Records below it were deleted.
+  Offset deletion(TopicPartition partition) const;
   broker::OrphanRules orphan_rules(const catalog::Contents& catalog) const;
 };
 

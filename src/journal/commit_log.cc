@@ -94,9 +94,9 @@ Result<std::vector<record::StoredBatch>> JournalLog::read_blocking(TopicPartitio
 }
 
 runtime::Task<Result<std::optional<record::StoredBatch>>> JournalLog::find_timestamp(
-    TopicPartition partition, int64_t timestamp_ms) {
-  const auto blocking = [this, partition, timestamp_ms] {
-    auto found = reader_.find_timestamp(partition, timestamp_ms);
+    TopicPartition partition, Offset from, int64_t timestamp_ms) {
+  const auto blocking = [this, partition, from, timestamp_ms] {
+    auto found = reader_.find_timestamp(partition, from, timestamp_ms);
     if (!found.ok()) {
       failures_.note(found.error(), partition, index_.range(partition).start);
     }

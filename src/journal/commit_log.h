@@ -60,7 +60,7 @@ class JournalLog final : public record::CommitLog {
   }
 
   runtime::Task<Result<std::optional<record::StoredBatch>>> find_timestamp(
-      TopicPartition partition, int64_t timestamp_ms) override;
+      TopicPartition partition, Offset from, int64_t timestamp_ms) override;
 
   const StartReport& report() const { return report_; }
 

@@ -267,7 +267,8 @@ TEST_F(CommitLogTest, ReadsThatMeetDamageAreCounted) {
   EXPECT_TRUE(read(1).ok());
   EXPECT_EQ(read(7).error().code, Code::kNotFound);  // no damage
   EXPECT_EQ(log_->read_failures(), 2U);
-  const auto found = runtime::block_on(shards_->shard(0), log_->find_timestamp(partition_of(0), 0));
+  const auto found =
+      runtime::block_on(shards_->shard(0), log_->find_timestamp(partition_of(0), Offset{0}, 0));
   EXPECT_EQ(found.error().code, Code::kCorrupt);
   EXPECT_EQ(log_->read_failures(), 3U);
 }

@@ -98,17 +98,20 @@ std::optional<Index::Place> Index::find(TopicPartition partition, Offset offset)
   return std::nullopt;
 }
 
-std::optional<Index::Place> Index::find_timestamp(TopicPartition partition,
+std::optional<Index::Place> Index::find_timestamp(TopicPartition partition, Offset from,
                                                   int64_t timestamp_ms) const {
   MutexLock lock(mutex_);
   for (const Entry& entry : files_) {
     const auto span = entry.index.partitions.find(partition);
-    if (span == entry.index.partitions.end() || span->second.max_timestamp_ms < timestamp_ms) {
+    if (span == entry.index.partitions.end() || span->second.end <= from ||
+        span->second.max_timestamp_ms < timestamp_ms) {
       continue;
     }
-    for (const IndexEntry& at : span->second.entries) {
-      if (at.max_timestamp_ms >= timestamp_ms) {
-        return place_in(entry, span->second, at);
+    const auto& entries = span->second.entries;
+    for (auto at = entries.begin(); at != entries.end(); ++at) {
+      const Offset end = std::next(at) == entries.end() ? span->second.end : std::next(at)->offset;
+      if (at->max_timestamp_ms >= timestamp_ms && end > from) {
+        return place_in(entry, span->second, *at);
       }
     }
   }

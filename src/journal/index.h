@@ -89,7 +89,8 @@ class Index {
   /// The place to find the batch that holds `offset`; nullopt outside [start, end).
   std::optional<Place> find(TopicPartition partition, Offset offset) const;
   /// The place from which the first batch with a timestamp >= `timestamp_ms` is reached first.
-  std::optional<Place> find_timestamp(TopicPartition partition, int64_t timestamp_ms) const;
+  std::optional<Place> find_timestamp(TopicPartition partition, Offset from,
+                                      int64_t timestamp_ms) const;
 
   /// The chunk with the run at `position`, and the one behind it: empty at the end of the file.
   /// Both empty when the file has gone.

@@ -198,22 +198,27 @@ Result<std::vector<StoredBatch>> Reader::read(TopicPartition partition, Offset f
   return std::move(batches);
 }
 
-Result<std::optional<StoredBatch>> Reader::find_timestamp(TopicPartition partition,
+Result<std::optional<StoredBatch>> Reader::find_timestamp(TopicPartition partition, Offset from,
                                                           int64_t timestamp_ms) const {
-  const auto place = index_.find_timestamp(partition, timestamp_ms);
   std::optional<StoredBatch> found;
-  if (!place) {
-    return found;
+  auto place = index_.find_timestamp(partition, from, timestamp_ms);
+  while (place) {
+    Runs runs(index_, chunks_, place->file);
+    MILLRACE_TRY_STATUS(
+        for_each_batch(runs, *place, partition, [&](const RunHead& run, size_t i) -> Result<bool> {
+          const FrameHeader& frame = run.frames[i];
+          if (frame.max_timestamp_ms < timestamp_ms || frame.base_offset + frame.records <= from) {
+            return true;
+          }
+          MILLRACE_TRY(found, runs.batch(run, i));
+          return false;
+        }));
+    if (found) {
+      break;
+    }
+    // What was as new may have been before `from` alone: on to the next file.
+    place = index_.find_timestamp(partition, std::max(from, place->end), timestamp_ms);
   }
-  Runs runs(index_, chunks_, place->file);
-  MILLRACE_TRY_STATUS(
-      for_each_batch(runs, *place, partition, [&](const RunHead& run, size_t i) -> Result<bool> {
-        if (run.frames[i].max_timestamp_ms < timestamp_ms) {
-          return true;
-        }
-        MILLRACE_TRY(found, runs.batch(run, i));
-        return false;
-      }));
   return found;
 }
 

@@ -28,7 +28,7 @@ class Reader {
                                                 const record::ReadLimit& limit) const;
 
   /// As record::CommitLog::find_timestamp.
-  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition,
+  Result<std::optional<record::StoredBatch>> find_timestamp(TopicPartition partition, Offset from,
                                                             int64_t timestamp_ms) const;
 
  private:

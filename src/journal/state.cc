@@ -40,6 +40,10 @@ std::string text_of(bytes::Writer& out) {
   return std::string(bytes::as_text(out.view()));
 }
 
+std::string text_of(const TopicId& topic) {
+  return {reinterpret_cast<const char*>(topic.bytes.data()), topic.bytes.size()};
+}
+
 SystemFrame reservation_frame(TopicPartition partition, Offset end) {
   bytes::Writer key;
   write_partition(key, partition);
@@ -99,6 +103,10 @@ std::vector<State::Gap> State::reservations() const {
 
 void State::forget_topic(const TopicId& topic) {
   std::erase_if(partitions_, [&](const auto& entry) { return entry.first.topic == topic; });
+  std::erase_if(system_, [&](const auto& entry) {
+    return entry.first.first == SystemKind::kStart &&
+           entry.first.second.starts_with(text_of(topic));
+  });
   ended_.erase(topic);
 }
 
@@ -120,9 +128,14 @@ void State::apply(const SystemFrame& frame) {
       forget_batch_ids(*topic);
       forget_topic(*topic);
     }
-  } else {
+  } else if (frame.kind != SystemKind::kStart || has_topic_of(frame)) {
     system_.insert_or_assign({frame.kind, frame.key}, frame.value);
   }
+}
+
+/// A start of records may come late, when its topic has ended: nothing would end it.
+bool State::has_topic_of(const SystemFrame& start) const {
+  return system_.contains({SystemKind::kTopic, start.key.substr(0, sizeof(TopicId::bytes))});
 }
 
 std::vector<SystemFrame> State::facts(SystemKind kind) const {

@@ -73,7 +73,7 @@ class State {
 
   /// A put or a removal of a fact that belongs to another folder. The removal of a schema (its key
   /// is the topic id) ends a table: the batch ids that it got are forgotten. The removal of a topic
-  /// ends its partitions too: no file names it any more.
+  /// ends its partitions too, and where their records start: no file names it any more.
   void apply(const record::SystemFrame& frame);
 
   const std::map<SystemKey, std::string>& system() const { return system_; }
@@ -106,6 +106,7 @@ class State {
   Status replay_batch(TopicPartition partition, Offset base, uint32_t records);
 
  private:
+  bool has_topic_of(const record::SystemFrame& start) const;
   void forget_topic(const TopicId& topic);
   void forget_batch_ids(const TopicId& topic);
 

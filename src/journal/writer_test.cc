@@ -453,14 +453,35 @@ TEST(JournalReader, FindsByTimestampAndRefusesOffsetsOutside) {
   }
   EXPECT_GT(log.writer->file(), FileNumber{1});
   for (const int64_t wanted : {0, 1000, 1001, 1150, 1299}) {
-    const auto found = Reader(*log.index).find_timestamp(kA, wanted);
+    const auto found = Reader(*log.index).find_timestamp(kA, Offset{0}, wanted);
     ASSERT_TRUE(found.ok() && found->has_value()) << wanted;
     EXPECT_EQ((*found)->base_offset, Offset{std::max<int64_t>(wanted - 1000, 0)});
   }
-  EXPECT_FALSE(Reader(*log.index).find_timestamp(kA, 1300)->has_value());
+  EXPECT_FALSE(Reader(*log.index).find_timestamp(kA, Offset{0}, 1300)->has_value());
+  for (const int64_t from : {0, 1, 77, 150, 299}) {
+    const auto found = Reader(*log.index).find_timestamp(kA, Offset{from}, 1020);
+    ASSERT_TRUE(found.ok() && found->has_value()) << from;
+    EXPECT_EQ((*found)->base_offset, Offset{std::max<int64_t>(from, 20)});
+  }
+  EXPECT_FALSE(Reader(*log.index).find_timestamp(kA, Offset{300}, 1020)->has_value());
   EXPECT_EQ(Reader(*log.index).read(kA, Offset{301}, 1).error().code, Code::kNotFound);
   EXPECT_TRUE(Reader(*log.index).read(kA, Offset{300}, 1)->empty());
   EXPECT_EQ(Reader(*log.index).read(kA, Offset{299}, 1)->size(), 1U);
+}
+
+TEST(JournalReader, FindsByTimestampBehindAFileWhoseNewestIsBeforeTheOffset) {
+  TestLog log;
+  ASSERT_TRUE(log.start().ok());
+  ASSERT_TRUE(log.append(kA, "newest", 1, 5000).ok());
+  int64_t last = 0;
+  for (; log.writer->file() == FileNumber{1}; ++last) {
+    ASSERT_TRUE(log.append(kA, std::string(2'000, 'x'), 1, 1000).ok());
+  }
+  ASSERT_TRUE(log.append(kA, "new", 1, 4000).ok());
+  const auto found = Reader(*log.index).find_timestamp(kA, Offset{1}, 3000);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->base_offset, Offset{last + 1});
+  EXPECT_EQ((*Reader(*log.index).find_timestamp(kA, Offset{0}, 3000))->base_offset, Offset{0});
 }
 
 }  // namespace

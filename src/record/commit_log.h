@@ -91,10 +91,10 @@ class CommitLog {
   /// {0, 0} for a partition that never had a record. Any thread.
   virtual PartitionRange range(TopicPartition partition) const = 0;
 
-  /// The first batch whose greatest timestamp is at least `timestamp_ms`; nullopt when there is
-  /// none.
+  /// The first batch that ends behind `from` and whose greatest timestamp is at least
+  /// `timestamp_ms`; nullopt when there is none.
   virtual runtime::Task<Result<std::optional<StoredBatch>>> find_timestamp(
-      TopicPartition partition, int64_t timestamp_ms) = 0;
+      TopicPartition partition, Offset from, int64_t timestamp_ms) = 0;
 };
 
 }  // namespace millrace::record

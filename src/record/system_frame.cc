@@ -22,6 +22,8 @@ std::string_view name_of(SystemKind kind) {
       return "schema";
     case SystemKind::kReservation:
       return "reservation";
+    case SystemKind::kStart:
+      return "start";
   }
   return "";
 }

@@ -21,6 +21,7 @@ enum class SystemKind : uint16_t {
   kTopic = 3,        // broker/: a topic's name, partitions and settings, or its tombstone
   kSchema = 4,       // tables/: a table's columns
   kReservation = 5,  // journal/: offsets that may be acknowledged before their sync
+  kStart = 6,        // broker/: records of a partition below an offset are deleted
 };
 
 /// "partition", "batch_id", ...; empty for a number this program does not know.

@@ -64,7 +64,8 @@ class Rebuild {
   Status catalog_of_journal();
   Status directory_of_bucket();
   Result<tables::FoundFiles> read_files(const KnownJournal& journal);
-  void describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges);
+  void describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges,
+                const Starts& starts);
   void describe(const KnownJournal& journal, const tables::FoundFiles& files);
   std::vector<Gap> gaps_of(const Topics& topics, const SegmentPlan& plan);
   Status make_directory(const Topics& topics, SegmentPlan plan, const std::vector<Gap>& gaps);
@@ -158,7 +159,7 @@ Status Rebuild::catalog_of_journal() {
   const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
   SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms);
   report_.directory = journal.directory;
-  describe(journal.topics, plan, journal.kept);
+  describe(journal.topics, plan, journal.kept, journal.starts);
   describe(journal, files);
   NewCatalog made{.directory = journal.directory,
                   .broker = {.topics = {}, .partitions = {}, .place = journal.place},
@@ -194,7 +195,8 @@ Result<tables::FoundFiles> Rebuild::read_files(const KnownJournal& journal) {
   return files;
 }
 
-void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges) {
+void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges,
+                       const Starts& starts) {
   for (const auto& [id, topic] : topics) {
     if (topic.is_deleted || topic.settings.is_table) {
       continue;
@@ -203,10 +205,13 @@ void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Rang
     for (int32_t i = 0; i < topic.partitions; ++i) {
       const TopicPartition partition{id, PartitionId{i}};
       const record::PartitionRange kept = ranges.at(partition);
+      const auto deletion = starts.find(partition);
+      const Offset deleted_below = deletion == starts.end() ? Offset{0} : deletion->second;
       const auto history = plan.histories.find(partition);
       if (history == plan.histories.end()) {
-        rebuilt.partitions.push_back({PartitionId{i}, kept.start, kept.end, kept.start, 0});
-        if (kept.start > Offset{0} && !report_.is_new_directory) {
+        const Offset start = std::max(kept.start, deleted_below);
+        rebuilt.partitions.push_back({PartitionId{i}, start, kept.end, kept.start, 0});
+        if (kept.start > deleted_below && !report_.is_new_directory) {
           report_.lost.push_back(fmt::format(
               "records of topic {} partition {} before offset {}, unless they were expired: no "
               "object that goes on to the journal has them",
@@ -214,8 +219,9 @@ void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Rang
         }
         continue;
       }
-      rebuilt.partitions.push_back({PartitionId{i}, std::min(history->second.start, kept.start),
-                                    kept.end, history->second.end, history->second.objects});
+      const Offset start = std::max(std::min(history->second.start, kept.start), deleted_below);
+      rebuilt.partitions.push_back(
+          {PartitionId{i}, start, kept.end, history->second.end, history->second.objects});
     }
     report_.topics.push_back(std::move(rebuilt));
   }
@@ -274,7 +280,7 @@ Status Rebuild::directory_of_bucket() {
     history.end = gap.next;
     ++history.objects;
   }
-  describe(topics, plan, ranges);
+  describe(topics, plan, ranges, {});  // which records were deleted only the journal knew
   if (options_.dry_run) {
     return {};
   }
@@ -316,7 +322,8 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
                             topic.name, i, last + offsets));
     }
   }
-  report_.lost.emplace_back("topics that no object is of, and which topics were deleted");
+  report_.lost.emplace_back(
+      "topics that no object is of, and which topics and records were deleted");
   report_.lost.emplace_back("tables: their rows and files were in the lost directory alone");
   return gaps;
 }

@@ -1,5 +1,6 @@
 #include "server/rebuild_journal.h"
 
+#include "broker/start_fact.h"
 #include "journal/recovery.h"
 #include "tables/schema_frame.h"
 
@@ -18,6 +19,10 @@ Status take(const journal::Findings& found, KnownJournal& known) {
       known.kept[partition] = found.range(partition);
     }
     known.topics.emplace(topic.id, std::move(topic));
+  }
+  for (const auto& frame : found.facts(record::SystemKind::kStart)) {
+    MILLRACE_TRY(const broker::StartFact fact, broker::start_fact_from(frame));
+    known.starts.emplace(fact.partition, fact.start);
   }
   for (const auto& frame : found.facts(record::SystemKind::kSchema)) {
     MILLRACE_TRY(tables::SchemaFact fact, tables::schema_fact_from(frame));

@@ -18,6 +18,7 @@ namespace millrace::server {
 
 using Topics = std::map<TopicId, broker::TopicRecord>;
 using Ranges = std::map<TopicPartition, record::PartitionRange>;
+using Starts = std::map<TopicPartition, Offset>;  // below which records were deleted
 
 /// What a start would find.
 struct KnownJournal {
@@ -25,6 +26,7 @@ struct KnownJournal {
   JournalPlace place;  // a durable run
   Topics topics;       // tombstones too
   Ranges kept;         // of each partition of topics that are there
+  Starts starts;       // of those with deleted records
   std::vector<tables::JournalTable> tables;
 };
 

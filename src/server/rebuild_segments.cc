@@ -96,12 +96,12 @@ catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& us
 
 /// What a server would take out first of all.
 void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
-  const broker::SegmentWishes wishes{[&](const TopicId& id) {
-                                       const broker::TopicRecord& topic = topics.at(id);
-                                       return topic.is_deleted ? std::nullopt
-                                                               : std::optional(topic.settings);
-                                     },
-                                     [](TopicPartition) { return uint64_t{0}; }};
+  const broker::SegmentWishes wishes{
+      [&](const TopicId& id) {
+        const broker::TopicRecord& topic = topics.at(id);
+        return topic.is_deleted ? std::nullopt : std::optional(topic.settings);
+      },
+      [](TopicPartition) { return uint64_t{0}; }, [](TopicPartition) { return Offset{0}; }};
   const auto ids = broker::expired_segments(plan.rows, wishes, now_ms);
   const std::set<Uuid> expired(ids.begin(), ids.end());
   std::erase_if(plan.rows, [&](const catalog::SegmentRow& row) {

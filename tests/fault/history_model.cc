@@ -160,9 +160,9 @@ std::optional<std::string> HistoryModel::live() {
 
 std::optional<std::string> HistoryModel::step() {
   const uint64_t what = pick(0, 99);
-  if (what < 50) {
+  if (what < 49) {
     append();
-  } else if (what < 64) {
+  } else if (what < 63) {
     round();
   } else if (what < 72) {
     run(broker_->apply_retention());
@@ -180,6 +180,8 @@ std::optional<std::string> HistoryModel::step() {
     create();
   } else if (what < 95) {
     remove();
+  } else if (what < 98) {
+    delete_records();
   } else {
     return check_all();
   }
@@ -211,6 +213,10 @@ std::optional<std::string> HistoryModel::end_life() {
   } else {
     ++counters_.power_cuts;
     cut_power();
+  }
+  for (const auto& [name, topic] : topics_) {
+    counters_.deletions_crashed += static_cast<uint64_t>(std::ranges::count_if(
+        topic.partitions, [](const auto& one) { return one.second.deleted_below > 0; }));
   }
   return std::nullopt;
 }
@@ -251,6 +257,37 @@ void HistoryModel::remove() {
     at->second.is_deleted = true;
     ++counters_.topics_deleted;
   }
+}
+
+/// Of a partition, below an offset or all of them.
+void HistoryModel::delete_records() {
+  const auto topics = broker_->topics();
+  if (topics.empty()) {
+    return;
+  }
+  const TopicPtr& topic = topics[pick(0, topics.size() - 1)];
+  const auto number = static_cast<int32_t>(pick(0, topic->partitions.size() - 1));
+  Partition& known = topics_[topic->name()].partitions[number];
+  const record::PartitionRange range = topic->partition(PartitionId{number})->range();
+  const auto below = static_cast<int64_t>(
+      pick(static_cast<uint64_t>(range.start.value), static_cast<uint64_t>(range.end.value)));
+  const bool is_all = chance(0.2);
+  const int64_t before = is_all ? range.end.value : below;
+  if (chance(0.05)) {
+    disk_.set_faults({.off_at = disk_.operations() + pick(0, 2), .lies_about = lie_});
+  }
+  const auto answer = run(broker_->delete_records(
+      {{topic->name(), PartitionId{number}, is_all ? RecordsToDelete::kAll : Offset{below}}}));
+  if (!answer.front().ok()) {
+    ++counters_.deletions_failed;
+    known.perhaps_below = std::max(known.perhaps_below, before);
+    return;
+  }
+  for (auto at = known.seen.lower_bound(range.start.value);
+       at != known.seen.end() && at->first < before; ++at) {
+    ++counters_.records_deleted;
+  }
+  known.deleted_below = std::max(known.deleted_below, before);
 }
 
 void HistoryModel::append() {

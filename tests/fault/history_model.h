@@ -49,7 +49,10 @@ struct HistoryCounters {
   uint64_t outages = 0;
   uint64_t late_puts = 0;
   uint64_t topics_deleted = 0;
-  uint64_t leftovers = 0;  // objects that a start found and removed
+  uint64_t records_deleted = 0;    // of those that were there
+  uint64_t deletions_failed = 0;   // may hold or not
+  uint64_t deletions_crashed = 0;  // partitions with deleted records, by kills and power cuts
+  uint64_t leftovers = 0;          // objects that a start found and removed
 
   std::map<std::string, uint64_t> named() const;
   void add(const HistoryCounters& other);
@@ -85,6 +88,8 @@ class HistoryModel {
   struct Partition {
     std::map<int64_t, Seen> seen;  // by offset; a record a batch
     int64_t start = 0;             // where it was seen to start
+    int64_t deleted_below = 0;     // acknowledged
+    int64_t perhaps_below = 0;     // or tried
   };
 
   struct Topic {
@@ -110,6 +115,7 @@ class HistoryModel {
   void append();
   void create();
   void remove();
+  void delete_records();
   void round();
   void break_store();
   std::optional<std::string> check_all();

@@ -25,6 +25,9 @@ const std::map<std::string, Field>& fields() {
       {"outages", &HistoryCounters::outages},
       {"late_puts", &HistoryCounters::late_puts},
       {"topics_deleted", &HistoryCounters::topics_deleted},
+      {"records_deleted", &HistoryCounters::records_deleted},
+      {"deletions_failed", &HistoryCounters::deletions_failed},
+      {"deletions_crashed", &HistoryCounters::deletions_crashed},
       {"leftovers", &HistoryCounters::leftovers},
   };
   return all;

@@ -1,6 +1,7 @@
-// What broker and tables decode from the journal's frames: entries of rows, schemas, topics. Byte 0
-// says which. An entry's bytes are a whole record batch, whose CRC is made right first, or a
-// payload that we put into an entry.
+// What broker and tables decode from the journal's frames: entries of rows, schemas, topics,
+// starts. Byte 0 says which. An entry's bytes are a whole record batch, whose CRC is made right
+// first, or a payload that we put into an entry.
+#include "broker/start_fact.h"
 #include "broker/topic.h"
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
@@ -79,9 +80,17 @@ void take_topic(const record::SystemFrame& frame) {
   }
 }
 
-record::SystemFrame frame_of(record::SystemKind kind, std::span<const std::byte> input) {
+void take_start(const record::SystemFrame& frame) {
+  const auto fact = broker::start_fact_from(frame);
+  if (is_whole_or_refused(fact)) {
+    expect(broker::to_frame(*fact) == frame);
+  }
+}
+
+record::SystemFrame frame_of(record::SystemKind kind, std::span<const std::byte> input,
+                             size_t key_bytes = sizeof(TopicId::bytes)) {
   const auto text = bytes::as_text(input);
-  const size_t key = std::min(sizeof(TopicId::bytes), text.size());
+  const size_t key = std::min(key_bytes, text.size());
   return {kind, false, std::string(text.substr(0, key)), std::string(text.substr(key))};
 }
 
@@ -93,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   const auto input = fuzz::own_copy(data + 1, size - 1);
-  switch (data[0] % 5) {
+  switch (data[0] % 6) {
     case 0:
       take_batch(input);
       break;
@@ -106,8 +115,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 3:
       take_schema(frame_of(record::SystemKind::kSchema, input));
       break;
-    default:
+    case 4:
       take_topic(frame_of(record::SystemKind::kTopic, input));
+      break;
+    default:
+      take_start(frame_of(record::SystemKind::kStart, input, sizeof(TopicId::bytes) + 4));
   }
   return 0;
 }

@@ -107,6 +107,17 @@ def topics():
     yield "topic_trailing", topic({}) + b"x"
 
 
+def starts():
+    start = TOPIC + struct.pack("<iq", 3, 258)
+    yield "start", start
+    yield "start_zero", TOPIC + bytes(12)
+    yield "start_negative", TOPIC + struct.pack("<iq", 3, -1)
+    yield "start_partition", TOPIC + struct.pack("<iq", -1, 1)
+    yield "start_cut", start[:-1]
+    yield "start_trailing", start + b"x"
+    yield "start_short_key", TOPIC[:7]
+
+
 SQL = {
     "plain": '{"sql": "SELECT 1"}',
     "escapes": ' {"sql" : "\\u00fc\\n\\"\\ud83d\\ude00"}\n',
@@ -129,7 +140,7 @@ SQL = {
 
 
 def main():
-    kinds = ((b"\0", entries()), (b"", payloads()), (b"\3", schemas()), (b"\4", topics()))
+    kinds = ((b"\0", entries()), (b"", payloads()), (b"\3", schemas()), (b"\4", topics()), (b"\5", starts()))
     seeds = {"frames": {name: kind + content for kind, of_kind in kinds for name, content in of_kind},
              "sql_body": {name: content.encode() for name, content in SQL.items()}}
     for target, contents in seeds.items():
