@@ -203,6 +203,8 @@ runtime::Task<Result<std::vector<bytes::Buffer>>> Connection::dispatch(
       co_return co_await answer(api_versions, context_, header, body, std::move(call));
     case ApiKey::kCreateTopics:
       co_return co_await answer(create_topics, context_, header, body, std::move(call));
+    case ApiKey::kDeleteRecords:
+      co_return co_await answer(delete_records, context_, header, body, std::move(call));
     case ApiKey::kDeleteTopics:
       co_return co_await answer(delete_topics, context_, header, body, std::move(call));
     case ApiKey::kFetch:

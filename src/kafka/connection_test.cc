@@ -431,6 +431,42 @@ TEST_F(ConnectionTest, ListOffsetsKnowsStartEndAndTime) {
   }
 }
 
+TEST_F(ConnectionTest, DeleteRecordsMovesTheStartAndSaysWhereItIs) {
+  create("t");
+  const auto client = connect();
+  ProduceResponse produced;
+  const auto batch = batch_of("value", 5);
+  ASSERT_TRUE(client->call(9, produce_of("t", batch), produced));
+  const auto remove = [&](int16_t version, std::string_view topic, int32_t partition,
+                          int64_t before) {
+    DeleteRecordsRequest request;
+    request.topics.push_back({topic, {{PartitionId{partition}, Offset{before}}}});
+    DeleteRecordsResponse response;
+    EXPECT_TRUE(client->call(version, request, response));
+    EXPECT_EQ(response.topics.at(0).name, topic);
+    const auto& answer = response.topics[0].partitions.at(0);
+    EXPECT_EQ(answer.partition_index, PartitionId{partition});
+    return std::pair(answer.error_code, answer.low_watermark.value);
+  };
+  using Answer = std::pair<ErrorCode, int64_t>;
+  EXPECT_EQ(remove(0, "t", 0, 6), Answer(ErrorCode::kOffsetOutOfRange, -1));
+  EXPECT_EQ(remove(1, "t", 0, -2), Answer(ErrorCode::kOffsetOutOfRange, -1));
+  EXPECT_EQ(remove(2, "t", 99, 1), Answer(ErrorCode::kUnknownTopicOrPartition, -1));
+  EXPECT_EQ(remove(2, "other", 0, 1), Answer(ErrorCode::kUnknownTopicOrPartition, -1));
+  EXPECT_EQ(remove(1, "t", 0, 3), Answer(ErrorCode::kNone, 3));
+  EXPECT_EQ(remove(2, "t", 0, 2), Answer(ErrorCode::kNone, 3));
+  FetchResponse fetched;
+  ASSERT_TRUE(client->call(12, fetch_of("t", 2, 1000), fetched));
+  EXPECT_EQ(fetched.responses[0].partitions[0].error_code, ErrorCode::kOffsetOutOfRange);
+  ASSERT_TRUE(client->call(12, fetch_of("t", 3, 1000), fetched));
+  EXPECT_EQ(fetched.responses[0].partitions[0].error_code, ErrorCode::kNone);
+  EXPECT_EQ(fetched.responses[0].partitions[0].log_start_offset, Offset{3});
+  EXPECT_EQ(remove(2, "t", 0, -1), Answer(ErrorCode::kNone, 5));
+  auto table = broker_->create({.name = "main.t", .is_table = true});
+  ASSERT_TRUE(runtime::block_on(shards_->shard(0), std::move(table)).ok());
+  EXPECT_EQ(remove(2, "main.t", 0, 0), Answer(ErrorCode::kPolicyViolation, -1));
+}
+
 TEST_F(ConnectionTest, FindCoordinatorSaysWhyThereIsNone) {
   const auto client = connect();
   FindCoordinatorRequest request;

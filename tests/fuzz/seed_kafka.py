@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MESSAGES = ROOT / 'src/kafka/protocol'
 CORPUS = ROOT / 'tests/fuzz/corpus/kafka_request'
 KEYS = {'Produce': (0, 9), 'Fetch': (1, 12), 'ListOffsets': (2, 6), 'Metadata': (3, 9), 'FindCoordinator': (10, 3),
-        'ApiVersions': (18, 3), 'CreateTopics': (19, 5), 'DeleteTopics': (20, 4)}
+        'ApiVersions': (18, 3), 'CreateTopics': (19, 5), 'DeleteTopics': (20, 4), 'DeleteRecords': (21, 2)}
 
 
 def lines(name):

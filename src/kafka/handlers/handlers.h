@@ -6,6 +6,7 @@
 #include "kafka/context.h"
 #include "kafka/protocol/api_versions.gen.h"
 #include "kafka/protocol/create_topics.gen.h"
+#include "kafka/protocol/delete_records.gen.h"
 #include "kafka/protocol/delete_topics.gen.h"
 #include "kafka/protocol/fetch.gen.h"
 #include "kafka/protocol/find_coordinator.gen.h"
@@ -40,6 +41,10 @@ runtime::Task<CreateTopicsResponse> create_topics(Context& context,
 runtime::Task<DeleteTopicsResponse> delete_topics(Context& context,
                                                   const DeleteTopicsRequest& request,
                                                   const Call& call);
+/// Those of one request become durable together.
+runtime::Task<DeleteRecordsResponse> delete_records(Context& context,
+                                                    const DeleteRecordsRequest& request,
+                                                    const Call& call);
 runtime::Task<FindCoordinatorResponse> find_coordinator(Context& context,
                                                         const FindCoordinatorRequest& request,
                                                         const Call& call);

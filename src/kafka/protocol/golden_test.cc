@@ -221,6 +221,22 @@ DeleteTopicsResponse make(DeleteTopicsResponse*) {
   return out;
 }
 
+DeleteRecordsRequest make(DeleteRecordsRequest*) {
+  DeleteRecordsRequest out;
+  out.topics = {{"orders", {{PartitionId{2}, Offset{77}}, {PartitionId{3}, Offset{-1}}}}};
+  out.timeout_ms = 5000;
+  return out;
+}
+
+DeleteRecordsResponse make(DeleteRecordsResponse*) {
+  DeleteRecordsResponse out;
+  out.throttle_time_ms = 7;
+  out.topics = {{"orders",
+                 {{PartitionId{2}, Offset{77}, ErrorCode::kNone},
+                  {PartitionId{3}, Offset{-1}, ErrorCode::kOffsetOutOfRange}}}};
+  return out;
+}
+
 FindCoordinatorRequest make(FindCoordinatorRequest*) {
   FindCoordinatorRequest out;
   out.key = "group";
@@ -302,7 +318,7 @@ TEST(Golden, WhatClientsSentIsReadAndWrittenAlike) {
       }
     });
   }
-  EXPECT_EQ(checked, 15u);
+  EXPECT_EQ(checked, 17u);
 }
 
 TEST(Golden, BatchesInCapturedProduceRequestsAreValid) {

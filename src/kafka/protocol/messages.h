@@ -3,6 +3,7 @@
 
 #include "kafka/protocol/api_versions.gen.h"
 #include "kafka/protocol/create_topics.gen.h"
+#include "kafka/protocol/delete_records.gen.h"
 #include "kafka/protocol/delete_topics.gen.h"
 #include "kafka/protocol/fetch.gen.h"
 #include "kafka/protocol/find_coordinator.gen.h"
@@ -17,6 +18,7 @@ template <typename Visitor>
 void for_each_api(Visitor&& visitor) {
   visitor.template operator()<ApiVersionsRequest, ApiVersionsResponse>();
   visitor.template operator()<CreateTopicsRequest, CreateTopicsResponse>();
+  visitor.template operator()<DeleteRecordsRequest, DeleteRecordsResponse>();
   visitor.template operator()<DeleteTopicsRequest, DeleteTopicsResponse>();
   visitor.template operator()<FetchRequest, FetchResponse>();
   visitor.template operator()<FindCoordinatorRequest, FindCoordinatorResponse>();

@@ -18,6 +18,7 @@ enum class ApiKey : int16_t {
   kApiVersions = 18,
   kCreateTopics = 19,
   kDeleteTopics = 20,
+  kDeleteRecords = 21,
 };
 
 struct ApiRange {
@@ -46,6 +47,7 @@ inline constexpr std::array kApis{
     ApiRange{ApiKey::kApiVersions, 0, 3, 3, kMaxOtherFrame},
     ApiRange{ApiKey::kCreateTopics, 2, 7, 5, kMaxOtherFrame},
     ApiRange{ApiKey::kDeleteTopics, 1, 6, 4, kMaxOtherFrame},
+    ApiRange{ApiKey::kDeleteRecords, 0, 2, 2, kMaxOtherFrame},
 };
 
 /// nullptr for an API that is not in the table.
