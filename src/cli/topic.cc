@@ -8,6 +8,7 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -26,6 +27,8 @@ struct TopicArguments {
   std::string name;
   int partitions = -1;
   std::vector<std::string> configs;
+  int32_t partition = 0;
+  std::string before;
   bool as_json = false;
 };
 
@@ -84,6 +87,40 @@ Status remove(client::Admin& admin, const TopicArguments& arguments) {
                 table->name.c_str(), count_of(table->rows, "row").c_str());
   } else {
     std::printf("deleted topic %s\n", arguments.name.c_str());
+  }
+  return {};
+}
+
+/// "end": nullopt.
+Result<std::optional<int64_t>> parse_before(const std::string& text) {
+  if (text == "end") {
+    return std::optional<int64_t>();
+  }
+  int64_t offset = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (failed != std::errc{} || end != text.data() + text.size() || offset < 0) {
+    return make_error(Code::kInvalid, "--before {}: must be an offset or end", text);
+  }
+  return std::optional(offset);
+}
+
+Status delete_records(client::Admin& admin, const TopicArguments& arguments) {
+  MILLRACE_TRY(const auto before, parse_before(arguments.before));
+  if (arguments.partition < 0) {
+    return make_error(Code::kInvalid, "--partition {}: must not be negative", arguments.partition);
+  }
+  MILLRACE_TRY(const auto topics, admin.list_topics());
+  if (!has(topics, arguments.name)) {
+    return unknown_topic(arguments.name, topics);
+  }
+  MILLRACE_TRY(const int64_t start,
+               admin.delete_records(arguments.name, arguments.partition, before));
+  if (arguments.as_json) {
+    const json out{{"topic", arguments.name}, {"partition", arguments.partition}, {"start", start}};
+    std::printf("%s\n", out.dump().c_str());
+  } else {
+    std::printf("%s partition %d starts at offset %lld\n", arguments.name.c_str(),
+                arguments.partition, static_cast<long long>(start));
   }
   return {};
 }
@@ -174,7 +211,8 @@ CLI::App* add(CLI::App& topic, const char* name, const char* help, bool has_name
 }  // namespace
 
 void add_topic(CLI::App& app, int& exit_code) {
-  CLI::App* topic = app.add_subcommand("topic", "create, list, describe and delete topics");
+  CLI::App* topic =
+      app.add_subcommand("topic", "create, list, describe and delete topics, delete records");
   topic->require_subcommand(1);
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* verb = add(*topic, "create", "make a topic", true, arguments, create, exit_code);
@@ -200,6 +238,19 @@ void add_topic(CLI::App& app, int& exit_code) {
       "A topic that keeps the journal's oldest file from being freed is said to pin it, if the "
       "server's HTTP answers.",
       {"millrace topic describe orders", "millrace topic describe orders --json"});
+  arguments = std::make_shared<TopicArguments>();
+  verb = add(*topic, "delete-records", "delete the oldest records of a partition", true, arguments,
+             delete_records, exit_code);
+  verb->add_option("--partition", arguments->partition, "which")->required();
+  verb->add_option("--before", arguments->before,
+                   "delete the records below this offset; end: all there are")
+      ->required()
+      ->type_name("OFFSET");
+  set_help(*verb,
+           "The partition starts at that offset from then on, whatever retention its topic has. "
+           "What the records took is given back once nothing else keeps their files.",
+           {"millrace topic delete-records orders --partition 0 --before 1",
+            "millrace topic delete-records orders --partition 1 --before end --json"});
   arguments = std::make_shared<TopicArguments>();
   verb =
       add(*topic, "delete", "delete a topic and its records", true, arguments, remove, exit_code);

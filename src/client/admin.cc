@@ -21,6 +21,10 @@ using Event = std::unique_ptr<rd_kafka_event_t, Destroy<rd_kafka_event_destroy>>
 using Options = std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>>;
 using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>>;
 using DeleteTopic = std::unique_ptr<rd_kafka_DeleteTopic_t, Destroy<rd_kafka_DeleteTopic_destroy>>;
+using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t,
+                                   Destroy<rd_kafka_topic_partition_list_destroy>>;
+using DeleteRecords =
+    std::unique_ptr<rd_kafka_DeleteRecords_t, Destroy<rd_kafka_DeleteRecords_destroy>>;
 using Metadata =
     std::unique_ptr<const struct rd_kafka_metadata, Destroy<rd_kafka_metadata_destroy>>;
 
@@ -36,6 +40,18 @@ Status status_of(const rd_kafka_topic_result_t* const* results, size_t count,
     }
   }
   return {};
+}
+
+/// The protocol has none of its own.
+const char* why_not_deleted(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      return "it is the log of a table, whose rows go with the table alone";
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return "the partition ends before that offset";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -132,6 +148,30 @@ Status Admin::delete_topic(const std::string& name) {
   const auto* results =
       rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &count);
   return status_of(results, count, "delete topic " + name);
+}
+
+Result<int64_t> Admin::delete_records(const std::string& name, int32_t partition,
+                                      std::optional<int64_t> before) {
+  const std::string what = fmt::format("delete records of {} partition {}", name, partition);
+  const Partitions offsets(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(offsets.get(), name.c_str(), partition)->offset =
+      before.value_or(RD_KAFKA_OFFSET_END);
+  const DeleteRecords records(rd_kafka_DeleteRecords_new(offsets.get()));
+  const Queue queue(rd_kafka_queue_new(impl_->handle.get()));
+  rd_kafka_DeleteRecords_t* all[] = {records.get()};
+  const auto options = impl_->options(RD_KAFKA_ADMIN_OP_DELETERECORDS);
+  rd_kafka_DeleteRecords(impl_->handle.get(), all, 1, options.get(), queue.get());
+  MILLRACE_TRY(const Event event, impl_->wait(queue, what));
+  const auto* starts =
+      rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event.get()));
+  if (starts->cnt != 1) {
+    return make_error(Code::kIo, "{}: an answer for {} partitions", what, starts->cnt);
+  }
+  const auto& start = starts->elems[0];
+  if (start.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(start.err, what, why_not_deleted(start.err));
+  }
+  return start.offset;
 }
 
 Result<std::vector<TopicInfo>> Admin::list_topics() {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ class Admin {
   Status create_topic(const std::string& name, int partitions,
                       const std::map<std::string, std::string>& configs);
   Status delete_topic(const std::string& name);
+  /// Those below `before`; nullopt: all that are readable now. Returns where the partition starts
+  /// afterwards. Errors also: kNotFound (partition; it ends below `before`).
+  Result<int64_t> delete_records(const std::string& name, int32_t partition,
+                                 std::optional<int64_t> before);
   /// By name, without offsets.
   Result<std::vector<TopicInfo>> list_topics();
   /// With offsets.

@@ -18,7 +18,7 @@ from .server import Process, binary, environment, run
 ORDER = [
     "", "topic create", "topic", "topic list", "topic describe", "produce", "consume", "verify", "sql", "table list", "table",
     "table describe", "table flush", "dump", "fsck", "bench produce", "bench consume", "bench ingest", "bench append", "bench", "version", "help",
-    "topic delete",
+    "topic delete-records", "topic delete",
 ]  # fmt: skip
 
 
