@@ -45,7 +45,7 @@ class SegmentsTest : public testing::Test {
     catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
     ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
     history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
-    broker_ = Broker::open(*log_, 1, clock_).value();
+    broker_ = Broker::open(*log_, cache_bytes_, clock_).value();
     broker_->read_history(*history_, *pool_);
     segments_ = std::make_unique<Segments>(
         SegmentsParts{*broker_, *log_, *catalog_, store_, *history_, *pool_, *uploads_, clock_},
@@ -122,6 +122,7 @@ class SegmentsTest : public testing::Test {
   }
 
   uint64_t max_bytes_ = uint64_t{1} << 40;
+  size_t cache_bytes_ = 1;  // of the newest batches
   io::SimulatedDisk disk_{1};
   ManualClock clock_;
   objects::MemoryStore memory_;
