@@ -142,13 +142,14 @@ runtime::Task<void> read_files(MemoryBudget& reads, MemoryBudget::Reservation& h
     co_return;
   }
   const Target& target = *reading.target;
-  const auto admits = [&reserved](size_t first_batch) { return reserved.try_grow(first_batch); };
+  const auto admits = [&](size_t first_batch) {
+    reading.is_short_of_memory = !reserved.try_grow(first_batch);
+    return !reading.is_short_of_memory;
+  };
   reading.batches = co_await target.partition->read(target.asked.fetch_offset, {limit, admits});
   if (reading.batches.ok()) {
     reserved.resize(bytes_of(*reading.batches));
     held.add(std::move(reserved));
-  } else if (reading.batches.error().code == Code::kOverloaded) {
-    reading.is_short_of_memory = true;
   }
 }
 
