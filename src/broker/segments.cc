@@ -14,6 +14,10 @@ namespace millrace::broker {
 namespace {
 
 constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
+/// Of what is expired, about as many go in one commit. On a disk without a free byte there is room
+/// for one of 500 pages of the catalog (io::DiskReserve), and each part may lie in three of its
+/// own.
+constexpr size_t kPartsAtOnce = 150;
 
 /// Of each partition at most what is in the journal and in no segment. Of a file that segments end
 /// within, what they hold of the partition from its beginning on does not count, wherever in the
@@ -228,27 +232,38 @@ SegmentWishes Segments::wishes() const {
 
 Status Segments::expire() {
   const auto segments = parts_.history.segments();
-  const JournalPlace place = parts_.log.place();
-  catalog::SegmentsCommit commit{
-      .removed =
-          expired_segments(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count()),
-      .place = place};
-  if (commit.removed.empty()) {
+  const auto expired =
+      expired_segments(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count());
+  if (expired.empty()) {
     return {};
   }
-  MILLRACE_TRY_STATUS(parts_.catalog.commit_segments(commit));
-  const std::set<Uuid> removed(commit.removed.begin(), commit.removed.end());
-  const auto now = parts_.clock.steady();
+  std::map<Uuid, const catalog::SegmentRow*> rows;
   for (const catalog::SegmentRow& row : segments) {
-    if (removed.contains(row.object)) {
-      leaving_.push_back({{row.object, row.name}, now});
+    rows.emplace(row.object, &row);
+  }
+  std::set<Uuid> removed;
+  Status done;
+  for (auto next = expired.begin(); next != expired.end() && done.ok();) {
+    catalog::SegmentsCommit commit{.place = parts_.log.place()};
+    for (size_t parts = 0; next != expired.end() && parts < kPartsAtOnce; ++next) {
+      commit.removed.push_back(*next);  // in this order: what is left is dense after each
+      parts += rows.at(*next)->parts.size();
+    }
+    done = parts_.catalog.commit_segments(commit);
+    if (done.ok()) {
+      parts_.history.apply(commit);
+      for (const Uuid& object : commit.removed) {
+        leaving_.push_back({{object, rows.at(object)->name}, parts_.clock.steady()});
+      }
+      removed.insert(commit.removed.begin(), commit.removed.end());
     }
   }
-  parts_.history.apply(commit);
-  parts_.log.ask_for_round();  // what follows them in the journal may be free now
-  expired_ += removed.size();
-  tell_expired(segments, removed);
-  return {};
+  if (!removed.empty()) {
+    parts_.log.ask_for_round();  // what follows them in the journal may be free now
+    expired_ += removed.size();
+    tell_expired(segments, removed);
+  }
+  return done;
 }
 
 void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,

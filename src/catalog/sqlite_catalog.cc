@@ -25,7 +25,7 @@ class SqliteCatalog final : public Catalog {
 
   Status commit_broker(const BrokerPart& part) override {
     MILLRACE_TRY_STATUS(check(part));
-    return commit([&](Connection& connection) { return write_broker(connection, part); });
+    return commit_freeing([&](Connection& connection) { return write_broker(connection, part); });
   }
 
   Status commit_flush(const FlushCommit& flush) override {
@@ -35,13 +35,14 @@ class SqliteCatalog final : public Catalog {
 
   Status drop_table(const TopicId& topic, const JournalPlace& place) override {
     MILLRACE_TRY_STATUS(check(place));
-    return commit(
+    return commit_freeing(
         [&](Connection& connection) { return catalog::drop_table(connection, topic, place); });
   }
 
   Status commit_segments(const SegmentsCommit& segments) override {
     MILLRACE_TRY_STATUS(check(segments));
-    return commit([&](Connection& connection) { return write_segments(connection, segments); });
+    const auto write = [&](Connection& connection) { return write_segments(connection, segments); };
+    return segments.added.empty() ? commit_freeing(write) : commit(write);
   }
 
   Status close() override;
@@ -49,6 +50,8 @@ class SqliteCatalog final : public Catalog {
  private:
   template <typename Work>
   Status commit(Work work) MILLRACE_EXCLUDES(mutex_);
+  template <typename Work>
+  Status commit_freeing(Work work) MILLRACE_EXCLUDES(mutex_);
   template <typename Work>
   Status transact(Work work, bool& is_undone) MILLRACE_REQUIRES(mutex_);
   Status give_up(Error error, bool& is_undone) MILLRACE_REQUIRES(mutex_);
@@ -159,6 +162,19 @@ Status SqliteCatalog::commit(Work work) {
   }
   checkpoint_if_long();
   return {};
+}
+
+/// A commit after which files or objects can go: more room than it takes.
+template <typename Work>
+Status SqliteCatalog::commit_freeing(Work work) {
+  Status done = commit(work);
+  const bool is_full = !done.ok() && done.error().code == Code::kOverloaded;
+  const uint64_t room = is_full && options_.reserve != nullptr ? options_.reserve->give_up() : 0;
+  if (room > 0) {
+    done = commit(work);
+    options_.reserve->take_back(room);
+  }
+  return done;
 }
 
 /// `is_undone`: after an error, whether it is certain that nothing was written.

@@ -3,6 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "io/disk.h"
+#include "io/disk_reserve.h"
 
 #include <memory>
 #include <optional>
@@ -14,6 +15,9 @@ namespace millrace::catalog {
 struct SqliteOptions {
   int64_t checkpoint_frames =
       1000;  // of 4 KiB in the WAL, from which it is copied into the database
+  /// Given up for a commit that meets a full disk, if more room can be freed after it: broker's,
+  /// the end of a table, of segments one that adds none. It outlives the catalog.
+  io::DiskReserve* reserve = nullptr;
 };
 
 /// `path` is the database; its directory exists and is held by this process (io/lock_file.h).

@@ -1,6 +1,8 @@
 // Unclean ends, full and failing disks: what only a catalog on a disk meets.
 #include "catalog/sqlite_catalog_test.h"
 
+#include <functional>
+
 namespace millrace::catalog {
 namespace {
 
@@ -177,6 +179,38 @@ TEST_F(SqliteFaults, ACheckpointWithoutRoomIsTriedAgain) {
   EXPECT_GT(disk_.read_file(kPath).value().size(), size + 100'000);
   expect_ok(catalog->close());
   EXPECT_EQ(stored().table_offsets.at(partition_of(2, 1)), Offset{20});
+}
+
+TEST_F(SqliteFaults, WhatFreesRoomHasTheReserveOfAFullDisk) {
+  io::DiskReserve reserve(disk_, "/data/reserve");
+  auto catalog = begun({.reserve = &reserve});
+  fill(*catalog);
+  reserve.keep();
+  capacity(used());
+  const auto reserved = [&] { return disk_.read_file("/data/reserve")->size(); };
+  const auto object = object_of(3, {part_of(2, 0, 8, 9)});
+  const auto merge =
+      segments_of({object_of(4, {part_of(2, 0, 0, 8), part_of(2, 3, 5, 9)})}, {1, 2});
+  const auto expect_full = [&] {
+    EXPECT_EQ(catalog->commit_flush(flush_of(2, 1, 0, 10)).error().code, Code::kOverloaded);
+    EXPECT_EQ(catalog->commit_segments(segments_of({object})).error().code, Code::kOverloaded);
+  };
+  expect_full();
+  EXPECT_EQ(catalog->commit_segments(merge).error().code, Code::kOverloaded);
+  EXPECT_EQ(reserved(), io::DiskReserve::kBytes) << "what takes room has none of it";
+  const std::vector<std::function<Status()>> commits = {
+      [&] { return catalog->commit_segments(segments_of({}, {1})); },
+      [&] { return catalog->commit_segments(gone_of({1})); },
+      [&] { return catalog->drop_table(topic_id(2), place_of(9)); },
+      [&] { return catalog->commit_broker(broker_part(9)); }};
+  for (const auto& commit : commits) {
+    expect_ok(commit());
+    EXPECT_LT(reserved(), io::DiskReserve::kBytes);
+    EXPECT_GT(reserved(), io::DiskReserve::kBytes / 2);
+    expect_full();
+  }
+  EXPECT_GT(reserve.give_up(), 0U);
+  expect_ok(catalog->commit_segments(segments_of({object})));
 }
 
 TEST_F(SqliteFaults, BeginStartsOnAFullDisk) {

@@ -40,6 +40,7 @@ class IngestorTest : public testing::Test {
     tables_ = tables::Tables::open({.log = *log_,
                                     .catalog = *catalog_,
                                     .store = *store_,
+                                    .reserve = reserve_,
                                     .shard = shards_->shard(0),
                                     .clock = clock_},
                                    {.hot_bytes = hot_bytes_, .quarantine = "/data/quarantine"})
@@ -87,6 +88,7 @@ class IngestorTest : public testing::Test {
   }
 
   io::SimulatedDisk disk_{1};
+  io::DiskReserve reserve_{disk_, "/data/reserve"};
   ManualClock clock_;
   size_t hot_bytes_ = size_t{64} << 20;
   std::shared_ptr<catalog::MemoryStore> catalog_store_ = std::make_shared<catalog::MemoryStore>();

@@ -54,6 +54,9 @@ void SimulatedInode::resize(uint64_t size) {
   const uint64_t before = bytes_.size();
   bytes_.resize(size);
   sizes_.push_back(size);
+  if (size < before) {
+    reserved_ = std::min(reserved_, size);  // as ftruncate(2): blocks behind the end are free
+  }
   if (size > before) {
     // Where the file was longer once, its old bytes do not come back: zeros are a version too.
     changed(before, std::min<uint64_t>(size, durable_.size()));

@@ -12,6 +12,7 @@
 #include "http/service.h"
 #include "ingest/ingestor.h"
 #include "io/disk.h"
+#include "io/disk_reserve.h"
 #include "io/lock_file.h"
 #include "io/medium.h"
 #include "journal/commit_log.h"
@@ -71,6 +72,7 @@ struct Application::Parts {
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
   std::chrono::milliseconds started_in{0};
   std::optional<io::LockFile> lock;
+  io::DiskReserve reserve{io::posix_disk(), options.data + "/reserve"};
   std::unique_ptr<MemoryBudget> buffer_budget;
   std::unique_ptr<bytes::BufferPool> buffers;
   std::unique_ptr<MemoryBudget> reads;
@@ -179,7 +181,8 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.recovery.quarantine = options.data + "/quarantine";
   journal.recovery.stop = &stop;
   journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
-  MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db"));
+  MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db",
+                                             {.reserve = &reserve}));
   journal.recovery.expected = catalog->contents().directory;
   MILLRACE_TRY(segment_store, SegmentStore::open(io::posix_disk(), options));
   journal.recovery.approve = [this](const journal::Findings& found) -> Status {
@@ -218,7 +221,9 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                 ? ""
                 : fmt::format("; 4 KiB and 256 KiB with their syncs: {}", report.method.figures));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
-  return catalog->begin(log->directory_id());
+  MILLRACE_TRY_STATUS(catalog->begin(log->directory_id()));
+  reserve.keep();
+  return {};
 }
 
 Status Application::Parts::open_topics() {
@@ -277,6 +282,7 @@ Status Application::Parts::open_tables() {
   MILLRACE_TRY(tables, tables::Tables::open({.log = *log,
                                              .catalog = *catalog,
                                              .store = *store,
+                                             .reserve = reserve,
                                              .shard = shards->shard(0),
                                              .clock = system_clock()},
                                             std::move(limits)));
@@ -312,6 +318,7 @@ void Application::Parts::start_background() {
                        .segments = *segments,
                        .log = *log,
                        .catalog = *catalog,
+                       .reserve = reserve,
                        .pool = *blocking,
                        .short_of_room = short_of_room};
   const runtime::CancelToken stop = stop_background.token();

@@ -43,6 +43,10 @@ class FailureLog {
 
 runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds interval,
                                    runtime::CancelToken stop) {
+  const auto keep_reserve = [&of]() -> Status {
+    of.reserve.keep();
+    return {};
+  };
   uint64_t rotations = 0;
   bool is_written = false;  // else its hold stays, perhaps from before a crash
   auto due = runtime::Deadline::after(std::min<std::chrono::milliseconds>(1s, interval));
@@ -57,6 +61,7 @@ runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds int
     rotations = now;
     of.tables.update_hold();
     co_await of.broker.apply_retention();
+    static_cast<void>(co_await of.pool.run(keep_reserve));
     if (of.broker.is_short_of_room()) {
       of.short_of_room.notify_all();
     }

@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 #include "broker/segments.h"
 #include "catalog/catalog.h"
+#include "io/disk_reserve.h"
 #include "journal/commit_log.h"
 #include "runtime/blocking_pool.h"
 #include "runtime/cancel_token.h"
@@ -23,13 +24,14 @@ struct LookedAfter {
   broker::Segments& segments;
   journal::JournalLog& log;
   catalog::Catalog& catalog;
-  runtime::BlockingPool& pool;       // catalog commits of the broker's part
+  io::DiskReserve& reserve;
+  runtime::BlockingPool& pool;       // catalog commits of the broker's part, the reserve
   runtime::WaitList& short_of_room;  // of the loops' shard: the journal was, after a round
 };
 
-/// Writes the broker's part of the catalog, moves the tables' hold and applies retention: soon
-/// after the start, after each rotation, when something ended or has no room, and at least every
-/// `interval`.
+/// Writes the broker's part of the catalog, moves the tables' hold, applies retention and takes the
+/// reserve back if it was given up: soon after the start, after each rotation, when something ended
+/// or has no room, and at least every `interval`.
 runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds interval,
                                    runtime::CancelToken stop);
 

@@ -29,7 +29,8 @@ namespace {
 constexpr const char* kBeingMade = "catalog.db.rebuilt";
 constexpr const char* kJournalBeingMade = "journal.new";
 /// What may be in a directory that counts as empty: of a process that did not get far.
-constexpr std::array<std::string_view, 4> kNothing = {"lock", "tmp", kBeingMade, kJournalBeingMade};
+constexpr std::array<std::string_view, 5> kNothing = {"lock", "tmp", "reserve", kBeingMade,
+                                                      kJournalBeingMade};
 
 /// All that a catalog says.
 struct NewCatalog {

@@ -37,10 +37,6 @@ Result<std::unique_ptr<Tables>> Tables::open(TablesParts parts, TablesOptions op
                  .clock = parts.clock},
       tables->options_.flush);
   tables->update_hold();
-  {
-    MutexLock lock(tables->files_mutex_);
-    tables->keep_reserve();
-  }
   return tables;
 }
 

@@ -4,14 +4,8 @@
 #include "runtime/coroutine.h"
 
 #include <algorithm>
-#include <array>
 
 namespace millrace::tables {
-namespace {
-
-constexpr size_t kReserveBytes = size_t{256} << 10;
-
-}  // namespace
 
 Tables::Tables(TablesParts parts, TablesOptions options)
     : parts_(parts), options_(std::move(options)), budget_("hot rows", options_.hot_bytes) {}
@@ -194,37 +188,16 @@ Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& 
       known.empty() ? Result<objects::ObjectInfo>(objects::ObjectInfo()) : parts_.store.look(known);
   if (known.empty() || (!found.ok() && found.error().code == Code::kNotFound)) {
     auto name = write_empty_file(table, schema, parts_.store);
-    if (!name.ok() && reserve_) {
-      reserve_.reset();
-      is_reserve_whole_ = false;
-      name = write_empty_file(table, schema, parts_.store);
+    if (const uint64_t room = name.ok() ? 0 : parts_.reserve.give_up(); room > 0) {
+      name = write_empty_file(table, schema, parts_.store);  // reads go on when the disk is full
+      parts_.reserve.take_back(room);
     }
-    keep_reserve();
     if (!name.ok()) {
       return std::move(name).error();
     }
     known = *std::move(name);
   }
   return parts_.store.location_of(known);
-}
-
-/// Space for files that queries begin with: reads go on when the disk is full. As much as there is;
-/// the file has no name in the store, and goes with the writer.
-void Tables::keep_reserve() {
-  if (is_reserve_whole_) {
-    return;
-  }
-  reserve_.reset();
-  auto writer = parts_.store.create("reserve");
-  if (!writer.ok()) {
-    return;
-  }
-  constexpr std::array<std::byte, 4096> kBlock{};
-  is_reserve_whole_ = true;
-  for (size_t at = 0; at < kReserveBytes && is_reserve_whole_; at += kBlock.size()) {
-    is_reserve_whole_ = (*writer)->write(kBlock).ok();
-  }
-  reserve_ = *std::move(writer);
 }
 
 size_t Tables::replaying() const {

@@ -6,6 +6,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "catalog/catalog.h"
+#include "io/disk_reserve.h"
 #include "journal/commit_log.h"
 #include "objects/local_store.h"
 #include "runtime/shard.h"
@@ -35,7 +36,8 @@ struct TablesParts {
   journal::JournalLog& log;
   catalog::Catalog& catalog;
   objects::LocalStore& store;
-  runtime::Shard& shard;  // reads of the log resume here
+  io::DiskReserve& reserve;  // of the store's disk: queries begin with a small file
+  runtime::Shard& shard;     // reads of the log resume here
   const Clock& clock;
 };
 
@@ -115,7 +117,6 @@ class Tables final : public SnapshotSource {
   Status check_files(Table& table, const std::vector<TableFile>& files, runtime::Deadline deadline);
   Result<std::string> empty_file(const Table& table, const SchemaVersion& schema);
   Status renew_empty_files(const TopicId& topic);
-  void keep_reserve() MILLRACE_REQUIRES(files_mutex_);
 
   TablesParts parts_;
   const TablesOptions options_;
@@ -129,8 +130,6 @@ class Tables final : public SnapshotSource {
   std::map<TableName, TablePtr> by_name_ MILLRACE_GUARDED_BY(mutex_);
   std::map<TopicId, TablePtr> by_topic_ MILLRACE_GUARDED_BY(mutex_);
   Mutex files_mutex_;  // held while an empty file is made
-  std::unique_ptr<objects::ObjectWriter> reserve_ MILLRACE_GUARDED_BY(files_mutex_);
-  bool is_reserve_whole_ MILLRACE_GUARDED_BY(files_mutex_) = false;
   std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_  // names in the store
       MILLRACE_GUARDED_BY(files_mutex_);
   Mutex proofs_mutex_;

@@ -52,6 +52,7 @@ class TablesTest : public testing::Test {
     MILLRACE_TRY(tables_, Tables::open({.log = *log_,
                                         .catalog = *catalog_,
                                         .store = *store_,
+                                        .reserve = reserve_,
                                         .shard = shards_->shard(0),
                                         .clock = clock_},
                                        options_));
@@ -144,6 +145,7 @@ class TablesTest : public testing::Test {
   }
 
   io::SimulatedDisk disk_{1};
+  io::DiskReserve reserve_{disk_, "/data/reserve"};
   ManualClock clock_;
   TablesOptions options_;
   std::unique_ptr<runtime::ShardSet> shards_;

@@ -5,16 +5,18 @@ import time
 
 import pytest
 
-from . import wire
+from . import segments, wire
 from .s3 import NOWHERE
 from .server import wait_for
-from .test_serve import SMALL, small_disk  # noqa: F401 - a fixture
+from .test_segments import SOON
+from .test_serve import SMALL, fill, small_disk, values_of  # noqa: F401 - a fixture
 from .web import Client
-from .wire import Connection
+from .wire import Connection, batch_of
 
 PAD = "x" * 100_000
 FLUSHING = ("--tables-flush-age-ms", "200", "--journal-retention-check-ms", "100ms")
 LIMIT_S = 60  # a flush that failed is tried again after 1, 2, 4 .. s
+GRACE_S = 60  # of the readers of an object that is not needed any more
 
 
 class Rows:
@@ -164,6 +166,44 @@ def test_tables_that_nobody_read_before_are_read_on_a_full_disk(new_server, smal
         for i in range(10):
             assert client.rows(f"SELECT v0, v99 FROM t{i}") == [(i, i)]
         (small_disk / "filler").unlink()
+
+
+@pytest.mark.parametrize("how", [None, "kill"])
+def test_objects_of_a_deleted_topic_leave_a_full_disk(new_server, small_disk, how):  # noqa: F811
+    """To forget them takes room in the catalog, of which the disk has none; to make other objects too."""
+    server = new_server(*SOON, "--journal-max-bytes", "1GiB", data=small_disk / "data").start()
+    fill(server, "t", 40, size=len(PAD))
+    segments.wait_until_cut(server, 40)
+    values = []
+
+    def write(connection):
+        error = connection.produce("other", batch_of(b"%06d" % len(values) + PAD.encode())).error
+        assert error in (wire.NONE, wire.KAFKA_STORAGE_ERROR)
+        if error == wire.NONE:
+            values.append(b"%06d" % len(values) + PAD.encode())
+        return error == wire.NONE
+
+    with Connection(server.port) as connection:
+        connection.create_topic("other")
+        for _ in range(10):  # an object that is being made takes room, and gives it back
+
+            def is_full():
+                fill_up(small_disk / "filler")
+                return not write(connection)
+
+            wait_for("the disk to be full", is_full, LIMIT_S)
+        assert connection.delete_topic("t") == wire.NONE
+    wait_for("the objects to be expired", lambda: "of deleted topics" in server.process.text(), LIMIT_S)
+    assert sum(one.bytes for one in segments.objects(server.data)) > 40 * len(PAD), "readers have their grace"
+    if how:
+        getattr(server, how)()
+        fill_up(small_disk / "filler")
+        server.start()
+    with Connection(server.port) as connection:
+        for _ in range(5):
+            wait_for("room again", lambda: write(connection), LIMIT_S + GRACE_S)
+    assert (server.data / "reserve").stat().st_size > 3 << 20, "for the next time"
+    assert values_of(server, "other") == values
 
 
 def test_a_spent_journal_budget_heals_when_nothing_keeps_it(new_server):

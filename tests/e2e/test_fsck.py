@@ -16,6 +16,7 @@ from .test_serve import SMALL, fill, values_of
 
 
 def test_a_directory_after_a_clean_stop_is_clean(copy):
+    assert (copy.data / "reserve").stat().st_size == 6 << 20, "it is no finding"
     summary = copy.is_clean()
     assert summary["journal_files"] == len(journal.files(copy.data))
     assert summary["objects"] == len(segments.objects(copy.data))
