@@ -36,10 +36,27 @@ class LocalWriter final : public ObjectWriter {
  private:
   Status rename_to_target() {
     MILLRACE_TRY_STATUS(file_->sync());
-    MILLRACE_TRY_STATUS(disk_.make_directories(io::parent_of(target_)));
-    MILLRACE_TRY_STATUS(disk_.rename(file_->path(), target_));
+    MILLRACE_TRY_STATUS(place());
     file_.reset();
     return disk_.sync_directory(io::parent_of(target_));
+  }
+
+  /// Again, when a removal took the folder in between, with its last object.
+  Status place() {
+    Status placed = make_folder_and_rename();
+    while (!placed.ok() && placed.error().code == Code::kNotFound) {
+      MILLRACE_TRY(const bool is_there, disk_.exists(file_->path()));
+      if (!is_there) {
+        break;
+      }
+      placed = make_folder_and_rename();
+    }
+    return placed;
+  }
+
+  Status make_folder_and_rename() {
+    MILLRACE_TRY_STATUS(disk_.make_directories(io::parent_of(target_)));
+    return disk_.rename(file_->path(), target_);
   }
 
   io::Disk& disk_;
@@ -181,7 +198,27 @@ Status LocalStore::remove_file(const std::string& name) {
     return make_error(Code::kNotFound, "{}: there is no such object", path);
   }
   MILLRACE_TRY_STATUS(disk_.remove(path));
-  return disk_.sync_directory(io::parent_of(path));
+  std::string folder = io::parent_of(path);
+  Status synced = disk_.sync_directory(folder);
+  while (!synced.ok() && synced.error().code == Code::kNotFound && folder.size() > root_.size()) {
+    folder = io::parent_of(folder);  // another removal took it, and its name is to go for good
+    synced = disk_.sync_directory(folder);
+  }
+  remove_empty_folders(folder);
+  return synced;
+}
+
+/// That one, and those around it. An empty folder that a power cut brings back does no harm, nor
+/// one that cannot be removed. One call at a time: what is found to be a folder stays one until it
+/// is removed here, so that no object is that took its name.
+void LocalStore::remove_empty_folders(std::string path) {
+  MutexLock lock(folders_mutex_);
+  const auto is_object = [this](const std::string& name) {  // one of that name was made meanwhile
+    return disk_.open(name, io::OpenMode::kRead).ok();
+  };
+  while (path.size() > root_.size() && !is_object(path) && disk_.remove(path).ok()) {
+    path = io::parent_of(path);
+  }
 }
 
 Status LocalStore::move_out(const std::string& name, const std::string& path) {
@@ -190,7 +227,9 @@ Status LocalStore::move_out(const std::string& name, const std::string& path) {
   MILLRACE_TRY_STATUS(disk_.rename(location_of(name), path));
   // The new name first: a cut in between leaves both or the new one, never none.
   MILLRACE_TRY_STATUS(disk_.sync_directory(io::parent_of(path)));
-  return disk_.sync_directory(io::parent_of(location_of(name)));
+  MILLRACE_TRY_STATUS(disk_.sync_directory(io::parent_of(location_of(name))));
+  remove_empty_folders(io::parent_of(location_of(name)));
+  return {};
 }
 
 }  // namespace millrace::objects

@@ -1,6 +1,7 @@
 // Objects as files of a directory, on any io::Disk.
 #pragma once
 
+#include "base/mutex.h"
 #include "io/disk.h"
 #include "objects/object_store.h"
 
@@ -12,8 +13,8 @@ namespace millrace::objects {
 
 /// An object is written as a file in `temporary`, synced, renamed to its name under
 /// `root`, and the directory synced: under its name it is whole or not there, before and after a
-/// power cut. Both directories are of one file system. A part of a name is a file's name: up to 255
-/// bytes.
+/// power cut. A folder goes with its last object. Both directories are of one file system. A part
+/// of a name is a file's name: up to 255 bytes.
 class LocalStore final : public ObjectStore {
  public:
   /// Makes both directories and removes what an earlier process left in `temporary`.
@@ -42,11 +43,13 @@ class LocalStore final : public ObjectStore {
   Result<std::vector<ObjectInfo>> list_all(const std::string& folder);
   Status list_into(const std::string& folder, std::vector<ObjectInfo>& objects);
   Status remove_file(const std::string& name);
+  void remove_empty_folders(std::string path) MILLRACE_EXCLUDES(folders_mutex_);
 
   io::Disk& disk_;
   const std::string root_;
   const std::string temporary_;
   std::atomic<uint64_t> next_{1};
+  Mutex folders_mutex_;  // held while empty ones are removed
 };
 
 }  // namespace millrace::objects

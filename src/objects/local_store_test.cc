@@ -1,9 +1,16 @@
 #include "objects/local_store.h"
 
 #include "bytes/buffer.h"
+#include "io/forwarding_disk.h"
 #include "io/simulated_disk.h"
 
 #include <gtest/gtest.h>
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <functional>
+#include <utility>
 
 namespace millrace::objects {
 namespace {
@@ -67,6 +74,92 @@ TEST(LocalStore, MovingOutNeverLosesTheBytes) {
     const bool is_out = disk.exists("/data/quarantine/one").value();
     EXPECT_TRUE(is_there || is_out) << seed;
   }
+}
+
+TEST(LocalStore, AFolderGoesWithItsLastObject) {
+  io::SimulatedDisk disk(1);
+  auto store = open_store(disk);
+  for (const char* name : {"a/b/one", "a/b/two", "a/three"}) {
+    ASSERT_TRUE(put(*store, name, "bytes").ok());
+  }
+  ASSERT_TRUE(store->remove("a/b/one").ok());
+  EXPECT_TRUE(disk.exists("/data/tables/a/b").value());
+  ASSERT_TRUE(store->remove("a/b/two").ok());
+  EXPECT_FALSE(disk.exists("/data/tables/a/b").value());
+  ASSERT_TRUE(store->move_out("a/three", "/data/quarantine/three").ok());
+  EXPECT_FALSE(disk.exists("/data/tables/a").value());
+  EXPECT_TRUE(disk.exists("/data/tables").value());
+  EXPECT_TRUE(put(*store, "a", "an object of the folder's name").ok());
+}
+
+/// Calls something, once, before an operation on a path.
+class HookedDisk final : public io::ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+
+  Status rename(const std::string& from, const std::string& to) override {
+    call(before_rename);
+    return ForwardingDisk::rename(from, to);
+  }
+
+  Status sync_directory(const std::string& path) override {
+    call(before_sync);
+    return ForwardingDisk::sync_directory(path);
+  }
+
+  std::function<void()> before_rename;
+  std::function<void()> before_sync;
+
+ private:
+  static void call(std::function<void()>& hook) {
+    if (const auto once = std::exchange(hook, nullptr)) {
+      once();
+    }
+  }
+};
+
+/// On the machine's disk: the simulated one makes a file whose folder is gone.
+class LocalStoreRaces : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(mkdtemp(root_.data()), nullptr);
+    store_ = LocalStore::open(disk_, root_ + "/tables", root_ + "/tmp").value();
+  }
+
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  bool is_there(const std::string& name) { return disk_.exists(store_->location_of(name)).value(); }
+
+  std::string root_ = "/tmp/millrace-store-XXXXXX";
+  HookedDisk disk_{io::posix_disk()};
+  std::unique_ptr<LocalStore> store_;
+};
+
+TEST_F(LocalStoreRaces, AFolderThatGoesTakesNoNewObjectAlong) {
+  ASSERT_TRUE(put(*store_, "a/b/last", "bytes").ok());
+  disk_.before_rename = [&] {
+    EXPECT_TRUE(store_->remove("a/b/last").ok());
+    EXPECT_FALSE(is_there("a"));
+  };
+  const Status made = put(*store_, "a/b/new", "bytes");
+  EXPECT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(store_->look("a/b/new")->bytes, 5U);
+}
+
+TEST_F(LocalStoreRaces, TheLastTwoObjectsOfAFolderGoAtOnce) {
+  ASSERT_TRUE(put(*store_, "a/b/one", "bytes").ok());
+  ASSERT_TRUE(put(*store_, "a/b/two", "bytes").ok());
+  disk_.before_sync = [&] {
+    EXPECT_TRUE(store_->remove("a/b/two").ok());
+    EXPECT_FALSE(is_there("a"));
+  };
+  const Status removed = store_->remove("a/b/one");
+  EXPECT_TRUE(removed.ok()) << removed.error().message;
+}
+
+TEST_F(LocalStoreRaces, AnObjectThatLostItsTemporaryFileIsAnError) {
+  disk_.before_rename = [&] { EXPECT_TRUE(disk_.remove(root_ + "/tmp/1.object").ok()); };
+  EXPECT_EQ(put(*store_, "a", "bytes").error().code, Code::kNotFound);
 }
 
 TEST(LocalStore, AFullDiskIsAnErrorThatHeals) {
