@@ -8,12 +8,14 @@
 #include "runtime/deadline.h"
 
 #include <algorithm>
+#include <set>
 
 namespace millrace::broker {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kLongestPause{5'000};
+constexpr size_t kFewPartitions = 64;
 
 }  // namespace
 
@@ -100,9 +102,31 @@ runtime::Task<Status> ObjectUploader::upload(runtime::CancelToken stop) {
     MutexLock lock(mutex_);
     pending.swap(pending_);
   }
+  forget_deleted();
   const auto made = co_await maker_.make(plan(pending), std::move(stop));
   tell(pending);
   co_return made.ok() ? Status() : made.error();
+}
+
+/// Looks for them when there are twice as many partitions as the last time: that costs little for
+/// each that was added.
+void ObjectUploader::forget_deleted() {
+  if (maker_.remembered() < std::max(kFewPartitions, 2 * remembered_)) {
+    return;
+  }
+  std::set<TopicPartition> awaited;  // of a request that waits for another one too
+  {
+    MutexLock lock(mutex_);
+    for (const auto& waiter : waiters_) {
+      for (const Written& written : waiter->records) {
+        awaited.insert(written.partition->id());
+      }
+    }
+  }
+  maker_.keep_only([&](TopicPartition partition) {
+    return maker_.parts().topic(partition.topic) || awaited.contains(partition);
+  });
+  remembered_ = maker_.remembered();
 }
 
 std::vector<std::vector<segment::CutPart>> ObjectUploader::plan(const Pending& pending) const {

@@ -54,6 +54,10 @@ class ObjectUploader {
 
   const SegmentMakerCounters& counters() const { return maker_.counters(); }
 
+  /// Partitions that it has made objects of: those that are there, and for a while deleted ones.
+  /// Not while run() runs.
+  size_t remembered() const { return maker_.remembered(); }
+
  private:
   struct Waiter {
     std::vector<Written> records;
@@ -66,6 +70,7 @@ class ObjectUploader {
   void add_locked(const Written& records) MILLRACE_REQUIRES(mutex_);
   runtime::Task<bool> wait_for_records(const runtime::CancelToken& stop);
   runtime::Task<Status> upload(runtime::CancelToken stop);
+  void forget_deleted();
   std::vector<std::vector<segment::CutPart>> plan(const Pending& pending) const;
   /// Of a partition, the records below it are in objects, or were and are expired.
   Offset end_of(TopicPartition partition) const;
@@ -74,6 +79,7 @@ class ObjectUploader {
 
   SegmentMaker maker_;
   const ObjectUploaderOptions options_;
+  size_t remembered_ = 0;  // partitions after forget_deleted() went through them
   Mutex mutex_;
   Pending pending_ MILLRACE_GUARDED_BY(mutex_);
   std::list<std::shared_ptr<Waiter>> waiters_ MILLRACE_GUARDED_BY(mutex_);

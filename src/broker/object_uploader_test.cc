@@ -200,6 +200,31 @@ TEST_F(ObjectUploaderTest, RecordsOfManyPartitionsShareAnObject) {
   }
 }
 
+TEST_F(ObjectUploaderTest, PartitionsOfDeletedTopicsAreForgotten) {
+  const auto write_to_all = [&](const TopicPtr& topic) {
+    const int64_t now = clock_.wall_ms().time_since_epoch().count();
+    const auto batch = segment::batch_of(Offset{0}, "v", 1, now);
+    std::vector<PartitionAppend> appends;
+    for (const auto& partition : topic->partitions) {
+      appends.push_back({partition, batch.payload, bytes::crc32c(batch.payload), 1, now});
+    }
+    ASSERT_TRUE(run(Partition::append(*log_, std::move(appends), {})).ok());
+  };
+  const auto kept = create("kept", 40);
+  write_to_all(kept);
+  for (int i = 0; i < 10; ++i) {
+    write_to_all(create("orders", 40));
+    ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  }
+  write_to_all(kept);
+  end_uploads();
+  EXPECT_GE(segments_->uploader().remembered(), 40U);
+  EXPECT_LE(segments_->uploader().remembered(), 160U);
+  for (const auto& partition : kept->partitions) {
+    EXPECT_EQ(partition->range().end, Offset{2});
+  }
+}
+
 TEST_F(ObjectUploaderTest, UnknownOutcomesAreTriedAgainUnderOtherNames) {
   const auto topic = create("orders");
   store_.plan_puts({PutFate::kBrokenDone, PutFate::kBrokenNotDone, PutFate::kBrokenLate});

@@ -75,6 +75,9 @@ class SegmentMaker {
 
   bool is_damaged(TopicPartition partition) const { return damaged_.contains(partition); }
 
+  /// Partitions of which it remembers how far they are made.
+  size_t remembered() const { return made_.size(); }
+
   /// Forgets all partitions but those for which it is true.
   void keep_only(const std::function<bool(TopicPartition)>& is_known);
 
