@@ -307,6 +307,29 @@ TEST_F(ObjectUploaderTest, WhatIsNotUploadedIsNotFreedThoughItIsExpired) {
   EXPECT_EQ(history_->range(id)->start, Offset{0});
 }
 
+TEST_F(ObjectUploaderTest, WhatIsNotAcknowledgedPushesNothingOutByRetentionBytes) {
+  const std::map<std::string, std::string> configs{{"durability", "object"},
+                                                   {"retention.bytes", "40000"}};
+  const auto topic = run(broker_->create({"orders", 1, configs})).value();
+  const TopicPartition id = topic->partition({})->id();
+  ASSERT_TRUE(append(topic, std::string(30'000, 'v')).ok());
+  ASSERT_TRUE(run(segments_->round()).ok());
+  store_.set_away(true);
+  auto second =
+      std::async(std::launch::async, [&] { return append(topic, std::string(50'000, 'v')); });
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (log_->range(id).end < Offset{2}) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(run(segments_->round()).ok());
+  EXPECT_EQ(history_->range(id)->start, Offset{0});
+  store_.set_away(false);
+  ASSERT_TRUE(second.get().ok());
+  EXPECT_TRUE(run(segments_->round()).ok());
+  EXPECT_EQ(history_->range(id)->start, Offset{1});
+}
+
 TEST_F(ObjectUploaderTest, RoundsLeaveItsTopicsAlone) {
   const auto topic = create("orders");
   ASSERT_TRUE(run(segments_->round()).ok());

@@ -15,7 +15,7 @@ namespace millrace::broker {
 struct SegmentWishes {
   /// nullopt: its topic is deleted, and nothing of it is wanted.
   std::function<std::optional<TopicSettings>(const TopicId&)> settings;
-  /// Bytes of it that are in the journal and in no segment.
+  /// Bytes of it that are in the journal and in no segment, and acknowledged.
   std::function<uint64_t(TopicPartition)> bytes_behind;
   /// Records below it were deleted.
   std::function<Offset(TopicPartition)> deleted_below;

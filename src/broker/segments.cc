@@ -222,8 +222,12 @@ SegmentWishes Segments::wishes() const {
             const TopicPtr topic = parts_.broker.find(id);
             return topic ? std::optional(topic->record.settings) : std::nullopt;
           },
-          [bytes = bytes_not_cut(parts_.log.files(), parts_.history, parts_.history.segments())](
-              TopicPartition partition) {
+          [this, bytes = bytes_not_cut(parts_.log.files(), parts_.history,
+                                       parts_.history.segments())](TopicPartition partition) {
+            const TopicPtr topic = parts_.broker.find(partition.topic);
+            if (topic && topic->record.settings.durability == Durability::kObject) {
+              return uint64_t{0};  // not acknowledged yet: it pushes out nothing that is
+            }
             const auto found = bytes.find(partition);
             return found == bytes.end() ? uint64_t{0} : found->second;
           },
