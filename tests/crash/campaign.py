@@ -19,17 +19,18 @@ from e2e.server import NotReady, Server, run as run_verb, wait_for
 from .client import Client
 from .http_load import AgainLoad, HttpLoad
 from .lives import Lives
-from .load import KEPT_BYTES, Broken, ChurnLoad, IntervalLoad, KafkaLoad
+from .load import KEPT_BYTES, Broken, ChurnLoad, IntervalLoad, KafkaLoad, ObjectLoad
 from .table_files import Catalog
 
 FLAGS = ("--journal-file-bytes", "1MiB", "--journal-max-bytes", "512MiB", "--journal-retention-check-ms", "100ms",
          "--tables-flush-age-ms", "200ms", "--tables-flush-rows", "500",
-         "--segment-bytes", "256KiB", "--segment-age-ms", "300ms",
+         "--segment-bytes", "256KiB", "--segment-age-ms", "300ms", "--object-linger-ms", "20ms",
          "--query-threads", "1")  # fmt: skip  # many small files are read much sooner by one thread
 LEAN_FILES = 8  # of the journal that may stay when everything in it may go
 TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unknown", "http_settled", "tables_deleted",
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
 INTERVAL_COUNTERS = ("interval_acknowledged", "interval_gaps")
+OBJECT_COUNTERS = ("object_acknowledged", "object_unknown", "object_expired", "object_ends_checked")
 SEGMENT_COUNTERS = ("segments_written", "segments_expired", "segments_swept")
 REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
 SWEPT = re.compile(r"(\d+) objects? that nothing needs any more removed")
@@ -42,7 +43,7 @@ class Campaign:
     NAME = ""  # of the program
     REQUIRED = ()  # counters of which none may be 0
     QUEUED = 400  # records of one connection without an answer
-    LOADS = (HttpLoad, AgainLoad, KafkaLoad, IntervalLoad, ChurnLoad)  # in this order they are read back
+    LOADS = (HttpLoad, AgainLoad, KafkaLoad, IntervalLoad, ObjectLoad, ChurnLoad)  # in this order they are read back
 
     def __init__(self, data, seed):
         self.rng = random.Random(seed)
@@ -89,9 +90,12 @@ class Campaign:
         self.start_s = time.monotonic() - begun
 
     def look_at_catalog(self):
-        """As it was left. A commit of the broker shows in its place; each flush is one as well."""
+        """As the last end left it. A commit of the broker shows in its place; each flush is one as well."""
         if (self.server.data / "catalog.db").exists():
-            run = Catalog(self.server.data).runs.get("broker")
+            catalog = Catalog(self.server.data)
+            for load in self.loads:
+                load.look_at_catalog(catalog)
+            run = catalog.runs.get("broker")
             self.counters["catalog_commits"] += run != self.broker_run
             self.broker_run = run
 

@@ -4,16 +4,18 @@
 usage: tests/crash/kill9.py --rounds N [--seed S] [--json FILE] [--bin PATH] [--keep]
 
 A round writes over several connections: Kafka records, never sent again, to topics of its own and to
-one whose old records expire, others of the same kind to topics of durability=interval, in some lives
-to these alone; rows by HTTP, in MessagePack and line protocol, those with a batch id sent again, after
-the restart too, until an answer says how it ended. Columns are added and widened, tables flushed,
-deleted and made again meanwhile. It kills the server at a random moment, kills it again while it
-starts (every other round surely), lets it recover, writes on, and reads everything back. Every
-acknowledged record must be at its offset, none twice, none cut, none out of its connection's order,
-offsets without gaps, but for those that a kill leaves in an interval topic, and none ever with another
-value; every acknowledged row once in SQL, with all its values, in the entries of its topic, and, after
-a flush and a stop, in the Parquet files that catalog.db names, which are read without the server; a
-write of unknown outcome is there whole or not, and stays as it was seen. What is deleted is gone.
+one whose old records expire, others of the same kind to topics of durability=object and of
+durability=interval, in some lives to the latter alone; rows by HTTP, in MessagePack and line protocol,
+those with a batch id sent again, after the restart too, until an answer says how it ended. Columns are
+added and widened, tables flushed, deleted and made again meanwhile. It kills the server at a random
+moment, kills it again while it starts (every other round surely), lets it recover, writes on, and reads
+everything back. Every acknowledged record must be at its offset, none twice, none cut, none out of its
+connection's order, offsets without gaps, but for those that a kill leaves in an interval topic, and none
+ever with another value; before each start, catalog.db must name objects with every acknowledged record of
+an object topic; every acknowledged row must be once in SQL, with all its values, in the entries of its
+topic, and, after a flush and a stop, in the Parquet files that catalog.db names, which are read without
+the server; a write of unknown outcome is there whole or not, and stays as it was seen. What is deleted is
+gone.
 Files are small, and in every other round nothing keeps the journal, so that rotation, freeing,
 recycling and flushing go on all the time; a campaign that never saw one of them fails.
 A kill hardly ever leaves a torn tail: they are counted here, and demanded of the power cuts.
@@ -42,7 +44,8 @@ class Kill9(campaign.Campaign):
     NAME = "kill9"
     REQUIRED = ("acknowledged", "unknown", "kills", "kills_during_start", "rotations", "files_freed", "recycled",
                 "expired", "topics_created", "topics_deleted", "clean_stops",
-                *campaign.INTERVAL_COUNTERS, *campaign.SEGMENT_COUNTERS, *campaign.TABLE_COUNTERS)  # fmt: skip
+                *campaign.INTERVAL_COUNTERS, *campaign.OBJECT_COUNTERS, *campaign.SEGMENT_COUNTERS,
+                *campaign.TABLE_COUNTERS)  # fmt: skip
 
     def account(self):
         seen = int(self.metrics.get("millrace_journal_files_recycled_total", 0))

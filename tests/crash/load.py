@@ -23,7 +23,9 @@ ROLLING = "rolling"
 ROLLING_BYTES = 1 << 20
 FAST = "fast"
 FAST_BYTES = 1 << 16  # in proportion to what is written to it: the same files
-KEPT_BYTES = {ROLLING: ROLLING_BYTES, FAST: FAST_BYTES}  # of each partition
+STORED = "stored"
+STORED_BYTES = 1 << 18
+KEPT_BYTES = {ROLLING: ROLLING_BYTES, FAST: FAST_BYTES, STORED: STORED_BYTES}  # of each partition
 
 
 class Broken(AssertionError):
@@ -56,6 +58,9 @@ class Load:
     def verify(self):
         """Reads back, and may send again what has an unknown outcome; raises Broken."""
         raise NotImplementedError
+
+    def look_at_catalog(self, catalog):
+        """What a process left, however it ended, before the next begins; raises Broken."""
 
     def flush(self):
         """Everything into files."""
@@ -318,6 +323,30 @@ class IntervalLoad(KafkaLoad):
         self.counters["interval_lost"] += len(verdict.excused)
         self.counters["interval_gaps"] += verdict.counters["new_gaps"]
         return verdict
+
+
+class ObjectLoad(KafkaLoad):
+    """The same for topics of durability=object: an acknowledgement comes when the catalog names the object."""
+
+    WRITERS = 1
+    PREFIX = "object_"
+    ROLLING = STORED
+    OF_ROUND = {"-stored": 2}
+    CONFIGS = {"durability": "object"}
+
+    def look_at_catalog(self, catalog):
+        """It names objects with all that was acknowledged: the newest of a partition never expires here."""
+        due = collections.Counter()
+        for record_id, offset in self.acknowledged.items():
+            place = self.sent[record_id].place
+            due[place] = max(due[place], offset + 1)
+        for (name, partition), end in due.items():
+            if name not in catalog.topics:
+                continue  # it comes into it later than its first object
+            there = catalog.object_ends.get((catalog.topics[name], partition), 0)
+            if there < end:
+                raise Broken(f"{name}/{partition}: the catalog has objects up to {there}, {end} was acknowledged")
+            self.counters["object_ends_checked"] += 1
 
 
 class Churn(threading.Thread):

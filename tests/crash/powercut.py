@@ -48,7 +48,7 @@ class Powercut(campaign.Campaign):
                 "cuts_after_kill", "kills_during_start", "sectors_lost", "sectors_kept", "changes_lost", "changes_kept",
                 "rotations", "files_freed", "recycled", "torn_tails", "runs_written_again", "expired",
                 "topics_created", "topics_deleted", "clean_stops", "interval_lost", *campaign.INTERVAL_COUNTERS,
-                *campaign.TABLE_COUNTERS)  # fmt: skip
+                *campaign.OBJECT_COUNTERS, *campaign.TABLE_COUNTERS)  # fmt: skip
 
     def __init__(self, directory, seed, plant=None):
         self.mount = pathlib.Path(directory) / "disk"

@@ -36,6 +36,9 @@ class Catalog:
         if health != [("ok",)]:
             raise Broken(f"catalog.db: {health[:5]}")
         self.runs = dict(database.execute("SELECT owner, run FROM places"))
+        self.topics = dict(database.execute("SELECT name, id FROM topics WHERE is_deleted = 0"))
+        of_objects = database.execute("SELECT topic_id, partition, max(next) FROM segment_parts GROUP BY 1, 2")
+        self.object_ends = {(topic, partition): end for topic, partition, end in of_objects}
         self.tables = collections.defaultdict(list)  # (database, measurement) → topic ids
         for topic, *name in database.execute("SELECT topic_id, database, measurement FROM tables"):
             self.tables[tuple(name)].append(topic)
