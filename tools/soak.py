@@ -64,6 +64,13 @@ CAMPAIGNS = [
         plants=("journal", "catalog", "parquet", "directory"),
     ),
     Campaign(
+        name="steps",
+        command="{python} tests/crash/steps.py --bin build/release/bin/millrace --rounds {n} --seed {seed} --json {json}",
+        schedules=10,
+        short=1,
+        plants=("journal", "catalog", "parquet", "directory"),
+    ),
+    Campaign(
         name="read_your_writes",
         command="{python} tests/crash/read_your_writes.py --rounds {n} --seed {seed} --json {json}"
         " --bin build/release/bin/millrace",

@@ -32,7 +32,6 @@ TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unkno
 INTERVAL_COUNTERS = ("interval_acknowledged", "interval_gaps")
 OBJECT_COUNTERS = ("object_acknowledged", "object_unknown", "object_expired", "object_ends_checked")
 SEGMENT_COUNTERS = ("segments_written", "segments_expired", "segments_swept")
-REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
 SWEPT = re.compile(r"(\d+) objects? that nothing needs any more removed")
 REWRITTEN = re.compile(r"since its checkpoint, the last (\d+) synced again")
 
@@ -42,6 +41,7 @@ class Campaign:
 
     NAME = ""  # of the program
     REQUIRED = ()  # counters of which none may be 0
+    REQUIRED_FROM = 10  # rounds; fewer are a part of a campaign, and chance may leave something out
     QUEUED = 400  # records of one connection without an answer
     LOADS = (HttpLoad, AgainLoad, KafkaLoad, IntervalLoad, ObjectLoad, ChurnLoad)  # in this order they are read back
 
@@ -53,6 +53,7 @@ class Campaign:
         self.loads = [kind(self) for kind in self.LOADS]
         self.interval_load = next(load for load in self.loads if isinstance(load, IntervalLoad))
         self.lives = self.looks = 0
+        self.running = []  # of each load that writes, with its threads
         self.start_s = 0.1
         self.is_lean = False  # nothing is kept for long: rows are soon in files alone
         self.metrics = {}  # of this life, when they were looked at last
@@ -141,8 +142,8 @@ class Campaign:
     def write(self, seconds, end=None, large=0.04, loads=None):
         """Load (all there is) for a random time, ended by `end()`, which ends the server, or in good order."""
         self.lives += 1
-        running = [(load, load.threads(self.lives, large)) for load in loads or self.loads]
-        threads = [thread for _, some in running for thread in some]
+        self.running = [(load, load.threads(self.lives, large)) for load in loads or self.loads]
+        threads = [thread for _, some in self.running for thread in some]
         for thread in threads:
             thread.start()
         wait_for("an acknowledgement on each connection", lambda: all(t.has_begun() for t in threads), 30)
@@ -152,7 +153,7 @@ class Campaign:
             end()
         for thread in threads:
             thread.finish(is_server_gone=end is not None)
-        for load, some in running:
+        for load, some in self.running:
             load.collect(some, is_server_gone=end is not None)
 
     def verify(self):
@@ -240,14 +241,14 @@ def run(campaign, rounds, say=print, is_interrupted=lambda: False):
             if number % 10 == 0:
                 told = f"round {number} of {rounds}, {time.monotonic() - begun:.0f} s: {dict(campaign.counters)}"
                 say(f"{campaign.NAME}: {told}")
-        campaign.finish(is_whole=rounds >= REQUIRED_FROM)
+        campaign.finish(is_whole=rounds >= campaign.REQUIRED_FROM)
     except (NotReady, AssertionError, wire.Closed, OSError) as error:  # Broken is an AssertionError
         violations.append(f"round {campaign.counters['rounds'] + 1}: {type(error).__name__}: {error}")
         violations.append(campaign.server.report())
     finally:
         campaign.close()
         violations += campaign.server.sanitizer_reports()
-    if not violations and rounds >= REQUIRED_FROM:
+    if not violations and rounds >= campaign.REQUIRED_FROM:
         lacking = missing(campaign, campaign.counters)
         violations += [f"{name} is 0: the campaign proves nothing about it" for name in lacking]
     return violations, dict(campaign.counters)

@@ -69,6 +69,22 @@ class PowerFs:
         """The power goes in the middle of a coming operation that changes something."""
         self.ask("cut_after", operations)
 
+    def stop_at(self, step, when, number=1):
+        """It stops `before` or `after` the so manieth coming operation of that step (tests/fault/power_steps.h)."""
+        self.ask("stop_at", step, when, number)
+
+    def stop(self):
+        """Now: nothing on it changes any more, and nothing that changes something is answered."""
+        self.ask("stop")
+
+    def release(self):
+        """What waits is answered, so that a process that was killed can end."""
+        self.ask("release")
+
+    def kill(self):
+        """After it has stopped, and its users were killed: it works again, and has all that was written."""
+        self.ask("kill")
+
     def fail_sync(self, is_on):
         self.ask("fail_sync", "on" if is_on else "off")
 
@@ -76,6 +92,7 @@ class PowerFs:
         self.ask("full", "on" if is_on else "off")
 
     def is_off(self):
+        """By a cut, or stopped."""
         return self.ask("state") == "off"
 
     def power(self):

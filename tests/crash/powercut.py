@@ -69,7 +69,7 @@ class Powercut(campaign.Campaign):
     def remove(self, directory, keep):
         shutil.rmtree(directory)
         if keep:
-            print("powercut: the disk was in memory and is gone; the seed makes one like it")
+            print(f"{self.NAME}: the disk was in memory and is gone; the seed makes one like it")
 
     # --- the disk ------------------------------------------------------------------------------
 

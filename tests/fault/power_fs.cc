@@ -3,15 +3,24 @@
 // that begins with `ok` or `error`. It says `ok` once mounted, and ends, unmounted, with `quit`,
 // the end of its input, or SIGTERM.
 //
-//   plant NAME          syncs of `journal`, `catalog`, `parquet` or `directory` are ignored from
-//   now on cut                 the power goes: every operation fails cut_after N         the power
-//   goes in the middle of the N-th coming operation that changes something fail_sync on|off syncs
-//   answer EIO and forget what they should have written full on|off         nothing may grow state
-//   `ok on` or `ok off` power               loses what was not synced and mounts again; nobody may
-//   have a file open.
-//                       Answers what was lost, as JSON
-//   close_wait MS       how long `power` waits for open files to end (10 s)
-//   stats               what was asked of the disk so far, as JSON
+// clang-format off
+//   plant NAME           syncs of `journal`, `catalog`, `parquet` or `directory` are ignored from now on
+//   cut                  the power goes: every operation fails
+//   cut_after N          the power goes in the middle of the N-th coming operation that changes something
+//   stop_at STEP WHEN N  the disk stops `before` or `after` the N-th coming operation of a step
+//                        (power_steps.h): nothing changes any more, and nothing is answered
+//   stop                 the disk stops now
+//   release              what waits is answered, so that a process that was killed can end
+//   kill                 whoever used the disk was killed, and it works again, with all that was
+//                        written; nobody may have a file open
+//   fail_sync on|off     syncs answer EIO and forget what they should have written
+//   full on|off          nothing may grow
+//   state                `ok on` or `ok off` (stopped, too)
+//   power                loses what was not synced and mounts again; nobody may have a file open.
+//                        Answers what was lost, as JSON
+//   close_wait MS        how long `power` and `kill` wait for open files to end (10 s)
+//   stats                what was asked of the disk so far, as JSON
+// clang-format on
 
 #include "power_mount.h"
 
@@ -46,10 +55,15 @@ Lie lie_of(const std::string& plant) {
 class PowerControl {
  public:
   PowerControl(std::string directory, uint64_t seed)
-      : directory_(std::move(directory)), disk_(seed) {}
+      : directory_(std::move(directory)), disk_(seed), steps_(disk_) {}
+
+  ~PowerControl() { steps_.release(); }
+
+  PowerControl(const PowerControl&) = delete;
+  PowerControl& operator=(const PowerControl&) = delete;
 
   Status mount() {
-    MILLRACE_TRY(mount_, PowerMount::mount(disk_, activity_, lie_, directory_));
+    MILLRACE_TRY(mount_, PowerMount::mount(disk_, activity_, steps_, lie_, directory_));
     return {};
   }
 
@@ -70,6 +84,20 @@ class PowerControl {
       faults_.off_at = disk_.operations() + std::strtoull(argument.c_str(), nullptr, 10);
       return armed();
     }
+    if (verb == "stop_at") {
+      std::string when;
+      uint64_t number = 0;
+      words >> when >> number;
+      return stop_at(argument, when, number);
+    }
+    if (verb == "stop") {
+      steps_.stop();
+      return std::string();
+    }
+    if (verb == "release") {
+      steps_.release();
+      return std::string();
+    }
     if (verb == "close_wait") {
       close_wait_ = std::chrono::milliseconds(std::strtoull(argument.c_str(), nullptr, 10));
       return std::string();
@@ -82,6 +110,9 @@ class PowerControl {
     }
     if (verb == "power") {
       return power();
+    }
+    if (verb == "kill") {
+      return kill();
     }
     if (verb == "stats") {
       return activity_.to_json();
@@ -115,7 +146,17 @@ class PowerControl {
     return std::string();
   }
 
-  Result<std::string> power() {
+  Result<std::string> stop_at(const std::string& step, const std::string& when, uint64_t number) {
+    if (when != "before" && when != "after") {
+      return make_error(Code::kInvalid, "neither before nor after: '{}'", when);
+    }
+    MILLRACE_TRY_STATUS(steps_.arm(step, when == "after", number));
+    return std::string();
+  }
+
+  /// Nobody uses the disk any more.
+  Status unmount() {
+    steps_.release();
     const auto deadline = std::chrono::steady_clock::now() + close_wait_;
     while (mount_->open_handles() > 0) {
       if (std::chrono::steady_clock::now() > deadline) {
@@ -124,7 +165,20 @@ class PowerControl {
       std::this_thread::yield();
     }
     mount_.reset();
+    steps_.reset();
     faults_ = {};
+    return {};
+  }
+
+  Result<std::string> kill() {
+    MILLRACE_TRY_STATUS(unmount());
+    disk_.kill();
+    MILLRACE_TRY_STATUS(mount());
+    return std::string();
+  }
+
+  Result<std::string> power() {
+    MILLRACE_TRY_STATUS(unmount());
     const io::PowerLoss loss = disk_.power_cut();
     MILLRACE_TRY_STATUS(mount());
     return fmt::format(
@@ -136,6 +190,7 @@ class PowerControl {
   io::SimulatedDisk disk_;
   io::DiskFaults faults_;
   PowerActivity activity_;
+  PowerSteps steps_;
   std::chrono::milliseconds close_wait_{10'000};
   Lie lie_;
   std::unique_ptr<PowerMount> mount_;

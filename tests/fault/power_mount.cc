@@ -52,6 +52,18 @@ int status_of(const Status& status) {
 struct PowerOperations {
   static PowerMount& mount() { return *static_cast<PowerMount*>(fuse_get_context()->private_data); }
 
+  /// What changes something, unless the disk is off or stopped before it.
+  template <typename Act>
+  static int change(const PowerOperation& operation, Act act) {
+    PowerSteps& steps = mount().steps_;
+    if (!steps.begin(operation)) {
+      return -EIO;
+    }
+    const int answer = act();
+    steps.end(operation);
+    return answer;
+  }
+
   static void* init(fuse_conn_info* connection, fuse_config* config) {
     connection->want &= ~static_cast<unsigned>(FUSE_CAP_WRITEBACK_CACHE);
     config->entry_timeout = 0;
@@ -115,7 +127,9 @@ struct PowerOperations {
   static int create(const char* path, mode_t, fuse_file_info* info) {
     mount().activity_.count("create", path);
     const bool is_new = (info->flags & O_EXCL) != 0;
-    return open_handle(path, is_new ? io::OpenMode::kCreateNew : io::OpenMode::kCreate, info);
+    return change({"create", path, {}, {}}, [&] {
+      return open_handle(path, is_new ? io::OpenMode::kCreateNew : io::OpenMode::kCreate, info);
+    });
   }
 
   static int release(const char*, fuse_file_info* info) {
@@ -143,11 +157,12 @@ struct PowerOperations {
   static int write(const char*, const char* data, size_t size, off_t position,
                    fuse_file_info* info) {
     const Handle& handle = handle_of(info);
-    const auto done =
-        handle.file->write_at(static_cast<uint64_t>(position),
-                              io::ConstBytes(reinterpret_cast<const std::byte*>(data), size));
-    mount().activity_.add("bytes " + shape_of(handle.path), size);
-    return done.ok() ? static_cast<int>(size) : errno_of(done.error());
+    const io::ConstBytes bytes(reinterpret_cast<const std::byte*>(data), size);
+    return change({"write", handle.path, {}, bytes}, [&] {
+      const auto done = handle.file->write_at(static_cast<uint64_t>(position), bytes);
+      mount().activity_.add("bytes " + shape_of(handle.path), size);
+      return done.ok() ? static_cast<int>(size) : errno_of(done.error());
+    });
   }
 
   static int sync_as(const std::string& path, bool is_directory, io::File* file) {
@@ -166,27 +181,37 @@ struct PowerOperations {
 
   static int fsync(const char*, int, fuse_file_info* info) {
     const Handle& handle = handle_of(info);
-    return sync_as(handle.path, false, handle.file.get());
+    return change({"sync", handle.path, {}, {}},
+                  [&] { return sync_as(handle.path, false, handle.file.get()); });
   }
 
   static int fsyncdir(const char*, int, fuse_file_info* info) {
-    return sync_as(handle_of(info).path, true, nullptr);
+    const std::string& path = handle_of(info).path;
+    return change({"sync_directory", path + "/", {}, {}},
+                  [&] { return sync_as(path, true, nullptr); });
   }
 
   static int truncate(const char* path, off_t size, fuse_file_info* info) {
+    const auto bytes = static_cast<uint64_t>(size);
     if (info != nullptr) {
-      return status_of(handle_of(info).file->resize(static_cast<uint64_t>(size)));
+      const Handle& handle = handle_of(info);
+      return change({"resize", handle.path, {}, {}},
+                    [&] { return status_of(handle.file->resize(bytes)); });
     }
-    auto file = mount().disk_.open(path, io::OpenMode::kReadWrite);
-    return file.ok() ? status_of((*file)->resize(static_cast<uint64_t>(size)))
-                     : errno_of(file.error());
+    return change({"resize", path, {}, {}}, [&] {
+      auto file = mount().disk_.open(path, io::OpenMode::kReadWrite);
+      return file.ok() ? status_of((*file)->resize(bytes)) : errno_of(file.error());
+    });
   }
 
   static int fallocate(const char*, int mode, off_t position, off_t length, fuse_file_info* info) {
     if (mode != 0) {
       return -EOPNOTSUPP;
     }
-    return status_of(handle_of(info).file->reserve(static_cast<uint64_t>(position + length)));
+    const Handle& handle = handle_of(info);
+    const auto end = static_cast<uint64_t>(position + length);
+    return change({"reserve", handle.path, {}, {}},
+                  [&] { return status_of(handle.file->reserve(end)); });
   }
 
   static int rename(const char* from, const char* to, unsigned flags) {
@@ -194,17 +219,22 @@ struct PowerOperations {
     if (flags != 0) {
       return -EINVAL;  // neither exchange nor no-replace
     }
-    own.activity_.count("rename", from, to);
-    return status_of(own.disk_.rename(from, to));
+    return change({"rename", from, to, {}}, [&] {
+      own.activity_.count("rename", from, to);
+      return status_of(own.disk_.rename(from, to));
+    });
   }
 
   static int unlink(const char* path) {
-    mount().activity_.count("remove", path);
-    return status_of(mount().disk_.remove(path));
+    return change({"remove", path, {}, {}}, [&] {
+      mount().activity_.count("remove", path);
+      return status_of(mount().disk_.remove(path));
+    });
   }
 
   static int mkdir(const char* path, mode_t) {
-    return status_of(mount().disk_.make_directory(path));
+    return change({"mkdir", path, {}, {}},
+                  [&] { return status_of(mount().disk_.make_directory(path)); });
   }
 
   static int rmdir(const char* path) {
@@ -212,7 +242,7 @@ struct PowerOperations {
     if (inside.ok() && !inside->empty()) {
       return -ENOTEMPTY;
     }
-    return status_of(mount().disk_.remove(path));
+    return change({"rmdir", path, {}, {}}, [&] { return status_of(mount().disk_.remove(path)); });
   }
 
   static int readdir(const char*, void* out, fuse_fill_dir_t add, off_t, fuse_file_info* info,
@@ -273,16 +303,20 @@ struct PowerOperations {
   }
 };
 
-PowerMount::PowerMount(io::SimulatedDisk& disk, PowerActivity& activity, Lie lie,
+PowerMount::PowerMount(io::SimulatedDisk& disk, PowerActivity& activity, PowerSteps& steps, Lie lie,
                        std::string directory)
-    : disk_(disk), activity_(activity), lie_(std::move(lie)), directory_(std::move(directory)) {
+    : disk_(disk),
+      activity_(activity),
+      steps_(steps),
+      lie_(std::move(lie)),
+      directory_(std::move(directory)) {
   ::clock_gettime(CLOCK_REALTIME, &begun_);
 }
 
 Result<std::unique_ptr<PowerMount>> PowerMount::mount(io::SimulatedDisk& disk,
-                                                      PowerActivity& activity, Lie lie,
-                                                      const std::string& directory) {
-  std::unique_ptr<PowerMount> own(new PowerMount(disk, activity, std::move(lie), directory));
+                                                      PowerActivity& activity, PowerSteps& steps,
+                                                      Lie lie, const std::string& directory) {
+  std::unique_ptr<PowerMount> own(new PowerMount(disk, activity, steps, std::move(lie), directory));
   std::string name = "power_fs";
   std::string flag = "-o";
   std::string options = "fsname=power_fs,subtype=power_fs";

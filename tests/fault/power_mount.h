@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "io/simulated_disk.h"
 #include "power_activity.h"
+#include "power_steps.h"
 
 #include <atomic>
 #include <functional>
@@ -26,9 +27,11 @@ using Lie = std::function<bool(const std::string& path, bool is_directory)>;
 class PowerMount {
  public:
   /// Paths on `disk` begin at its "/". Errors: kIo (no /dev/fuse, or not allowed: FUSE tells on
-  /// standard error). `disk` and `activity` outlive the mount.
+  /// standard error). `disk`, `activity` and `steps` outlive the mount. It ends only when `steps`
+  /// holds no operation.
   static Result<std::unique_ptr<PowerMount>> mount(io::SimulatedDisk& disk, PowerActivity& activity,
-                                                   Lie lie, const std::string& directory);
+                                                   PowerSteps& steps, Lie lie,
+                                                   const std::string& directory);
   ~PowerMount();
   PowerMount(const PowerMount&) = delete;
   PowerMount& operator=(const PowerMount&) = delete;
@@ -40,10 +43,12 @@ class PowerMount {
  private:
   friend struct PowerOperations;
 
-  PowerMount(io::SimulatedDisk& disk, PowerActivity& activity, Lie lie, std::string directory);
+  PowerMount(io::SimulatedDisk& disk, PowerActivity& activity, PowerSteps& steps, Lie lie,
+             std::string directory);
 
   io::SimulatedDisk& disk_;
   PowerActivity& activity_;
+  PowerSteps& steps_;
   const Lie lie_;
   const std::string directory_;
   timespec begun_{};

@@ -43,6 +43,12 @@ def test_whole_processes_are_crashed_in_200_rounds_and_plants_in_20(name, plants
     }
 
 
+def test_each_step_is_struck_in_10_rounds_and_plants_in_one():
+    found = {part.name: (part.schedules, part.must) for part in soak.parts(soak.CAMPAIGNS, 1) if part.name.split(".")[0] == "steps"}
+    plants = {f"steps.plant.{plant}": (1, 1) for plant in ("journal", "catalog", "parquet", "directory")}
+    assert found == {"steps": (10, 0)} | plants
+
+
 @pytest.mark.parametrize("campaign", soak.CAMPAIGNS, ids=lambda campaign: campaign.name)
 def test_scripts_of_the_table_exist(campaign):
     scripts = [word for word in campaign.command.split() if word.endswith(".py")]
