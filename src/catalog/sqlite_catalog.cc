@@ -168,12 +168,20 @@ Status SqliteCatalog::commit(Work work) {
 template <typename Work>
 Status SqliteCatalog::commit_freeing(Work work) {
   Status done = commit(work);
-  const bool is_full = !done.ok() && done.error().code == Code::kOverloaded;
-  const uint64_t room = is_full && options_.reserve != nullptr ? options_.reserve->give_up() : 0;
-  if (room > 0) {
-    done = commit(work);
-    options_.reserve->take_back(room);
+  if (options_.reserve == nullptr) {
+    return done;
   }
+  uint64_t room = 0;
+  for (uint64_t more = io::DiskReserve::kFirstBytes;
+       !done.ok() && done.error().code == Code::kOverloaded; more *= 2) {
+    const uint64_t given = options_.reserve->give_up(more);
+    if (given == 0) {
+      break;
+    }
+    room += given;
+    done = commit(work);
+  }
+  options_.reserve->take_back(room);
   return done;
 }
 

@@ -209,7 +209,7 @@ TEST_F(SqliteFaults, WhatFreesRoomHasTheReserveOfAFullDisk) {
     EXPECT_GT(reserved(), io::DiskReserve::kBytes / 2);
     expect_full();
   }
-  EXPECT_GT(reserve.give_up(), 0U);
+  EXPECT_GT(reserve.give_up(io::DiskReserve::kBytes), 0U);
   expect_ok(catalog->commit_segments(segments_of({object})));
 }
 

@@ -15,19 +15,23 @@ void DiskReserve::keep() {
   }
 }
 
-uint64_t DiskReserve::give_up() {
+uint64_t DiskReserve::give_up(uint64_t bytes) {
   MutexLock lock(mutex_);
   const auto file = disk_.open(path_, OpenMode::kReadWrite);
   const auto size = file.ok() ? (*file)->size() : file.error();
-  return size.ok() && (*file)->resize(0).ok() ? *size : 0;
+  const uint64_t given = size.ok() ? std::min(*size, bytes) : 0;
+  return given > 0 && (*file)->resize(*size - given).ok() ? given : 0;
 }
 
 void DiskReserve::take_back(uint64_t bytes) {
+  if (bytes == 0) {
+    return;
+  }
   MutexLock lock(mutex_);
   const auto file = disk_.open(path_, OpenMode::kCreate);
   const auto size = file.ok() ? (*file)->size() : file.error();
   if (size.ok()) {
-    grow(**file, *size, std::min(kBytes, bytes));
+    grow(**file, *size, std::min(kBytes, *size + bytes));
   }
 }
 

@@ -19,6 +19,10 @@ class DiskReserve {
   /// commits goes.
   static constexpr uint64_t kBytes = uint64_t{6} << 20;
 
+  /// To give up at first, and twice as much when it was not enough: whoever else waits for room may
+  /// be quicker, and keeps what it gets.
+  static constexpr uint64_t kFirstBytes = uint64_t{512} << 10;
+
   /// The disk outlives it. Nothing is made yet.
   DiskReserve(Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
 
@@ -26,8 +30,9 @@ class DiskReserve {
   /// who wait for room.
   void keep();
 
-  /// Gives all of it to whoever writes next. Returns: bytes, 0 when there was nothing to give.
-  uint64_t give_up();
+  /// Gives so much of it to whoever writes next, or what there is. Returns: bytes, 0 when there was
+  /// nothing to give.
+  uint64_t give_up(uint64_t bytes);
 
   /// After the use that it was given up for, with what that returned: takes what was not used.
   void take_back(uint64_t bytes);

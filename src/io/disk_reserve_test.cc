@@ -33,14 +33,15 @@ class DiskReserveTest : public testing::Test {
 };
 
 TEST_F(DiskReserveTest, IsWhatAFullDiskHasLeft) {
-  EXPECT_EQ(reserve_.give_up(), 0U) << "nothing was kept yet";
+  EXPECT_EQ(reserve_.give_up(1), 0U) << "nothing was kept yet";
   reserve_.keep();
   EXPECT_EQ(kept(), DiskReserve::kBytes);
   capacity(kOthers + DiskReserve::kBytes);
   EXPECT_EQ(write("/data/late", 5'000).error().code, Code::kOverloaded);
-  EXPECT_EQ(reserve_.give_up(), DiskReserve::kBytes);
-  EXPECT_EQ(kept(), 0U);
-  EXPECT_EQ(reserve_.give_up(), 0U);
+  EXPECT_EQ(reserve_.give_up(10'000), 10'000U);
+  EXPECT_EQ(kept(), DiskReserve::kBytes - 10'000);
+  EXPECT_EQ(reserve_.give_up(DiskReserve::kBytes), DiskReserve::kBytes - 10'000);
+  EXPECT_EQ(reserve_.give_up(1), 0U);
   EXPECT_TRUE(write("/data/late", 5'000).ok());
   reserve_.take_back(DiskReserve::kBytes);
   EXPECT_GT(kept(), DiskReserve::kBytes - 32'000);
@@ -66,7 +67,7 @@ TEST_F(DiskReserveTest, AnotherProcessFindsIt) {
   DiskReserve next(disk_, kPath);
   next.keep();
   EXPECT_EQ(disk_.operations(), before) << "what is whole is left alone";
-  EXPECT_EQ(next.give_up(), DiskReserve::kBytes);
+  EXPECT_EQ(next.give_up(DiskReserve::kBytes), DiskReserve::kBytes);
 }
 
 }  // namespace

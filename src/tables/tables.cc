@@ -188,7 +188,8 @@ Result<std::string> Tables::empty_file(const Table& table, const SchemaVersion& 
       known.empty() ? Result<objects::ObjectInfo>(objects::ObjectInfo()) : parts_.store.look(known);
   if (known.empty() || (!found.ok() && found.error().code == Code::kNotFound)) {
     auto name = write_empty_file(table, schema, parts_.store);
-    if (const uint64_t room = name.ok() ? 0 : parts_.reserve.give_up(); room > 0) {
+    if (const uint64_t room = name.ok() ? 0 : parts_.reserve.give_up(io::DiskReserve::kFirstBytes);
+        room > 0) {
       name = write_empty_file(table, schema, parts_.store);  // reads go on when the disk is full
       parts_.reserve.take_back(room);
     }
