@@ -117,6 +117,7 @@ def test_the_advertised_versions(wire):
         w.API_VERSIONS: (0, 3),
         w.CREATE_TOPICS: (2, 7),
         w.DELETE_TOPICS: (1, 6),
+        w.DELETE_RECORDS: (0, 2),
     }
 
 
