@@ -298,6 +298,7 @@ Status SimulatedDisk::make_directories(const std::string& path) {
   MutexLock lock(mutex_);
   for (std::string at = path; at != "." && at != "/"; at = parent_of(at)) {
     if (!names_.contains(at)) {
+      settle(parent_of(at));  // a removal of that name that was not synced comes before this
       names_[at] = durable_[at] = std::make_shared<SimulatedInode>(true);
     }
   }
@@ -332,6 +333,12 @@ Status SimulatedDisk::sync_directory(const std::string& path) {
   if (faults_.lies_about && faults_.lies_about(path)) {
     return {};
   }
+  settle(path);
+  return {};
+}
+
+/// What was changed in that directory is durable.
+void SimulatedDisk::settle(const std::string& path) {
   std::vector<DirectoryChange> others;
   for (auto& change : changes_) {
     if (change.parent == path) {
@@ -344,7 +351,6 @@ Status SimulatedDisk::sync_directory(const std::string& path) {
     }
   }
   changes_ = std::move(others);
-  return {};
 }
 
 Result<std::vector<DirectoryEntry>> SimulatedDisk::list(const std::string& path) {

@@ -84,6 +84,7 @@ class SimulatedDisk final : public Disk {
   bool has_room(const SimulatedInode& inode, uint64_t end) const MILLRACE_REQUIRES(mutex_);
   static bool is_directory(const Names& names, const std::string& path);
   void change(DirectoryChange change) MILLRACE_REQUIRES(mutex_);
+  void settle(const std::string& path) MILLRACE_REQUIRES(mutex_);
   static void apply(const DirectoryChange& change, Names& names);
 
   mutable Mutex mutex_;
