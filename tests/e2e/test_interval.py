@@ -37,7 +37,7 @@ def crashed(new_server):
     assert write(server, "safe", [b"safe"]) == [0]
     server.kill()
     server.start()
-    assert "of topic" in next(line for line in server.process.log if "stay unused" in line)
+    wait_for("the line about it", lambda: any("of topic" in line and "stay unused" in line for line in server.process.log))
     return server
 
 
