@@ -2,7 +2,7 @@
 # Whether readers of old records disturb who writes: p99 of produce at 5,000 records of 1 KiB a second,
 # alone and while another topic is read from its first record to its last, out of segment objects that
 # are not in the page cache. Interleaved, the same server for both.
-# usage: bench/backfill.sh [-- FLAGS OF serve]     e.g. -- --durability interval
+# usage: bench/backfill.sh [-- FLAGS OF serve]     e.g. -- --journal-write-method direct
 #   REPEATS=5        rounds; each has one run of each kind
 #   GIGABYTES=4      of old records
 #   SECONDS_EACH=15  of a run
