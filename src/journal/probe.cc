@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -27,15 +28,10 @@ constexpr double kGain = 0.85;  // of the first one's time, at most
 struct Candidate {
   io::AppendMethod method;
   std::unique_ptr<io::Appender> appender;
-  std::vector<double> small_ms;
-  std::vector<double> large_ms;
+  // The least of all rounds: what else the machine does makes them longer, and never shorter.
+  double small_ms = std::numeric_limits<double>::infinity();
+  double large_ms = std::numeric_limits<double>::infinity();
 };
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
 
 Result<double> time_of(io::Appender& appender, size_t bytes, const Clock& clock) {
   static const std::vector<std::byte> run(kLarge);
@@ -53,7 +49,7 @@ Result<std::vector<Candidate>> try_all(io::Disk& disk, const std::string& path,
     auto appender =
         io::open_appender(disk, path, io::OpenMode::kReadWrite, 0, run_appender(method));
     if (appender.ok()) {
-      candidates.push_back({method, *std::move(appender), {}, {}});
+      candidates.push_back({.method = method, .appender = *std::move(appender)});
     } else if (appender.error().code != Code::kUnsupported) {
       return appender.error();
     }
@@ -63,8 +59,8 @@ Result<std::vector<Candidate>> try_all(io::Disk& disk, const std::string& path,
     for (Candidate& each : candidates) {
       MILLRACE_TRY(const double small, time_of(*each.appender, kSmall, clock));
       MILLRACE_TRY(const double large, time_of(*each.appender, kLarge, clock));
-      each.small_ms.push_back(small);
-      each.large_ms.push_back(large);
+      each.small_ms = std::min(each.small_ms, small);
+      each.large_ms = std::min(each.large_ms, large);
     }
   }
   return candidates;
@@ -95,13 +91,12 @@ Probed probe(io::Disk& disk, const std::string& directory, const Clock& clock) {
   Probed probed;
   double best = 0;
   for (const Candidate& each : *candidates) {
-    const double small = median(each.small_ms);
-    const double large = median(each.large_ms);
+    const double both = each.small_ms + each.large_ms;
     probed.figures += fmt::format("{}{} {:.2f} and {:.2f} ms", probed.figures.empty() ? "" : ", ",
-                                  io::name_of(each.method), small, large);
+                                  io::name_of(each.method), each.small_ms, each.large_ms);
     const bool is_first = &each == &candidates->front();
-    if (is_first || small + large < best) {
-      best = is_first ? kGain * (small + large) : small + large;
+    if (is_first || both < best) {
+      best = is_first ? kGain * both : both;
       probed.method = each.method;
     }
   }

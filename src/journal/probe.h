@@ -15,9 +15,9 @@ struct Probed {
 };
 
 /// Writes and syncs small and large runs by turns in `directory`/probe.tmp, past the page cache and
-/// by it, for 100 ms at most after the first round. O_DIRECT is chosen where there is such, unless
-/// the page cache needs 15 % less time at least: what its pages cost when memory is scarce, and
-/// what else has to leave it, no small file can show.
+/// by it, for 100 ms at most after the first round; the least time of each counts. O_DIRECT is
+/// chosen where there is such, unless the page cache needs 15 % less at least: what its pages cost
+/// when memory is scarce, and what else has to leave it, no small file can show.
 Probed probe(io::Disk& disk, const std::string& directory, const Clock& clock);
 
 /// How runs are appended. By the page cache a run that is larger than a buffer is written as it is;
