@@ -13,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLook{100};  // whether to stop
+constexpr std::chrono::seconds kPatience{10};    // with a server that does not answer
 
 /// What one client did.
 struct Share {
@@ -40,7 +41,7 @@ Status send_all(client::Producer& producer, const std::string& value, uint64_t r
       const auto due = begun + std::chrono::nanoseconds(
                                    static_cast<int64_t>(1e9 * static_cast<double>(i) / rate));
       for (auto now = Clock::now(); now < due && !stop; now = Clock::now()) {
-        producer.serve(std::min(kLook, std::chrono::floor<std::chrono::milliseconds>(due - now)));
+        producer.serve(std::min<std::chrono::nanoseconds>(kLook, due - now));
       }
     }
     MILLRACE_TRY_STATUS(producer.send({.partition = {}, .key = {}, .value = value, .headers = {}}));
@@ -48,7 +49,8 @@ Status send_all(client::Producer& producer, const std::string& value, uint64_t r
   return producer.flush(std::chrono::minutes(2));
 }
 
-void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed, Share& share) {
+/// Connected, and knows the topic.
+Result<std::unique_ptr<client::Producer>> make_producer(const BenchArguments& arguments) {
   client::ProducerOptions options;
   options.servers = arguments.servers;
   options.topic = arguments.topic;
@@ -57,25 +59,26 @@ void run_client(const BenchArguments& arguments, uint64_t records, uint64_t seed
   options.keep_waiting = [&arguments] { return !*arguments.stop; };
   options.linger = std::chrono::milliseconds(arguments.linger_ms);
   options.keep_latencies = true;
-  auto producer = client::Producer::open(options);
-  if (!producer.ok()) {
-    share.status = producer.error();
-    return;
-  }
+  MILLRACE_TRY(auto producer, client::Producer::open(options));
+  MILLRACE_TRY_STATUS(producer->prepare(kPatience));
+  return producer;
+}
+
+void run_client(const BenchArguments& arguments, client::Producer& producer, uint64_t records,
+                uint64_t seed, Share& share) {
   const std::string value = random_value(arguments.size, seed);
   share.status =
-      send_all(**producer, value, records, arguments.rate / arguments.connections, *arguments.stop);
+      send_all(producer, value, records, arguments.rate / arguments.connections, *arguments.stop);
   if (*arguments.stop && (share.status.ok() || share.status.error().code == Code::kCancelled)) {
     share.status = {};
-    (*producer)->abandon(std::chrono::seconds(2));
+    producer.abandon(std::chrono::seconds(2));
   }
-  share.delivered = (*producer)->delivered();
-  share.latencies_us = (*producer)->take_latencies_us();
+  share.delivered = producer.delivered();
+  share.latencies_us = producer.take_latencies_us();
 }
 
 Status ensure_topic(const BenchArguments& arguments) {
-  MILLRACE_TRY(const auto admin,
-               client::Admin::connect(arguments.servers, std::chrono::seconds(10)));
+  MILLRACE_TRY(const auto admin, client::Admin::connect(arguments.servers, kPatience));
   MILLRACE_TRY([[maybe_unused]] const auto topics, admin->list_topics());  // is it there at all
   const auto made = admin->create_topic(arguments.topic, arguments.partitions,
                                         {{"retention.bytes", "1073741824"}});
@@ -87,6 +90,10 @@ Status ensure_topic(const BenchArguments& arguments) {
 Result<BenchReport> bench_produce(const BenchArguments& arguments) {
   MILLRACE_TRY_STATUS(ensure_topic(arguments));
   const auto clients = static_cast<size_t>(arguments.connections);
+  std::vector<std::unique_ptr<client::Producer>> producers(clients);
+  for (auto& producer : producers) {
+    MILLRACE_TRY(producer, make_producer(arguments));
+  }
   std::vector<Share> shares(clients);
   std::vector<std::thread> threads;
   threads.reserve(clients);
@@ -95,8 +102,9 @@ Result<BenchReport> bench_produce(const BenchArguments& arguments) {
   for (size_t i = 0; i < clients; ++i) {
     const uint64_t records =
         arguments.records / clients + (i < arguments.records % clients ? 1 : 0);
-    threads.emplace_back(
-        [&arguments, records, i, &shares] { run_client(arguments, records, i, shares[i]); });
+    threads.emplace_back([&arguments, &producer = *producers[i], records, i, &share = shares[i]] {
+      run_client(arguments, producer, records, i, share);
+    });
   }
   for (std::thread& thread : threads) {
     thread.join();

@@ -1,5 +1,6 @@
 #include "client/producer.h"
 
+#include "base/mutex.h"
 #include "client/handle.h"
 
 #include <array>
@@ -34,12 +35,42 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   }
 }
 
+/// Tells that the library has answers; its own waiting knows milliseconds only.
+struct Answers {
+  Mutex mutex;
+  Condition changed;
+  bool are_there MILLRACE_GUARDED_BY(mutex) = false;
+
+  static void tell(rd_kafka_t*, void* opaque) {
+    auto& answers = *static_cast<Answers*>(opaque);
+    {
+      MutexLock lock(answers.mutex);
+      answers.are_there = true;
+    }
+    answers.changed.notify_one();
+  }
+
+  void wait_for(std::chrono::nanoseconds wait) {
+    MutexLock lock(mutex);
+    if (!are_there) {
+      changed.wait_for(mutex, wait);
+    }
+    are_there = false;
+  }
+};
+
+struct TopicDeleter {
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
+};
+
 }  // namespace
 
 struct Producer::Impl {
   std::string topic;
   Deliveries deliveries;
+  Answers answers;
   Handle handle;
+  std::unique_ptr<rd_kafka_topic_t, TopicDeleter> known;  // holds what prepare() learned
 
   std::function<bool()> keep_waiting;
   std::chrono::milliseconds delivery_timeout{0};
@@ -125,7 +156,25 @@ Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options)
     rd_kafka_conf_destroy(conf);
     return make_error(Code::kInvalid, "{}", reason.data());
   }
+  rd_kafka_queue_t* queue = rd_kafka_queue_get_main(impl->handle.get());
+  rd_kafka_queue_cb_event_enable(queue, Answers::tell, &impl->answers);
+  rd_kafka_queue_destroy(queue);  // this hold of it
   return std::unique_ptr<Producer>(new Producer(std::move(impl)));
+}
+
+Status Producer::prepare(std::chrono::milliseconds timeout) {
+  rd_kafka_t* handle = impl_->handle.get();
+  impl_->known.reset(rd_kafka_topic_new(handle, impl_->topic.c_str(), nullptr));
+  const struct rd_kafka_metadata* raw = nullptr;
+  const auto answered =
+      rd_kafka_metadata(handle, 0, impl_->known.get(), &raw, static_cast<int>(timeout.count()));
+  const std::string what = "produce to " + impl_->topic;
+  if (answered != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(answered, what);
+  }
+  const auto of_topic = raw->topic_cnt == 1 ? raw->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  rd_kafka_metadata_destroy(raw);
+  return of_topic == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : Status(error_of(of_topic, what));
 }
 
 Status Producer::Impl::enqueue(const ProducedRecord& record, rd_kafka_headers_t* headers) {
@@ -174,8 +223,11 @@ Status Producer::send(const ProducedRecord& record) {
   return impl_->first_error();
 }
 
-void Producer::serve(std::chrono::milliseconds wait) {
-  rd_kafka_poll(impl_->handle.get(), static_cast<int>(wait.count()));
+void Producer::serve(std::chrono::nanoseconds wait) {
+  if (rd_kafka_poll(impl_->handle.get(), 0) == 0 && wait > wait.zero()) {
+    impl_->answers.wait_for(wait);
+    rd_kafka_poll(impl_->handle.get(), 0);
+  }
 }
 
 Status Producer::flush(std::chrono::milliseconds timeout) {

@@ -44,11 +44,15 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
+  /// Waits until the topic's partitions are known. Without it the first record has the library ask
+  /// for them, which may be up to a second later: it looks around that often. Errors: kTimeout
+  /// (nobody answers), kNotFound (no such topic), kIo.
+  Status prepare(std::chrono::milliseconds timeout);
   /// Copies the record into the queue; waits while that is full. Errors: those of flush() for an
   /// earlier record, kForbidden (refused, too large), kCancelled (keep_waiting said so).
   Status send(const ProducedRecord& record);
-  /// Takes answers for up to `wait`, or until one came: between sends that are far apart.
-  void serve(std::chrono::milliseconds wait);
+  /// Takes answers for up to `wait`, or until some came: between sends that are apart.
+  void serve(std::chrono::nanoseconds wait);
   /// Waits until every record was answered. Errors: of the first delivery that failed, kTimeout
   /// (nobody answers), kOverloaded (the server answers, but acknowledged nothing in time),
   /// kNotFound (no such partition), kForbidden (the server refused it, and why), kIo, kCancelled.
