@@ -81,7 +81,8 @@ enum class OpenMode : uint8_t {
 /// What stands between write_at() and the disk.
 enum class Access : uint8_t {
   kPageCache,
-  kDirect,  // nothing (O_DIRECT): memory, positions and lengths are multiples of kDirectBlock
+  kNoReadAhead,  // the page cache, and nothing is read into it that nobody asked for
+  kDirect,       // nothing (O_DIRECT): memory, positions and lengths are multiples of kDirectBlock
 };
 
 constexpr size_t kDirectBlock = 4096;  // enough for every disk with blocks of 512 or 4096 bytes

@@ -25,7 +25,7 @@ class PosixFile final : public File {
   PosixFile(int descriptor, std::string path, Access access)
       : descriptor_(descriptor),
         path_(std::move(path)),
-        most_(access == Access::kPageCache ? kMostCached : SIZE_MAX) {}
+        most_(access == Access::kDirect ? SIZE_MAX : kMostCached) {}
 
   ~PosixFile() override { ::close(descriptor_); }
 
@@ -149,6 +149,9 @@ class PosixDisk final : public Disk {
     struct stat info{};
     if (mode == OpenMode::kRead && ::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
       return errno_error("open(2)", path, EISDIR);  // the other modes are refused by the system
+    }
+    if (access == Access::kNoReadAhead) {
+      static_cast<void>(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM));  // advice only
     }
     return std::unique_ptr<File>(std::move(file));
   }

@@ -3,14 +3,18 @@
 #include "bytes/buffer.h"
 #include "io/forwarding_disk.h"
 #include "io/simulated_disk.h"
+#include "io/test_bytes.h"
 
 #include <gtest/gtest.h>
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace millrace::objects {
 namespace {
@@ -73,6 +77,59 @@ TEST(LocalStore, MovingOutNeverLosesTheBytes) {
     const bool is_there = disk.exists("/data/tables/t/one").value();
     const bool is_out = disk.exists("/data/quarantine/one").value();
     EXPECT_TRUE(is_there || is_out) << seed;
+  }
+}
+
+/// Notes how objects are read.
+class NotedDisk final : public io::ForwardingDisk {
+ public:
+  using ForwardingDisk::ForwardingDisk;
+  using io::Disk::open;
+
+  Result<std::unique_ptr<io::File>> open(const std::string& path, io::OpenMode mode,
+                                         io::Access access) override {
+    class NotedFile final : public io::ForwardingFile {
+     public:
+      NotedFile(std::unique_ptr<io::File> file, std::vector<size_t>& reads)
+          : ForwardingFile(std::move(file)), reads_(reads) {}
+
+      Result<size_t> read_at(uint64_t position, io::MutableBytes out) const override {
+        reads_.push_back(out.size());
+        return ForwardingFile::read_at(position, out);
+      }
+
+     private:
+      std::vector<size_t>& reads_;
+    };
+
+    MILLRACE_TRY(auto file, ForwardingDisk::open(path, mode, access));
+    if (mode != io::OpenMode::kRead) {
+      return file;
+    }
+    accesses.push_back(access);
+    return std::unique_ptr<io::File>(std::make_unique<NotedFile>(std::move(file), reads));
+  }
+
+  std::vector<io::Access> accesses;
+  std::vector<size_t> reads;
+};
+
+TEST(LocalStore, LargeReadsComeInPiecesThatWritersCanWaitFor) {
+  constexpr size_t kPiece = size_t{128} << 10;
+  io::SimulatedDisk simulated(1);
+  NotedDisk disk(simulated);
+  auto store = open_store(disk);
+  const auto content = io::random_bytes(4 * kPiece, 1);
+  ASSERT_TRUE(put(*store, "t/a", bytes::as_text(content)).ok());
+  const auto reader = store->read("t/a");
+  EXPECT_EQ(disk.accesses.back(), io::Access::kNoReadAhead);
+  for (const size_t size : {size_t{0}, kPiece - 1, kPiece, kPiece + 1, 3 * kPiece}) {
+    disk.reads.clear();
+    std::vector<std::byte> out(size);
+    ASSERT_TRUE((*reader)->read_at(5, out).ok());
+    EXPECT_TRUE(std::ranges::equal(out, std::span(content).subspan(5, size)));
+    EXPECT_EQ(disk.reads.size(), (size + kPiece - 1) / kPiece);
+    EXPECT_TRUE(std::ranges::all_of(disk.reads, [](size_t each) { return each <= kPiece; }));
   }
 }
 
