@@ -31,7 +31,7 @@ TABLE_COUNTERS = ("flushes", "catalog_commits", "http_acknowledged", "http_unkno
                   "rows_read", "entries_read", "rows_read_from_files", "lean_rounds")  # fmt: skip
 INTERVAL_COUNTERS = ("interval_acknowledged", "interval_gaps")
 OBJECT_COUNTERS = ("object_acknowledged", "object_unknown", "object_expired", "object_ends_checked")
-SEGMENT_COUNTERS = ("segments_written", "segments_expired", "segments_swept")
+SEGMENT_COUNTERS = ("segments_written", "segments_expired")
 SWEPT = re.compile(r"(\d+) objects? that nothing needs any more removed")
 REWRITTEN = re.compile(r"since its checkpoint, the last (\d+) synced again")
 

@@ -16,7 +16,7 @@ from . import checker, logs
 from .history import History
 
 ERROR_S = 0.005  # between two records once the server answers with errors
-BURST = 16  # records between two breaths, so that other kinds of traffic get their share
+BURST = 32 << 10  # bytes between two breaths, so that other kinds of traffic get their share, and objects keep up
 BREATH_S = 0.001
 CHURN_S = 0.01  # between two topics: most runs of the journal shall hold records
 ROLLING = "rolling"
@@ -103,7 +103,7 @@ class Writer(threading.Thread):
         })  # fmt: skip
 
     def run(self):
-        sequence = 0
+        sequence = written = 0
         while not self.stopping.wait(ERROR_S if self.errors else 0):
             record_id = f"{self.name}.{sequence}"
             place = self.rng.choice(self.places)
@@ -115,11 +115,13 @@ class Writer(threading.Thread):
                     on_delivery=lambda error, message, own=record_id: self.delivered(own, error, message),
                 )  # fmt: skip
                 sequence += 1
+                written += size
             except BufferError:
                 del self.sent[record_id]
                 self.producer.poll(0.005)
             self.producer.poll(0)
-            if sequence % self.burst == 0:
+            if written >= self.burst:
+                written = 0
                 self.stopping.wait(self.breath_s)
 
     def has_begun(self):
@@ -282,7 +284,7 @@ class IntervalLoad(KafkaLoad):
     OF_ROUND = {"-fast": 2}
     CONFIGS = {"durability": "interval"}
     MAY_SKIP = True
-    PACE = (8, 0.002)
+    PACE = (BURST // 2, 0.002)
     LARGE = 0.25  # of the share that the others have: files last
     SLOW = (1, 0.08)  # a file lasts much longer than the window: its end brings a sync
 

@@ -42,6 +42,7 @@ class Steps(Powercut):
     NAME = "steps"
     REQUIRED_FROM = 1
     REQUIRED = ("acknowledged", "interval_acknowledged", "object_acknowledged", "http_acknowledged", "files_freed",
+                "segments_swept",  # a kill at a moment by chance hardly ever leaves an object that nothing names
                 *(f"{step}_{when}_{end}" for step in STEPS for when in WHEN for end in ENDS))  # fmt: skip
 
     def __init__(self, directory, seed, plant=None, steps=tuple(STEPS)):
