@@ -1,5 +1,7 @@
 """Reads partitions from their start to the end they have now, by a real consumer."""
 
+import sys
+import threading
 import time
 
 import confluent_kafka as ck
@@ -8,6 +10,7 @@ from e2e import wire
 from . import checker
 
 READ_S = 60
+CLOSE_S = 10
 
 
 class Failed(AssertionError):
@@ -55,8 +58,18 @@ def _try_read(server, topics, may_expire, take):
                 if message.offset() >= (log.end if error else log.end - 1):
                     unread.discard(place)
     finally:
-        consumer.close()
+        _close(consumer)
     return logs
+
+
+def _close(consumer):
+    """Once in some hundred rounds librdkafka 2.16 never returns from this, with all that was asked for read; such a
+    consumer is left behind (see also its issue 4362)."""
+    closing = threading.Thread(target=consumer.close, daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+    if closing.is_alive():
+        print("a consumer does not close and is left behind", file=sys.stderr)
 
 
 def _extents(server, topics, may_expire):
