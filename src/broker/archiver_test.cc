@@ -1,15 +1,7 @@
 #include "broker/archiver.h"
 
-#include "bytes/crc32c.h"
-#include "catalog/memory_catalog.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
-#include "objects/faulty_store.h"
-#include "objects/memory_store.h"
+#include "broker/test_parts.h"
 #include "record/record_batch_builder.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
-#include "segment/test_batches.h"
 
 #include <gtest/gtest.h>
 
@@ -25,32 +17,14 @@ using objects::PutFate;
 using segment::topic_of;
 using testing::HasSubstr;
 
-constexpr size_t kKiB = 1024;
-
 const TopicPartition kA{topic_of(1), PartitionId{0}};
 const TopicPartition kB{topic_of(1), PartitionId{1}};
 const TopicPartition kTable{topic_of(9), PartitionId{0}};
 
-class ArchiverTest : public testing::Test {
+class ArchiverTest : public HistoryPartsTest {
  protected:
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
-    start();
-  }
-
-  void TearDown() override {
-    stop();
-    pool_->stop();
-    shards_->stop();
-  }
-
-  void start() {
-    log_ =
-        journal::JournalLog::open(disk_, journal::test_options(512 * kKiB), clock_, *pool_).value();
-    catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
-    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
-    history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
+  void start() override {
+    open_parts(512 * kKiB);
     const auto topic = [this](const TopicId& id) {
       return id == kTable.topic || ended_.contains(id)
                  ? std::nullopt
@@ -60,11 +34,9 @@ class ArchiverTest : public testing::Test {
         SegmentMakerParts{*log_, *catalog_, store_, *history_, *pool_, clock_, topic}, rules_);
   }
 
-  void stop() {
+  void stop() override {
     archiver_.reset();
-    history_.reset();
-    catalog_.reset();
-    log_.reset();
+    close_parts();
   }
 
   /// Batches of two records, each of `bytes`.
@@ -78,11 +50,6 @@ class ArchiverTest : public testing::Test {
       request.durability = durability;
       ASSERT_TRUE(run(log_->commit(std::move(request))).ok());
     }
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
   /// Until nothing is due.
@@ -116,18 +83,8 @@ class ArchiverTest : public testing::Test {
   }
 
   CutRules rules_{.bytes = 200 * kKiB, .least_segment = 50 * kKiB, .age = 10min};
-  io::SimulatedDisk disk_{1};
-  ManualClock clock_;
-  objects::MemoryStore memory_;
-  objects::FaultyStore store_{memory_, 1};
-  std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
   std::set<TopicId> ended_;
   TopicSettings settings_{.retention_ms = -1};
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> pool_;
-  std::unique_ptr<journal::JournalLog> log_;
-  std::unique_ptr<catalog::MemoryCatalog> catalog_;
-  std::unique_ptr<History> history_;
   std::unique_ptr<Archiver> archiver_;
 };
 
@@ -165,8 +122,7 @@ TEST_F(ArchiverTest, RemaindersWaitForTheirAgeAndShareAnObject) {
 
 TEST_F(ArchiverTest, WhatCameLaterHasAnAgeOfItsOwn) {
   rules_.least_age = 10min;
-  stop();
-  start();
+  restart();
   write(kA, 20, 10 * kKiB);  // two segments
   EXPECT_EQ(*round(), 0U);
   clock_.advance(5min);
@@ -255,8 +211,7 @@ TEST_F(ArchiverTest, ARestartGoesOnBehindTheLastSegment) {
   write(kA, 30, 10 * kKiB);
   ASSERT_EQ(*round(), 3U);
   const int64_t first = end_of(kA);
-  stop();
-  start();
+  restart();
   write(kA, 30, 10 * kKiB);
   ASSERT_GE(*round(), 1U);
   EXPECT_GT(end_of(kA), first);

@@ -1,12 +1,8 @@
 #include "broker/broker.h"
 
-#include "bytes/crc32c.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
+#include "broker/test_parts.h"
 #include "record/record_batch_builder.h"
 #include "runtime/coroutine.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
 
 #include <gtest/gtest.h>
 
@@ -21,35 +17,16 @@ namespace {
 
 using testing::HasSubstr;
 
-class BrokerTest : public testing::Test {
+class BrokerTest : public JournalTest {
  protected:
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    readers_ = runtime::BlockingPool::start({.name = "read", .threads = 1}).value();
-    start();
-  }
-
-  void TearDown() override {
-    stop();
-    readers_->stop();
-    shards_->stop();
-  }
-
-  void start() {
-    auto options = journal::test_options(64 << 10);
-    options.recovery.writer.max_bytes = max_bytes_;
-    log_ = journal::JournalLog::open(disk_, std::move(options), clock_, *readers_).value();
+  void start() override {
+    open_log(64 * kKiB);
     broker_ = Broker::open(*log_, 100'000, clock_).value();
   }
 
-  void stop() {
+  void stop() override {
     broker_.reset();
     log_.reset();
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
   Result<TopicPtr> create(const std::string& name, int32_t partitions = 1,
@@ -67,19 +44,11 @@ class BrokerTest : public testing::Test {
                   bytes::as_bytes(value), {});
     }
     const auto payload = std::move(builder).build().value();
-    const int64_t newest = (clock_.wall_ms().time_since_epoch().count()) + count - 1;
-    std::vector<PartitionAppend> batches;
-    batches.push_back({topic->partition(PartitionId{partition}), payload, bytes::crc32c(payload),
-                       static_cast<uint32_t>(count), newest});
-    return run(Partition::append(*log_, std::move(batches), {}));
+    return JournalTest::append(
+        topic->partition(PartitionId{partition}),
+        {Offset{0}, static_cast<uint32_t>(count), now_ms() + count - 1, payload});
   }
 
-  io::SimulatedDisk disk_{1};
-  uint64_t max_bytes_ = uint64_t{1} << 40;
-  ManualClock clock_;
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> readers_;
-  std::unique_ptr<journal::JournalLog> log_;
   std::unique_ptr<Broker> broker_;
 };
 
@@ -89,8 +58,7 @@ TEST_F(BrokerTest, TopicsSurviveARestartWithTheirSettings) {
              {{"retention.ms", "1000"}, {"max.message.bytes", "2000"}, {"durability", "interval"}})
           .value();
   ASSERT_TRUE(create("orders-1").ok());
-  stop();
-  start();
+  restart();
   const auto found = broker_->find("orders");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->record.id, made->record.id);
@@ -134,8 +102,7 @@ TEST_F(BrokerTest, ATopicMadeAgainShowsNothingOfTheOldOne) {
   EXPECT_NE(fresh->record.id, old->record.id);
   EXPECT_EQ(fresh->partitions[0]->range().end, Offset{0});
   EXPECT_TRUE(run(fresh->partitions[0]->read(Offset{0}, 1000))->empty());
-  stop();
-  start();
+  restart();
   EXPECT_EQ(broker_->find("orders")->record.id, fresh->record.id);
   EXPECT_EQ(broker_->find(old->record.id), nullptr);
 }
@@ -245,8 +212,7 @@ TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
   ASSERT_TRUE(append(topic, 0, 100).ok());
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
   run(broker_->apply_retention());
-  stop();
-  start();
+  restart();
   EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 2U);  // the tombstone stands
   const auto reopened = broker_->find("other");
   while (log_->files().size() < 3) {
@@ -257,8 +223,7 @@ TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
   ASSERT_TRUE(append(reopened, 0, 10).ok());
   ASSERT_TRUE(append(reopened, 0, 10).ok());
   run(broker_->apply_retention());
-  stop();
-  start();
+  restart();
   EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 1U);
 }
 
@@ -336,8 +301,7 @@ TEST_F(ShortOfRoom, ATopicIsDeletedThoughTheJournalIsFull) {
   run(broker_->apply_retention());
   ASSERT_TRUE(log_->full());
   EXPECT_THAT(log_->full()->message, testing::EndsWith("; all of it is kept for hoard"));
-  stop();
-  start();
+  restart();
   ASSERT_TRUE(run(broker_->remove("hoard")).ok());
   // The removal has asked for a round: it does not wait.
   run(log_->wait_for_round(0, runtime::Deadline::never(), {}));
@@ -387,7 +351,7 @@ TEST_F(BrokerTest, CatalogHasATopicOnceWhileItIsDeleted) {
   std::atomic<bool> is_over{false};
   auto writing = std::thread([&] {
     while (!is_over) {
-      run(broker_->write_catalog(catalog, *readers_));
+      run(broker_->write_catalog(catalog, *pool_));
     }
   });
   for (int i = 0; i < 200 || catalog.commits < 50; ++i) {

@@ -35,8 +35,7 @@ class DeleteRecordsTest : public SegmentsTest {
   }
 
   TopicPtr reopen() {
-    stop();
-    start();
+    restart();
     return broker_->find("orders");
   }
 };
@@ -61,8 +60,7 @@ TEST_F(DeleteRecordsTest, TheStartMovesUpAndNothingBelowIsRead) {
 
 TEST_F(DeleteRecordsTest, NothingBelowIsReadOutOfMemoryEither) {
   cache_bytes_ = 1 << 20;
-  stop();
-  start();
+  restart();
   const auto topic = create("orders");
   write(topic, 10, 10);
   ASSERT_TRUE(remove("orders", 4).ok());
@@ -167,8 +165,7 @@ TEST_F(DeleteRecordsTest, AStartThatComesAfterTheEndOfItsTopicIsForgotten) {
   record::CommitRequest late;
   late.system.push_back(to_frame({{segment::topic_of(7), PartitionId{0}}, Offset{1}}));
   ASSERT_TRUE(run(log_->commit(std::move(late))).ok());
-  stop();
-  start();
+  restart();
   EXPECT_TRUE(log_->recovered(record::SystemKind::kStart).empty());
 }
 
@@ -196,8 +193,7 @@ TEST_F(DeleteRecordsTest, FilesOfTheJournalAreFreedHoweverLongTheyWereToBeKept) 
 
 TEST_F(DeleteRecordsTest, WorksThoughTheJournalIsFull) {
   max_bytes_ = 1024 * kKiB;
-  stop();
-  start();
+  restart();
   segments_.reset();  // nothing is cut
   const auto topic = create("orders", {{"retention.ms", "-1"}});
   const auto append = [&](size_t bytes) {
@@ -221,15 +217,15 @@ TEST_F(DeleteRecordsTest, ObjectsBelowTheStartGoAndTheRestStaysDense) {
   const auto topic = create("orders");
   write(topic, 60);
   free_journal();
-  const size_t all = objects();
+  const size_t all = stored();
   ASSERT_GE(all, 4U);
   ASSERT_TRUE(remove("orders", 25).ok());
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), all) << "readers may be at them";
+  EXPECT_EQ(stored(), all) << "readers may be at them";
   EXPECT_EQ(history_->range(topic->partition({})->id())->start, Offset{20}) << "ten in each";
   clock_.advance(1min);
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), all - 2);
+  EXPECT_EQ(stored(), all - 2);
   EXPECT_EQ(range(topic).start, Offset{25});
   expect_whole(topic);
   write(topic, 60);
@@ -318,10 +314,10 @@ TEST_F(DeleteRecordsTest, WhatACrashLeftOfDeletedRecordsIsRemovedByTheNextStart)
   free_journal();
   ASSERT_TRUE(remove("orders", 25).ok());
   ASSERT_TRUE(round().ok());
-  ASSERT_GT(objects(), history_->segments().size());
+  ASSERT_GT(stored(), history_->segments().size());
   const auto found = reopen();  // within the grace
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), history_->segments().size());
+  EXPECT_EQ(stored(), history_->segments().size());
   expect_whole(found);
 }
 

@@ -1,14 +1,9 @@
 // A broker whose journal, catalog and objects share a disk without a free byte.
 #include "broker/segments.h"
-#include "bytes/crc32c.h"
+#include "broker/test_parts.h"
 #include "catalog/sqlite_catalog.h"
 #include "io/disk_reserve.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
 #include "objects/local_store.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
-#include "segment/test_batches.h"
 
 #include <gtest/gtest.h>
 
@@ -21,29 +16,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t kKiB = 1024;
-
-class FullDisk : public testing::Test {
+class FullDisk : public JournalTest {
  protected:
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
-    start();
-  }
-
-  void TearDown() override {
-    stop();
-    pool_->stop();
-    shards_->stop();
-  }
-
-  void start() {
+  void start() override {
     ASSERT_TRUE(disk_.make_directories("/data").ok());
     catalog_ = catalog::open_sqlite(disk_, "/data/catalog.db",
                                     {.reserve = has_reserve_ ? &reserve_ : nullptr})
                    .value();
-    log_ =
-        journal::JournalLog::open(disk_, journal::test_options(256 * kKiB), clock_, *pool_).value();
+    open_log(256 * kKiB);
     ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
     reserve_.keep();
     store_ = objects::LocalStore::open(disk_, "/data", "/data/tmp").value();
@@ -55,7 +35,7 @@ class FullDisk : public testing::Test {
         SegmentsOptions{.cut = {.bytes = 100 * kKiB, .least_segment = 20 * kKiB, .age = 10min}});
   }
 
-  void stop() {
+  void stop() override {
     segments_.reset();
     broker_.reset();
     history_.reset();
@@ -63,11 +43,6 @@ class FullDisk : public testing::Test {
     static_cast<void>(catalog_->close());
     catalog_.reset();
     log_.reset();
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
   Status round() {
@@ -81,11 +56,8 @@ class FullDisk : public testing::Test {
   }
 
   bool write(const TopicPtr& topic) {
-    const int64_t now = clock_.wall_ms().time_since_epoch().count();
-    const auto batch = segment::batch_of(Offset{0}, std::string(10 * kKiB, 'v'), 1, now);
-    std::vector<PartitionAppend> appends;
-    appends.push_back({topic->partition({}), batch.payload, bytes::crc32c(batch.payload), 1, now});
-    return run(Partition::append(*log_, std::move(appends), {})).ok();
+    const std::string value(10 * kKiB, 'v');
+    return append(topic->partition({}), segment::batch_of(Offset{0}, value, 1, now_ms())).ok();
   }
 
   void write(const TopicPtr& topic, int batches) {
@@ -111,13 +83,8 @@ class FullDisk : public testing::Test {
   }
 
   bool has_reserve_ = true;
-  io::SimulatedDisk disk_{1};
   io::DiskReserve reserve_{disk_, "/data/reserve"};
-  ManualClock clock_;
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> pool_;
   std::unique_ptr<catalog::Catalog> catalog_;
-  std::unique_ptr<journal::JournalLog> log_;
   std::unique_ptr<objects::LocalStore> store_;
   std::unique_ptr<History> history_;
   std::unique_ptr<Broker> broker_;
@@ -126,8 +93,7 @@ class FullDisk : public testing::Test {
 
 TEST_F(FullDisk, StaysFullWithoutAReserve) {
   has_reserve_ = false;
-  stop();
-  start();
+  restart();
   make_expiring_objects();
   disk_.set_faults({.capacity_bytes = 1});  // also of what other threads give back
   const size_t all = objects();

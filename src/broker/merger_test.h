@@ -2,17 +2,9 @@
 #pragma once
 
 #include "broker/merger.h"
-#include "bytes/crc32c.h"
-#include "catalog/memory_catalog.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
-#include "objects/faulty_store.h"
-#include "objects/memory_store.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
+#include "broker/test_parts.h"
 #include "segment/segment.h"
 #include "segment/segment_writer.h"
-#include "segment/test_batches.h"
 
 #include <gtest/gtest.h>
 
@@ -23,31 +15,14 @@
 
 namespace millrace::broker {
 
-class MergerTest : public testing::Test {
+class MergerTest : public HistoryPartsTest {
  protected:
-  static constexpr size_t kKiB = 1024;
-
   static TopicPartition id(int32_t number) { return {segment::topic_of(1), PartitionId{number}}; }
 
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
-    settings_.retention_ms = -1;
-    start();
-  }
+  MergerTest() { settings_.retention_ms = -1; }
 
-  void TearDown() override {
-    stop();
-    pool_->stop();
-    shards_->stop();
-  }
-
-  void start() {
-    log_ =
-        journal::JournalLog::open(disk_, journal::test_options(512 * kKiB), clock_, *pool_).value();
-    catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
-    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
-    history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
+  void start() override {
+    open_parts(512 * kKiB);
     const auto topic = [this](const TopicId& topic_id) {
       return ended_.contains(topic_id)
                  ? std::nullopt
@@ -69,19 +44,10 @@ class MergerTest : public testing::Test {
         wishes);
   }
 
-  void stop() {
+  void stop() override {
     merger_.reset();
-    history_.reset();
-    catalog_.reset();
-    log_.reset();
+    close_parts();
   }
-
-  void restart() {
-    stop();
-    start();
-  }
-
-  int64_t now_ms() const { return clock_.wall_ms().time_since_epoch().count(); }
 
   /// As long for every offset.
   static record::StoredBatch batch_at(TopicPartition partition, Offset offset, size_t bytes,
@@ -133,11 +99,6 @@ class MergerTest : public testing::Test {
     EXPECT_TRUE(committed.ok()) << committed.error().message;
     history_->apply(commit);
     return name;
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
   Result<Merger::Merged> merge(runtime::CancelToken stop = {}) {
@@ -194,8 +155,6 @@ class MergerTest : public testing::Test {
 
   size_t objects() const { return history_->segments().size(); }
 
-  size_t stored() { return memory_.list("segments")->size(); }
-
   MergeRules rules_{.bytes = 64 * kKiB, .least_segment = 8 * kKiB, .age = std::chrono::minutes(5)};
   TopicSettings settings_;
   std::set<TopicId> ended_;
@@ -205,21 +164,6 @@ class MergerTest : public testing::Test {
   std::map<TopicPartition, std::map<Offset, std::string>> values_;
   std::map<TopicPartition, std::map<Offset, int64_t>> times_;
   std::vector<std::string> replaced_;
-  io::SimulatedDisk disk_{1};
-  ManualClock clock_;
-  objects::MemoryStore memory_;
-  std::function<void()> on_request_;  // to the store
-  objects::FaultyStore store_{memory_, 1, [this](std::chrono::nanoseconds) {
-                                if (on_request_) {
-                                  on_request_();
-                                }
-                              }};
-  std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> pool_;
-  std::unique_ptr<journal::JournalLog> log_;
-  std::unique_ptr<catalog::MemoryCatalog> catalog_;
-  std::unique_ptr<History> history_;
   std::unique_ptr<Merger> merger_;
 };
 

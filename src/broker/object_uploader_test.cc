@@ -2,16 +2,8 @@
 
 #include "broker/broker.h"
 #include "broker/segments.h"
-#include "bytes/crc32c.h"
-#include "catalog/memory_catalog.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
-#include "objects/faulty_store.h"
-#include "objects/memory_store.h"
+#include "broker/test_parts.h"
 #include "runtime/gate.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
-#include "segment/test_batches.h"
 
 #include <gtest/gtest.h>
 
@@ -25,26 +17,10 @@ namespace {
 using namespace std::chrono_literals;
 using objects::PutFate;
 
-class ObjectUploaderTest : public testing::Test {
+class ObjectUploaderTest : public HistoryPartsTest {
  protected:
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 4}).value();
-    start();
-  }
-
-  void TearDown() override {
-    stop();
-    pool_->stop();
-    shards_->stop();
-  }
-
-  void start() {
-    log_ =
-        journal::JournalLog::open(disk_, journal::test_options(256 << 10), clock_, *pool_).value();
-    catalog_ = std::make_unique<catalog::MemoryCatalog>(kept_);
-    ASSERT_TRUE(catalog_->begin(log_->directory_id()).ok());
-    history_ = std::make_unique<History>(store_, 1 << 20, catalog_->contents().segments);
+  void start() override {
+    open_parts(256 * kKiB);
     broker_ = Broker::open(*log_, 1 << 20, clock_).value();
     broker_->read_history(*history_, *pool_);
     segments_ = std::make_unique<Segments>(
@@ -62,18 +38,11 @@ class ObjectUploaderTest : public testing::Test {
     run(gate_->close());
   }
 
-  void stop() {
+  void stop() override {
     end_uploads();
     segments_.reset();
     broker_.reset();
-    history_.reset();
-    catalog_.reset();
-    log_.reset();
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
+    close_parts();
   }
 
   TopicPtr create(const std::string& name, int32_t partitions = 1) {
@@ -82,12 +51,8 @@ class ObjectUploaderTest : public testing::Test {
 
   Result<record::CommitOutcome> append(const TopicPtr& topic, const std::string& value,
                                        int32_t partition = 0) {
-    const auto batch =
-        segment::batch_of(Offset{0}, value, 1, clock_.wall_ms().time_since_epoch().count());
-    std::vector<PartitionAppend> appends;
-    appends.push_back({topic->partition(PartitionId{partition}), batch.payload,
-                       bytes::crc32c(batch.payload), 1, batch.max_timestamp_ms});
-    return run(Partition::append(*log_, std::move(appends), {}));
+    return HistoryPartsTest::append(topic->partition(PartitionId{partition}),
+                                    segment::batch_of(Offset{0}, value, 1, now_ms()));
   }
 
   static record::PartitionRange range(const TopicPtr& topic) {
@@ -103,18 +68,6 @@ class ObjectUploaderTest : public testing::Test {
     }
   }
 
-  size_t objects() { return memory_.list("segments")->size(); }
-
-  io::SimulatedDisk disk_{1};
-  ManualClock clock_;
-  objects::MemoryStore memory_;
-  objects::FaultyStore store_{memory_, 1};
-  std::shared_ptr<catalog::MemoryStore> kept_ = std::make_shared<catalog::MemoryStore>();
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> pool_;
-  std::unique_ptr<journal::JournalLog> log_;
-  std::unique_ptr<catalog::MemoryCatalog> catalog_;
-  std::unique_ptr<History> history_;
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<Segments> segments_;
   std::unique_ptr<runtime::CancelSource> stop_;
@@ -132,7 +85,7 @@ TEST_F(ObjectUploaderTest, AnAcknowledgedRecordIsInAnObjectThatTheCatalogNames) 
     EXPECT_EQ(history_->range(topic->partition({})->id())->end, Offset{i + 1});
     EXPECT_EQ(range(topic).end, Offset{i + 1});
   }
-  EXPECT_EQ(objects(), 5U);
+  EXPECT_EQ(stored(), 5U);
 }
 
 TEST_F(ObjectUploaderTest, WhatIsInNoObjectIsNotReadable) {
@@ -194,7 +147,7 @@ TEST_F(ObjectUploaderTest, RecordsOfManyPartitionsShareAnObject) {
   for (auto& answer : answers) {
     EXPECT_TRUE(answer.get().ok());
   }
-  EXPECT_LT(objects(), 20U);
+  EXPECT_LT(stored(), 20U);
   for (const auto& partition : topic->partitions) {
     EXPECT_EQ(partition->range().end, Offset{1});
   }
@@ -231,11 +184,10 @@ TEST_F(ObjectUploaderTest, UnknownOutcomesAreTriedAgainUnderOtherNames) {
   ASSERT_TRUE(append(topic, "v").ok());
   EXPECT_EQ(history_->segments().size(), 1U);
   ASSERT_TRUE(*store_.land_late_put());
-  EXPECT_EQ(objects(), 3U);
-  stop();
-  start();
+  EXPECT_EQ(stored(), 3U);
+  restart();
   ASSERT_TRUE(run(segments_->round()).ok());
-  EXPECT_EQ(objects(), 1U);
+  EXPECT_EQ(stored(), 1U);
   EXPECT_EQ(range(broker_->find("orders")).end, Offset{1});
 }
 
@@ -253,8 +205,7 @@ TEST_F(ObjectUploaderTest, AStartTakesUpWhatTheEndLeft) {
   end_uploads();
   EXPECT_EQ(second.get().error().code, Code::kCancelled);
   EXPECT_EQ(append(topic, "third").error().code, Code::kCancelled);
-  stop();
-  start();
+  restart();
   const auto found = broker_->find("orders");
   EXPECT_EQ(range(found).end, Offset{1});
   store_.set_away(false);

@@ -113,7 +113,7 @@ TEST_F(OrphansTest, WhatIsNoSegmentStaysAndIsNamed) {
   ASSERT_TRUE(writer->publish().ok());
   EXPECT_THAT(why("segments/readme.txt"), Optional(HasSubstr("segments/readme.txt")));
   EXPECT_TRUE(round().ok());
-  EXPECT_EQ(objects(), 1U);
+  EXPECT_EQ(stored(), 1U);
 }
 
 TEST_F(OrphansTest, WhatIsBeingMadeIsNoLeftover) {
@@ -124,13 +124,12 @@ TEST_F(OrphansTest, WhatIsBeingMadeIsNoLeftover) {
   history_->begin_making(object);
   EXPECT_TRUE(history_->knows(name));
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), 1U);
+  EXPECT_EQ(stored(), 1U);
   history_->end_making(object);
   EXPECT_FALSE(history_->knows(name));
-  stop();
-  start();
+  restart();
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), 0U);
+  EXPECT_EQ(stored(), 0U);
 }
 
 TEST_F(OrphansTest, AStoreThatFailsDecidesNothing) {
@@ -140,9 +139,9 @@ TEST_F(OrphansTest, AStoreThatFailsDecidesNothing) {
   store_.set_away(true);
   EXPECT_FALSE(round().ok());
   store_.set_away(false);
-  EXPECT_EQ(objects(), 1U);
+  EXPECT_EQ(stored(), 1U);
   EXPECT_TRUE(round().ok());
-  EXPECT_EQ(objects(), 0U);
+  EXPECT_EQ(stored(), 0U);
 }
 
 }  // namespace

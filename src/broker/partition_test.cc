@@ -1,13 +1,7 @@
 #include "broker/archiver.h"
 #include "broker/broker.h"
-#include "bytes/crc32c.h"
-#include "catalog/memory_catalog.h"
-#include "io/simulated_disk.h"
-#include "journal/test_options.h"
-#include "objects/memory_store.h"
+#include "broker/test_parts.h"
 #include "record/record_batch_builder.h"
-#include "runtime/on_shard.h"
-#include "runtime/shard.h"
 
 #include <gtest/gtest.h>
 
@@ -15,18 +9,14 @@ namespace millrace::broker {
 namespace {
 
 /// A topic whose older records lie in segments, and no longer in the journal.
-class PartitionHistoryTest : public testing::Test {
+class PartitionHistoryTest : public HistoryPartsTest {
  protected:
   static constexpr int64_t kBatches = 100;
 
-  void SetUp() override {
-    shards_ = runtime::ShardSet::start(1, "shard").value();
-    pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 2}).value();
-    log_ =
-        journal::JournalLog::open(disk_, journal::test_options(256 << 10), clock_, *pool_).value();
-    ASSERT_TRUE(catalog_.begin(log_->directory_id()).ok());
+  void start() override {
+    open_parts(256 * kKiB);
     broker_ = Broker::open(*log_, 20'000, clock_).value();
-    broker_->read_history(history_, *pool_);
+    broker_->read_history(*history_, *pool_);
     partition_ = run(broker_->create({"orders", 1, {{"retention.ms", retention_ms_}}}))
                      .value()
                      ->partition(PartitionId{0});
@@ -35,17 +25,10 @@ class PartitionHistoryTest : public testing::Test {
     }
   }
 
-  void TearDown() override {
+  void stop() override {
     partition_.reset();
     broker_.reset();
-    log_.reset();
-    pool_->stop();
-    shards_->stop();
-  }
-
-  template <typename T>
-  T run(runtime::Task<T> task) {
-    return runtime::block_on(shards_->shard(0), std::move(task));
+    close_parts();
   }
 
   static std::string value_of(int64_t number) {
@@ -60,9 +43,7 @@ class PartitionHistoryTest : public testing::Test {
                   bytes::as_bytes(value_of(number)));
     }
     const auto payload = std::move(builder).build().value();
-    std::vector<PartitionAppend> batches;
-    batches.push_back({partition_, payload, bytes::crc32c(payload), 2, 10 * number});
-    ASSERT_TRUE(run(Partition::append(*log_, std::move(batches), {})).ok());
+    ASSERT_TRUE(HistoryPartsTest::append(partition_, {Offset{0}, 2, 10 * number, payload}).ok());
   }
 
   /// Cuts all there is.
@@ -70,7 +51,7 @@ class PartitionHistoryTest : public testing::Test {
     const auto topic = [](const TopicId& id) {
       return std::optional(ArchivedTopic{{id, "orders", ""}, {.retention_ms = -1}});
     };
-    Archiver archiver({*log_, catalog_, store_, history_, *pool_, clock_, topic},
+    Archiver archiver({*log_, *catalog_, store_, *history_, *pool_, clock_, topic},
                       {.bytes = 300 << 10, .age = std::chrono::minutes(0)});
     for (size_t made = 1; made > 0;) {
       const auto round = run(archiver.round(false));
@@ -107,14 +88,6 @@ class PartitionHistoryTest : public testing::Test {
   }
 
   std::string retention_ms_ = "-1";
-  io::SimulatedDisk disk_{1};
-  ManualClock clock_;
-  objects::MemoryStore store_;
-  catalog::MemoryCatalog catalog_{std::make_shared<catalog::MemoryStore>()};
-  History history_{store_, 1 << 20, {}};
-  std::unique_ptr<runtime::ShardSet> shards_;
-  std::unique_ptr<runtime::BlockingPool> pool_;
-  std::unique_ptr<journal::JournalLog> log_;
   std::unique_ptr<Broker> broker_;
   std::shared_ptr<Partition> partition_;
 };
@@ -145,12 +118,12 @@ TEST_F(PartitionHistoryTest, FindsByTimeInSegmentsAndInTheJournal) {
 TEST_F(PartitionHistoryTest, WhatIsInNeitherIsNotFound) {
   archive();
   catalog::SegmentsCommit retention;
-  for (const auto& segment : history_.segments()) {
+  for (const auto& segment : history_->segments()) {
     if (segment.parts.front().first == Offset{0}) {
       retention.removed = {segment.object};
     }
   }
-  history_.apply(retention);
+  history_->apply(retention);
   const Offset start = partition_->range().start;
   EXPECT_GT(start, Offset{0});
   EXPECT_EQ(run(partition_->read(Offset{0}, 1)).error().code, Code::kNotFound);
@@ -159,9 +132,9 @@ TEST_F(PartitionHistoryTest, WhatIsInNeitherIsNotFound) {
 
 TEST_F(PartitionHistoryTest, TheJournalIsReadAsLongAsItHasThem) {
   cut();
-  const uint64_t gets = store_.counters().of(objects::RequestKind::kGet);
+  const uint64_t gets = memory_.counters().of(objects::RequestKind::kGet);
   EXPECT_EQ(read_from(Offset{0}).size(), static_cast<size_t>(kBatches));
-  EXPECT_EQ(store_.counters().of(objects::RequestKind::kGet), gets);
+  EXPECT_EQ(memory_.counters().of(objects::RequestKind::kGet), gets);
 }
 
 TEST_F(PartitionHistoryTest, TheJournalFreesWhatIsInSegments) {

@@ -18,8 +18,7 @@ TEST_F(SegmentsTest, TheJournalIsFreedAndEverythingIsReadOutOfObjects) {
   EXPECT_GT(log_->range(topic->partition({})->id()).start, Offset{0});
   EXPECT_EQ(range(topic).start, Offset{0});
   expect_whole(topic);
-  stop();
-  start();
+  restart();
   const auto found = broker_->find("orders");
   EXPECT_EQ(range(found).start, Offset{0});
   EXPECT_EQ(range(found).end, Offset{100});
@@ -46,7 +45,7 @@ TEST_F(SegmentsTest, WhatIsExpiredGoesAfterTheGraceOfItsReaders) {
   clock_.advance(30s);
   write(topic, 30);
   free_journal();
-  const size_t all = objects();
+  const size_t all = stored();
   ASSERT_GE(all, 4U);
   clock_.advance(31s);
   ASSERT_TRUE(round().ok());
@@ -54,13 +53,13 @@ TEST_F(SegmentsTest, WhatIsExpiredGoesAfterTheGraceOfItsReaders) {
   EXPECT_GT(start, Offset{0});
   EXPECT_LE(start, Offset{30});
   EXPECT_EQ(run(topic->partition({})->read(Offset{0}, 1)).error().code, Code::kNotFound);
-  EXPECT_EQ(objects(), all);
+  EXPECT_EQ(stored(), all);
   clock_.advance(59s);
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), all);
+  EXPECT_EQ(stored(), all);
   clock_.advance(1s);
   ASSERT_TRUE(round().ok());
-  EXPECT_LT(objects(), all);
+  EXPECT_LT(stored(), all);
   EXPECT_GE(segments_->expired(), 1U);
   expect_whole(topic);
 }
@@ -106,10 +105,10 @@ TEST_F(SegmentsTest, AStopRemovesWhatWaitsForItsReaders) {
   ASSERT_TRUE(round().ok());
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
   ASSERT_TRUE(round().ok());
-  EXPECT_GT(objects(), 0U);
-  EXPECT_EQ(kept().leaving.size(), objects());
+  EXPECT_GT(stored(), 0U);
+  EXPECT_EQ(kept().leaving.size(), stored());
   segments_->finish();
-  EXPECT_EQ(objects(), 0U);
+  EXPECT_EQ(stored(), 0U);
   EXPECT_TRUE(kept().leaving.empty());
 }
 
@@ -137,15 +136,14 @@ TEST_F(SegmentsTest, WhatACrashLeftBeforeTheCatalogIsRemovedByTheNextStart) {
   const auto topic = create("orders");
   write(topic, 30);
   ASSERT_TRUE(round().ok());
-  const size_t named = objects();
+  const size_t named = stored();
   write(topic, 30);
   catalog_->fail_next({make_error(Code::kIo, "lost power"), false});
   EXPECT_FALSE(round().ok());
-  EXPECT_EQ(objects(), named + 1);
-  stop();
-  start();
+  EXPECT_EQ(stored(), named + 1);
+  restart();
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), history_->segments().size());
+  EXPECT_EQ(stored(), history_->segments().size());
   expect_whole(broker_->find("orders"));
 }
 
@@ -159,7 +157,7 @@ TEST_F(SegmentsTest, WhatExpiredBeforeACrashGoesAfterItWhateverTheClockSays) {
   const size_t left = history_->segments().size();
   const size_t expired = segments_->expired();
   ASSERT_GE(expired, 1U);
-  ASSERT_EQ(objects(), left + expired) << "within the grace of their readers";
+  ASSERT_EQ(stored(), left + expired) << "within the grace of their readers";
   stop();
   clock_.jump(-1h);
   start();
@@ -168,7 +166,7 @@ TEST_F(SegmentsTest, WhatExpiredBeforeACrashGoesAfterItWhateverTheClockSays) {
   EXPECT_EQ(catalog_->contents().leaving.size(), expired);
   store_.set_away(false);
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), history_->segments().size());
+  EXPECT_EQ(stored(), history_->segments().size());
   EXPECT_TRUE(kept().leaving.empty());
   expect_whole(broker_->find("orders"));
 }
@@ -179,10 +177,9 @@ TEST_F(SegmentsTest, AnObjectThatTheCatalogNamesAfterAllStays) {
   catalog_->fail_next({make_error(Code::kIo, "lost power"), true});
   EXPECT_FALSE(round().ok());
   EXPECT_FALSE(round().ok());  // it is read-only
-  stop();
-  start();
+  restart();
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), history_->segments().size());
+  EXPECT_EQ(stored(), history_->segments().size());
   expect_whole(broker_->find("orders"));
 }
 
@@ -199,8 +196,7 @@ TEST_F(SegmentsTest, NothingIsCutBeforeTheStoreWasLookedThrough) {
 
 TEST_F(SegmentsTest, WhenTheJournalIsShortOfRoomItsOldestFileIsCut) {
   max_bytes_ = 1024 * kKiB;
-  stop();
-  start();
+  restart();
   const auto topic = create("orders");
   write(topic, 50, 1 * kKiB);
   const auto loud = create("loud", {{"durability", "interval"}});
@@ -259,13 +255,12 @@ TEST_F(SegmentsTest, SmallObjectsAreMergedAndGoAfterTheGraceOfTheirReaders) {
   clock_.advance(5min);
   ASSERT_TRUE(round().ok());
   EXPECT_EQ(history_->size().objects, 1U);
-  EXPECT_GT(objects(), 1U);
+  EXPECT_GT(stored(), 1U);
   expect_whole(topic);
   clock_.advance(1min);
   ASSERT_TRUE(round().ok());
-  EXPECT_EQ(objects(), history_->size().objects);
-  stop();
-  start();
+  EXPECT_EQ(stored(), history_->size().objects);
+  restart();
   expect_whole(broker_->find("orders"));
   expect_whole(broker_->find("other"));
 }
@@ -301,14 +296,13 @@ TEST_F(SegmentsTest, WhateverAMergeLeftIsRemovedByTheNextStart) {
     catalog_->fail_next({make_error(Code::kIo, "lost power"), takes_effect});
     EXPECT_FALSE(round().ok());
     EXPECT_EQ(segments_->merged().merges, merged);
-    EXPECT_GT(objects(), history_->size().objects);
+    EXPECT_GT(stored(), history_->size().objects);
     expect_whole(broker_->find("orders"));
-    stop();
-    start();
+    restart();
     ASSERT_TRUE(round().ok());
     clock_.advance(1min);
     ASSERT_TRUE(round().ok());
-    EXPECT_EQ(objects(), history_->size().objects);
+    EXPECT_EQ(stored(), history_->size().objects);
     expect_whole(broker_->find("orders"));
   }
 }
