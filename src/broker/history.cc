@@ -183,14 +183,22 @@ History::Size History::size() const {
   return {segments_.size(), bytes_};
 }
 
+void History::tell_perhaps_left(const std::vector<TopicPartition>& partitions) {
+  MutexLock lock(mutex_);
+  for (const TopicPartition& partition : partitions) {
+    perhaps_left_.insert(partition.topic);
+  }
+}
+
 bool History::may_have(const TopicId& topic) const {
   MutexLock lock(mutex_);
   const auto is_of_it = [&](const auto& one) { return one.partition.topic == topic; };
-  return !is_swept_ || std::ranges::any_of(partitions_, [&](const auto& one) {
-    return one.first.topic == topic;
-  }) || std::ranges::any_of(removed_, [&](const auto& one) {
-    return std::ranges::any_of(one.second->parts, is_of_it);
-  });
+  return !is_swept_ || perhaps_left_.contains(topic) ||
+         std::ranges::any_of(partitions_,
+                             [&](const auto& one) { return one.first.topic == topic; }) ||
+         std::ranges::any_of(removed_, [&](const auto& one) {
+           return std::ranges::any_of(one.second->parts, is_of_it);
+         });
 }
 
 void History::gone(const Uuid& object) {

@@ -81,8 +81,12 @@ class History {
 
   Size size() const;
 
+  /// A put of an object with something of these topics failed, or a removal after it: the object
+  /// may be there for all that is known. Until the next start, which looks.
+  void tell_perhaps_left(const std::vector<TopicPartition>& partitions);
   /// The store has, or may have, an object with something of the topic: one that the catalog names,
-  /// one that it no longer names and that is not gone() yet, or one of an earlier process.
+  /// one that it no longer names and that is not gone() yet, one that is perhaps left, or one of an
+  /// earlier process.
   bool may_have(const TopicId& topic) const;
   /// What was removed by apply() is no longer in the store.
   void gone(const Uuid& object);
@@ -122,6 +126,7 @@ class History {
   std::unordered_set<std::string> names_ MILLRACE_GUARDED_BY(mutex_);  // of segments_
   std::set<Uuid> being_made_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
+  std::unordered_set<TopicId> perhaps_left_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);
 };

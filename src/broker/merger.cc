@@ -5,6 +5,7 @@
 #include "segment/segment.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -74,13 +75,19 @@ runtime::Task<Status> Merger::carry_out(Work& work, runtime::CancelToken stop) {
     const auto commit_it = [&] { return commit(work); };
     done = co_await parts_.pool.run(commit_it);
   }
-  if ((!done.ok() || !is_whole) && !work.is_unknown) {
-    const auto undo_it = [&] {
-      undo(work);
-      return Status();
-    };
-    static_cast<void>(co_await parts_.pool.run(undo_it));
+  if (done.ok() && is_whole) {
+    co_return done;
+  }
+  bool is_undone = false;
+  if (!work.is_unknown) {
+    const auto undo_it = [&] { return undo(work); };
+    is_undone = (co_await parts_.pool.run(undo_it)).ok();
     work.commit.removed.clear();
+  }
+  if (!done.ok() || !is_undone) {
+    std::vector<TopicPartition> partitions;
+    std::ranges::transform(work.parts, std::back_inserter(partitions), &MergePart::partition);
+    parts_.history.tell_perhaps_left(partitions);
   }
   co_return done;
 }
@@ -253,10 +260,14 @@ Status Merger::commit(Work& work) {
 }
 
 /// Removes what is written and not committed; what stays is found by the next start.
-void Merger::undo(const Work& work) const {
+Status Merger::undo(const Work& work) const {
+  Status undone;
   for (const catalog::SegmentRow& row : work.commit.added) {
-    static_cast<void>(parts_.store.remove(row.name));
+    if (Status removed = parts_.store.remove(row.name); !removed.ok()) {
+      undone = std::move(removed);
+    }
   }
+  return undone;
 }
 
 }  // namespace millrace::broker

@@ -57,7 +57,7 @@ class Merger {
   Status write(Work& work, const std::vector<MergedPart>& content) const;
   Status write_part(Work& work, const MergedPart& part, segment::SegmentWriter& writer) const;
   Status commit(Work& work);
-  void undo(const Work& work) const;
+  Status undo(const Work& work) const;
 
   const SegmentMakerParts parts_;
   const MergeRules rules_;

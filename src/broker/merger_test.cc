@@ -212,6 +212,34 @@ TEST_F(MergerTest, APutOfUnknownOutcomeLeavesAtMostAnObjectThatNothingNames) {
   }
 }
 
+TEST_F(MergerTest, ATopicIsRememberedWhileAPutOfItHasNoKnownEnd) {
+  for (const bool fails : {true, false}) {
+    for (int i = 0; i < 8; ++i) {
+      add({{1, 1, 10}, {2, 1, 10}});
+    }
+    history_->tell_swept();
+    if (fails) {
+      store_.plan_puts({PutFate::kBrokenDone});
+    }
+    const auto merged = run(merger_->merge());
+    ASSERT_EQ(merged.ok(), !fails);
+    catalog::SegmentsCommit all;
+    for (const auto& row : history_->segments()) {
+      all.removed.push_back(row.object);
+    }
+    ASSERT_TRUE(catalog_->commit_segments(all).ok());
+    history_->apply(all);
+    for (const Uuid& object : all.removed) {
+      history_->gone(object);
+    }
+    for (size_t i = 0; !fails && i < merged->replaced.size(); ++i) {
+      history_->gone(merged->replaced[i]->object);
+    }
+    EXPECT_EQ(history_->may_have(id(1).topic), fails);
+    restart();
+  }
+}
+
 TEST_F(MergerTest, ACatalogThatRefusesLosesNothing) {
   for (int i = 0; i < 8; ++i) {
     add({{1}, {2}});

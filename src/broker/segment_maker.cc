@@ -8,21 +8,21 @@
 namespace millrace::broker {
 namespace {
 
-std::vector<TopicPartition> partitions_of(const std::vector<std::vector<segment::CutPart>>& plan) {
-  std::vector<TopicPartition> partitions;
-  for (const auto& parts : plan) {
-    for (const segment::CutPart& part : parts) {
-      partitions.push_back(part.partition);
-    }
+void add_partitions(const std::vector<segment::CutPart>& parts, std::vector<TopicPartition>& to) {
+  for (const segment::CutPart& part : parts) {
+    to.push_back(part.partition);
   }
-  return partitions;
 }
 
 }  // namespace
 
 runtime::Task<Result<size_t>> SegmentMaker::make(std::vector<std::vector<segment::CutPart>> plan,
                                                  runtime::CancelToken stop) {
-  parts_.history.set_being_cut(this, partitions_of(plan));
+  std::vector<TopicPartition> partitions;
+  for (const auto& parts : plan) {
+    add_partitions(parts, partitions);
+  }
+  parts_.history.set_being_cut(this, std::move(partitions));
   auto made = co_await make_all(plan, stop);
   parts_.history.set_being_cut(this, {});
   if (!made.ok() || *made > 0) {
@@ -80,6 +80,11 @@ Result<bool> SegmentMaker::make_one(const std::vector<segment::CutPart>& parts,
   parts_.history.begin_making(object);
   auto made = make_object(object, parts, place);
   const bool is_unknown = !made.ok() && made.error().code == Code::kIo;
+  if (!made.ok()) {
+    std::vector<TopicPartition> partitions;
+    add_partitions(parts, partitions);
+    parts_.history.tell_perhaps_left(partitions);
+  }
   if (!is_unknown) {
     parts_.history.end_making(object);
   }

@@ -132,6 +132,28 @@ TEST_F(SegmentsTest, ADeletedTopicIsRememberedUntilACrashIsCleanedUp) {
   EXPECT_FALSE(broker_->was_deleted(topic->record.id));
 }
 
+TEST_F(SegmentsTest, ADeletedTopicIsRememberedWhileAPutOfItHasNoKnownEnd) {
+  const auto topic = create("orders");
+  const auto other = create("other");
+  write(topic, 40);
+  store_.plan_puts({objects::PutFate::kBrokenDone});
+  EXPECT_FALSE(round().ok());
+  EXPECT_EQ(stored(), 1U);
+  EXPECT_TRUE(kept().segments.empty());
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  write(other, 60);
+  free_journal();
+  run(broker_->apply_retention());
+  EXPECT_TRUE(broker_->was_deleted(topic->record.id));
+  restart();
+  ASSERT_TRUE(round().ok());
+  for (const auto& object : *memory_.list("segments")) {
+    EXPECT_THAT(object.name, HasSubstr(other->record.id.to_string()));
+  }
+  run(broker_->apply_retention());
+  EXPECT_FALSE(broker_->was_deleted(topic->record.id));
+}
+
 TEST_F(SegmentsTest, WhatACrashLeftBeforeTheCatalogIsRemovedByTheNextStart) {
   const auto topic = create("orders");
   write(topic, 30);
