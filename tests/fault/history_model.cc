@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 using objects::PutFate;
 
 constexpr uint64_t kFileBytes = 64 << 10;
+constexpr uint64_t kLifeSteps = 100;  // numbers of a life
 
 /// Id and padding.
 bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
@@ -29,8 +30,10 @@ bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
 
 }  // namespace
 
-HistoryModel::HistoryModel(uint64_t seed, Lie lie)
-    : lie_(std::move(lie)),
+HistoryModel::HistoryModel(uint64_t seed, Lie lie, std::optional<std::set<uint64_t>> only)
+    : seed_(seed),
+      lie_(std::move(lie)),
+      only_(std::move(only)),
       random_(seed),
       disk_(seed),
       is_bucket_(seed % 2 == 0),
@@ -50,6 +53,10 @@ HistoryModel::~HistoryModel() {
   shards_->stop();
 }
 
+void HistoryModel::choose_by(uint64_t number) {
+  random_.seed(seed_ * 1'000'003 + number);
+}
+
 uint64_t HistoryModel::pick(uint64_t least, uint64_t most) {
   return std::uniform_int_distribution<uint64_t>(least, most)(random_);
 }
@@ -60,13 +67,14 @@ bool HistoryModel::chance(double share) {
 
 std::optional<std::string> HistoryModel::run() {
   const uint64_t lives = pick(2, 5);
-  for (uint64_t i = 0; i < lives; ++i) {
+  for (uint64_t life = 1; life <= lives; ++life) {
     if (auto violation = start()) {
       return violation;
     }
-    if (auto violation = live()) {
+    if (auto violation = live(life)) {
       return violation;
     }
+    choose_by((life + 1) * kLifeSteps - 1);
     if (auto violation = end_life()) {
       return violation;
     }
@@ -145,12 +153,19 @@ void HistoryModel::stop_parts() {
   catalog_.reset();
 }
 
-std::optional<std::string> HistoryModel::live() {
+std::optional<std::string> HistoryModel::live(uint64_t life) {
+  choose_by(life * kLifeSteps);
   if (chance(0.4)) {
     disk_.set_faults({.off_at = disk_.operations() + pick(1, 300), .lies_about = lie_});
   }
   const uint64_t steps = pick(5, 40);
-  for (uint64_t i = 0; i < steps && !disk_.is_off(); ++i) {
+  for (uint64_t i = 1; i <= steps && !disk_.is_off(); ++i) {
+    const uint64_t number = life * kLifeSteps + i;
+    if (only_ && !only_->contains(number)) {
+      continue;
+    }
+    steps_.push_back(number);
+    choose_by(number);
     if (auto violation = step()) {
       return violation;
     }

@@ -65,7 +65,9 @@ class HistoryModel {
   using Counters = HistoryCounters;
   using Lie = std::function<bool(const std::string& path)>;
 
-  HistoryModel(uint64_t seed, Lie lie);
+  /// `only`: of the steps that the seed has, these alone are done. What a step does follows from
+  /// the seed and its number, not from the steps before it.
+  HistoryModel(uint64_t seed, Lie lie, std::optional<std::set<uint64_t>> only = {});
   ~HistoryModel();
   HistoryModel(const HistoryModel&) = delete;
   HistoryModel& operator=(const HistoryModel&) = delete;
@@ -74,6 +76,9 @@ class HistoryModel {
   std::optional<std::string> run();
 
   const HistoryCounters& counters() const { return counters_; }
+
+  /// The numbers of the steps that were done: 217 is the 17th of the second life.
+  const std::vector<uint64_t>& steps() const { return steps_; }
 
  private:
   /// What an offset was acknowledged or read as.
@@ -102,7 +107,7 @@ class HistoryModel {
 
   std::optional<std::string> start();
   void stop_parts();
-  std::optional<std::string> live();
+  std::optional<std::string> live(uint64_t life);
   std::optional<std::string> step();
   std::optional<std::string> end_life();
   void cut_power();
@@ -128,6 +133,8 @@ class HistoryModel {
                                          record::PartitionRange range) const;
   std::optional<std::string> note(Topic& topic, Partition& known, int32_t number,
                                   const record::StoredBatch& batch, std::set<int64_t>& found);
+  /// What is picked from now on follows from the seed and this number.
+  void choose_by(uint64_t number);
   uint64_t pick(uint64_t least, uint64_t most);
   bool chance(double share);
 
@@ -136,7 +143,10 @@ class HistoryModel {
     return runtime::block_on(shards_->shard(0), std::move(task));
   }
 
+  const uint64_t seed_;
   const Lie lie_;
+  const std::optional<std::set<uint64_t>> only_;
+  std::vector<uint64_t> steps_;
   std::mt19937_64 random_;
   HistoryCounters counters_;
   ManualClock clock_;
