@@ -51,6 +51,13 @@ CAMPAIGNS = [
         plants=("catalog", "directory"),
     ),
     Campaign(
+        name="history_model",
+        command="build/release/bin/history_model_test --schedules {n} --seed {seed} --json {json}",
+        schedules=50_000,
+        short=2_000,
+        plants=("journal", "catalog", "objects"),
+    ),
+    Campaign(
         name="kill9",
         command="{python} tests/crash/kill9.py --bin build/release/bin/millrace --rounds {n} --seed {seed} --json {json}",
         schedules=200,
