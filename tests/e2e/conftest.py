@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from . import server as servers
+from .s3 import S3Server
 from .web import Client
 from .wire import Connection
 
@@ -97,3 +98,12 @@ def wire(shared):
 def topic(request):
     """A topic name of this test's own."""
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in request.node.name)[:200]
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("s3")
+    server = S3Server(directory).start()
+    yield server
+    server.stop()
+    shutil.rmtree(directory)

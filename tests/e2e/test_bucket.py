@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from . import journal, wire
-from .s3 import KEYS, S3Server
+from .s3 import KEYS
 from .server import run, wait_for
 from .test_serve import SMALL, fill, values_of
 from .web import Client
@@ -15,15 +15,6 @@ from .wire import Connection, batch_of
 SOON = (*SMALL, "--segment-bytes", "512KiB", "--segment-age-ms", "200ms", "--journal-retention-check-ms", "100ms")
 COUNT = 30
 SIZE = 100_000
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("s3")
-    server = S3Server(directory).start()
-    yield server
-    server.stop()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import shutil
 import time
 
 import confluent_kafka as ck
-import pytest
 
 from . import wire
-from .s3 import KEYS, S3Server
+from .s3 import KEYS
 from .server import run
 from .wire import Connection
 
@@ -22,14 +21,6 @@ SETTINGS = {"durability": "object", "retention.ms": "-1", "max.message.bytes": "
 FLAGS = ("--segment-bytes", "256KiB", "--segment-age-ms", "300ms", "--object-linger-ms", "20ms",
          "--journal-file-bytes", "1MiB", "--journal-retention-check-ms", "100ms")  # fmt: skip
 LONG_S = 60
-
-
-@pytest.fixture
-def s3(tmp_path):
-    server = S3Server(tmp_path / "s3").start()
-    yield server
-    server.stop()
-    shutil.rmtree(tmp_path / "s3")
 
 
 class Written:

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from . import journal, segments, wire
-from .s3 import KEYS, S3Server
+from .s3 import KEYS
 from .server import run, wait_for
 from .test_kcat import kcat
 from .test_serve import SMALL, values_of
@@ -265,15 +265,6 @@ def test_it_refuses_while_a_server_runs_and_where_there_is_nothing(new_server, t
 
 
 # --- a bucket --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("s3")
-    server = S3Server(directory).start()
-    yield server
-    server.stop()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture
