@@ -1,5 +1,6 @@
 """Segment objects of a data directory, read by their format document alone: docs/formats/segment.md."""
 
+import contextlib
 import dataclasses
 import pathlib
 import struct
@@ -43,9 +44,12 @@ def read(path):
 
 
 def objects(data):
-    """By name: of one partition, in order of offset."""
-    paths = sorted((pathlib.Path(data) / "segments").rglob("*"))
-    return [read(path) for path in paths if path.is_file()]
+    """By name: of one partition, in order of offset. One that is removed meanwhile is left out."""
+    found = []
+    for path in sorted((pathlib.Path(data) / "segments").rglob("*.seg")):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(read(path))
+    return found
 
 
 def end(data, partition=0):
