@@ -1,6 +1,6 @@
 #include "broker/archiver.h"
 
-#include "broker/test_parts.h"
+#include "broker/parts_test.h"
 #include "record/record_batch_builder.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // A broker whose journal, catalog and objects share a disk without a free byte.
+#include "broker/parts_test.h"
 #include "broker/segments.h"
-#include "broker/test_parts.h"
 #include "catalog/sqlite_catalog.h"
 #include "io/disk_reserve.h"
 #include "objects/local_store.h"

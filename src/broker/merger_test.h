@@ -2,7 +2,7 @@
 #pragma once
 
 #include "broker/merger.h"
-#include "broker/test_parts.h"
+#include "broker/parts_test.h"
 #include "segment/segment.h"
 #include "segment/segment_writer.h"
 

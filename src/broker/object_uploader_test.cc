@@ -1,8 +1,8 @@
 #include "broker/object_uploader.h"
 
 #include "broker/broker.h"
+#include "broker/parts_test.h"
 #include "broker/segments.h"
-#include "broker/test_parts.h"
 #include "runtime/gate.h"
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // A broker with segments in memory, for tests of both.
 #pragma once
 
+#include "broker/parts_test.h"
 #include "broker/segments.h"
-#include "broker/test_parts.h"
 
 #include <gtest/gtest.h>
 
