@@ -55,7 +55,6 @@ class SegmentCheck {
 
   Status run() {
     MILLRACE_TRY(const auto objects, store_.list(segment::kFolder));
-    std::optional<broker::OrphanRules> rules;
     if (catalog_ != nullptr) {
       for (const SegmentRow& row : catalog_->segments) {
         rows_[row.name] = &row;
@@ -63,13 +62,14 @@ class SegmentCheck {
           const auto [at, is_new] = named_.try_emplace(part.partition, part.first, part.next);
           at->second.first = std::min(at->second.first, part.first);
           at->second.second = std::max(at->second.second, part.next);
+          covered_[part.partition].emplace(part.first, part.next);
         }
       }
       if (start_.is_trusted) {
         for (const catalog::LeavingObject& object : catalog_->leaving) {
           leaving_.insert(object.name);
         }
-        rules = start_.orphan_rules(*catalog_);
+        rules_ = start_.orphan_rules(*catalog_);
       }
     }
     size_t unjudged = 0;
@@ -82,8 +82,8 @@ class SegmentCheck {
       } else if (leaving_.contains(object.name)) {
         leaving(object.name);
         MILLRACE_TRY_STATUS(work_.read(object.bytes));
-      } else if (rules) {
-        MILLRACE_TRY_STATUS(judge_orphan(object, *rules));
+      } else if (rules_) {
+        MILLRACE_TRY_STATUS(judge_orphan(object, *rules_));
       } else {
         ++unjudged;
         MILLRACE_TRY_STATUS(check_object(object, nullptr));
@@ -286,38 +286,66 @@ class SegmentCheck {
       damage(name, "misnamed-object", std::nullopt, "it was made as " + first, touched_of(row),
              "put catalog.db and the objects back from one copy of the directory");
     }
+    std::map<TopicPartition, std::pair<const SegmentPartRow*, const SegmentPartRow*>> pairs;
     const auto parts = parts_of(object);
-    for (size_t i = 0; i < std::max(parts.size(), row->parts.size()); ++i) {
-      if (i < parts.size() && i < row->parts.size() && parts[i] == row->parts[i]) {
-        continue;
-      }
-      std::vector<Touched> touched;
-      for (const auto* list : {&row->parts, &parts}) {
-        if (i < list->size() && touched.empty()) {
-          touched.push_back({(*list)[i].partition, (*list)[i].first, (*list)[i].next});
-        } else if (i < list->size() && touched.front().partition == (*list)[i].partition) {
-          touched.front().first = std::min(touched.front().first, (*list)[i].first);
-          touched.front().next = std::max(touched.front().next, (*list)[i].next);
-        }
-      }
-      work_.add({.problem = "catalog-row",
-                 .file = work_.data + "/catalog.db",
-                 .what = fmt::format("its row of object {} says {}, the object holds {}", name,
-                                     i < row->parts.size() ? text_of(row->parts[i]) : "nothing",
-                                     i < parts.size() ? text_of(parts[i]) : "nothing"),
-                 .touched = std::move(touched),
-                 .advice = "put a copy of catalog.db back, of the same time as the journal"});
+    for (const SegmentPartRow& part : row->parts) {
+      pairs[part.partition].first = &part;
+    }
+    for (const SegmentPartRow& part : parts) {
+      pairs[part.partition].second = &part;
+    }
+    for (const auto& [partition, both] : pairs) {
+      compare(name, partition, both.first, both.second);
     }
     return true;
+  }
+
+  /// What the row says of a partition and what the object holds; either may be null. A rebuild
+  /// takes a partition out of one of the objects that have it: of the others' rows it says nothing.
+  void compare(const std::string& name, TopicPartition partition, const SegmentPartRow* said,
+               const SegmentPartRow* held) {
+    if ((said != nullptr && held != nullptr && *said == *held) ||
+        (said == nullptr && is_elsewhere(*held))) {
+      return;
+    }
+    Touched touched{partition, said != nullptr ? said->first : held->first,
+                    said != nullptr ? said->next : held->next};
+    if (held != nullptr) {
+      touched.first = std::min(touched.first, held->first);
+      touched.next = std::max(touched.next, held->next);
+    }
+    work_.add({.problem = "catalog-row",
+               .file = work_.data + "/catalog.db",
+               .what = fmt::format("its row of object {} says {}, the object holds {}", name,
+                                   said != nullptr ? text_of(*said) : "nothing",
+                                   held != nullptr ? text_of(*held) : "nothing"),
+               .touched = {touched},
+               .advice = "put a copy of catalog.db back, of the same time as the journal"});
+  }
+
+  /// All of it is in rows of other objects, in the journal, deleted, or of no topic that is there.
+  bool is_elsewhere(const SegmentPartRow& part) const {
+    if (rules_ && rules_->topic(part.partition.topic) != broker::TopicState::kThere) {
+      return true;
+    }
+    Offset at = std::max(part.first, start_.deletion(part.partition));
+    if (const auto rows = covered_.find(part.partition); rows != covered_.end()) {
+      for (const auto& [first, next] : rows->second) {
+        at = first <= at ? std::max(at, next) : at;
+      }
+    }
+    return at >= part.next || (start_.is_trusted && start_.range(part.partition).start <= at);
   }
 
   Work& work_;
   objects::ObjectStore& store_;
   const catalog::Contents* const catalog_;
   const Start& start_;
+  std::optional<broker::OrphanRules> rules_;       // when journal and catalog can be trusted
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   /// Of each partition, what the objects of the catalog cover: they are dense.
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
+  std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
   std::set<std::string> leaving_;
   std::map<std::string, std::string> misnamed_;  // by what they were made as
 };

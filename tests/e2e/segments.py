@@ -7,6 +7,7 @@ import struct
 import uuid
 
 from .server import wait_for
+from .wire import crc32c
 
 FOOTER = struct.Struct("<QQIIII16sH6xI4s")
 ROW = struct.Struct("<16siIqqqqQQQIII12x")
@@ -41,6 +42,18 @@ def read(path):
         row = ROW.unpack_from(content, topics + topics_bytes + i * ROW.size)
         parts.append(Part(uuid.UUID(bytes=row[0]), row[1], row[3], row[4], row[7], row[8], row[9], row[10]))
     return Object(path, size, topics, parts)
+
+
+def copy_as(one, object_id, path):
+    """The same records under another object id."""
+    content = bytearray(one.path.read_bytes())
+    content[24:40] = object_id.bytes
+    content[60:64] = crc32c(bytes(content[:60])).to_bytes(4, "little")
+    footer = len(content) - 64
+    content[footer + 28 : footer + 32] = crc32c(bytes(content[:64])).to_bytes(4, "little")
+    content[footer + 32 : footer + 48] = object_id.bytes
+    content[footer + 56 : footer + 60] = crc32c(bytes(content[footer : footer + 56])).to_bytes(4, "little")
+    path.write_bytes(content)
 
 
 def objects(data):

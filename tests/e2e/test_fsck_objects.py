@@ -3,11 +3,14 @@
 import shutil
 import uuid
 
+import pytest
+
 from . import segments
-from .fsck_copy import COUNT, LATE, SIZE, built, copy, ranges  # noqa: F401 - some are fixtures
+from .fsck_copy import COUNT, LATE, SIZE, Copy, built, copy, ranges  # noqa: F401 - some are fixtures
 from .server import Server
-from .test_segments import SOON
+from .test_segments import SOON, freed
 from .test_serve import fill, values_of
+from .wire import NONE, Connection, batch_of
 
 
 # --- segment objects ------------------------------------------------------------------------------------
@@ -154,6 +157,46 @@ def test_a_wrong_offset_range_in_a_row(copy):
     _, findings, _ = copy.fsck()
     assert [finding["problem"] for finding in findings] == ["catalog-rule", "catalog-row"]
     assert f"offsets {part.next - 1} to {part.next - 1} are in no object" in findings[0]["what"]
+
+
+@pytest.fixture
+def mixed(new_server):
+    """A directory with an object of several partitions, which the journal no longer has."""
+    server = new_server(*SOON).start()
+    with Connection(server.port) as connection:
+        connection.create_topic("many", 5)
+        for partition in range(5):
+            assert connection.produce("many", batch_of(b"%d" % partition), partition).error == NONE
+    segments.wait_until_cut(server, 1, 4)
+    fill(server, "other", COUNT, size=SIZE)
+    segments.wait_until_cut(server, COUNT)
+    freed(server)
+    assert server.terminate() == 0
+    return Copy(server.data)
+
+
+def test_a_missing_part_of_a_row(mixed):
+    """It touches the partition that is lost, and no other."""
+    one = next(one for one in segments.objects(mixed.data) if len(one.parts) > 1)
+    lost = one.parts[1]
+    mixed.sql(("DELETE FROM segment_parts WHERE object_id = ? AND topic_id = ? AND partition = ?",
+               (one.path.stem[-36:], str(lost.topic), lost.partition)))  # fmt: skip
+    what = mixed.finds("catalog-row", mixed.data / "catalog.db", None, [("many", lost.partition, lost.first, lost.next - 1)])
+    assert "says nothing, the object holds offsets" in what
+
+
+def test_parts_that_another_object_has_too_need_no_row(mixed):
+    """As a rebuild leaves it that finds two objects with the same records: each partition is read from one of them."""
+    one = next(one for one in segments.objects(mixed.data) if len(one.parts) > 1)
+    identity, twin = one.path.stem[-36:], uuid.uuid4()
+    added = one.path.with_name(f"{twin}.seg")
+    segments.copy_as(one, twin, added)
+    mixed.sql(
+        ("INSERT INTO segments (id, name, bytes, created_ms) SELECT ?, ?, bytes, created_ms FROM segments WHERE id = ?",
+         (str(twin), str(added.relative_to(mixed.data)), identity)),
+        ("UPDATE segment_parts SET object_id = ? WHERE object_id = ? AND partition < 2", (str(twin), identity)),
+    )  # fmt: skip
+    mixed.is_clean()
 
 
 def test_a_damaged_catalog(copy):

@@ -243,15 +243,8 @@ def topic_id(server, topic):
 
 def plant(one, first, object_id):
     """A copy under another id: what a crash leaves when the same offsets are cut again."""
-    content = bytearray(one.path.read_bytes())
-    content[24:40] = object_id.bytes
-    content[60:64] = wire.crc32c(bytes(content[:60])).to_bytes(4, "little")
-    footer = len(content) - 64
-    content[footer + 28 : footer + 32] = wire.crc32c(bytes(content[:64])).to_bytes(4, "little")
-    content[footer + 32 : footer + 48] = object_id.bytes
-    content[footer + 56 : footer + 60] = wire.crc32c(bytes(content[footer : footer + 56])).to_bytes(4, "little")
     path = one.path.with_name(f"{first:020}-{object_id}.seg")
-    path.write_bytes(content)
+    segments.copy_as(one, object_id, path)
     return path
 
 
