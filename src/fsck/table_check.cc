@@ -86,22 +86,26 @@ class TableCheck {
   void judge(const std::string& name) {
     const bool is_again = std::ranges::any_of(start_.tables, [&](const auto& each) {
       const TopicPartition partition{each.first, PartitionId{0}};
-      return tables::is_made_again(name, each.second.name, partition, start_.range(partition));
+      const auto found = catalog_.table_offsets.find(partition);
+      const Offset in_files = found == catalog_.table_offsets.end() ? Offset{} : found->second;
+      return tables::is_made_again(name, each.second.name, partition, start_.range(partition),
+                                   in_files);
     });
     if (is_again) {
       work_.add({.kind = Kind::kLeftover,
                  .problem = "unnamed-file",
                  .file = store_.location_of(name),
-                 .what = "catalog.db does not name it, and its rows are in the journal",
+                 .what = "catalog.db does not name it, and its rows are replayed from the journal",
                  .advice = "nothing: the next start removes it",
                  .cure = Cure::kTable,
                  .name = name});
       return;
     }
-    work_.add({.problem = "unknown-file",
-               .file = store_.location_of(name),
-               .what = "catalog.db does not name it, and the journal does not hold its rows",
-               .advice = "see where it comes from; the next start moves it to quarantine/"});
+    work_.add(
+        {.problem = "unknown-file",
+         .file = store_.location_of(name),
+         .what = "catalog.db does not name it, and its rows are not replayed from the journal",
+         .advice = "see where it comes from; the next start moves it to quarantine/"});
   }
 
   Work& work_;

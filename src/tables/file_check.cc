@@ -124,10 +124,10 @@ Status check_empty_file(const std::string& name, objects::ObjectStore& store) {
 }
 
 bool is_made_again(const std::string& path, const TableName& table, const TopicPartition& partition,
-                   const record::PartitionRange& kept) {
+                   const record::PartitionRange& kept, Offset in_files) {
   const auto name = FileName::parse(path);
   return name && io::parent_of(path) == folder_of(table, partition.topic) &&
-         kept.start <= name->first && name->next <= kept.end;
+         std::max(kept.start, in_files) <= name->first && name->next <= kept.end;
 }
 
 void add_damage(std::string& damage, const TableFile& file, std::string_view what) {

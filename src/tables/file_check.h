@@ -30,9 +30,10 @@ Status check_file(const TableFile& file, const TopicPartition& partition,
 Status check_empty_file(const std::string& name, objects::ObjectStore& store);
 
 /// Whether `path` is the name of a file of this table whose whole range is in its log, of which
-/// `kept` is there: such a file, when the catalog does not name it, is made again.
+/// `kept` is there, and is replayed, which begins at `in_files`: such a file, when the catalog does
+/// not name it, is made again. Another one may be the last copy of its rows.
 bool is_made_again(const std::string& path, const TableName& table, const TopicPartition& partition,
-                   const record::PartitionRange& kept);
+                   const record::PartitionRange& kept, Offset in_files);
 
 /// "FILE is missing (offsets 0 to 9, 10 rows)", behind those that `damage` names already.
 void add_damage(std::string& damage, const TableFile& file, std::string_view what);

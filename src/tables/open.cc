@@ -108,25 +108,27 @@ Status Tables::judge_leftovers(const catalog::Contents& contents) {
     if (is_empty_file(object.name)) {
       MILLRACE_TRY_STATUS(parts_.store.remove(object.name));
     } else if (!named.contains(object.name)) {
-      MILLRACE_TRY_STATUS(judge_leftover(object.name));
+      MILLRACE_TRY_STATUS(judge_leftover(object.name, contents));
     }
   }
   return {};
 }
 
-/// A file whose rows are all in the journal is made again; any other may be the last copy.
-Status Tables::judge_leftover(const std::string& path) {
+/// A file whose rows are all replayed is made again; any other may be the last copy.
+Status Tables::judge_leftover(const std::string& path, const catalog::Contents& contents) {
   for (const TablePtr& table : all()) {
     const record::PartitionRange kept = parts_.log.range(table->partition());
-    if (is_made_again(path, table->name(), table->partition(), kept)) {
-      log::info("tables", "{}: not in the catalog, and its rows are in the journal: removed", path);
+    const auto found = contents.table_offsets.find(table->partition());
+    const Offset in_files = found == contents.table_offsets.end() ? Offset{} : found->second;
+    if (is_made_again(path, table->name(), table->partition(), kept, in_files)) {
+      log::info("tables", "{}: not in the catalog, and its rows are replayed: removed", path);
       return parts_.store.remove(path);
     }
   }
   std::string aside = options_.quarantine + "/" + path;
   log::warning("tables",
-               "{}: not in the catalog, and the journal does not hold its rows: kept as {}", path,
-               aside);
+               "{}: not in the catalog, and its rows are not replayed from the journal: kept as {}",
+               path, aside);
   return parts_.store.move_out(path, aside);
 }
 

@@ -107,7 +107,7 @@ class Tables final : public SnapshotSource {
   Status take_files(const TablePtr& table, const catalog::Contents& contents);
   Status drop_forgotten(const catalog::Contents& contents);
   Status judge_leftovers(const catalog::Contents& contents);
-  Status judge_leftover(const std::string& path);
+  Status judge_leftover(const std::string& path, const catalog::Contents& contents);
   void replay_all();
   bool is_stopping() const;
   bool make_room(const TablePtr& table);

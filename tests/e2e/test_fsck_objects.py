@@ -1,5 +1,6 @@
 """millrace fsck: damage planted in segment objects and in the catalog is named as what it is."""
 
+import pathlib
 import shutil
 import uuid
 
@@ -197,6 +198,19 @@ def test_parts_that_another_object_has_too_need_no_row(mixed):
         ("UPDATE segment_parts SET object_id = ? WHERE object_id = ? AND partition < 2", (str(twin), identity)),
     )  # fmt: skip
     mixed.is_clean()
+
+
+def test_a_file_of_a_table_that_lost_its_row_is_no_leftover(copy):
+    """The journal has its rows, but replays none that the catalog says are in files."""
+    copy.sql(("DELETE FROM table_files WHERE first = 1",))
+    _, (finding,), _ = copy.fsck("--repair")
+    assert (finding["type"], finding["problem"]) == ("damage", "unknown-file")
+    path = pathlib.Path(finding["file"])
+    assert path.exists()
+    server = Server(copy.data).start()
+    assert server.terminate() == 0
+    aside = copy.data / "quarantine" / path.relative_to(copy.data)
+    assert aside.exists() and "kept as" in server.process.text()
 
 
 def test_a_damaged_catalog(copy):
