@@ -334,7 +334,8 @@ class SegmentCheck {
         at = first <= at ? std::max(at, next) : at;
       }
     }
-    return at >= part.next || (start_.is_trusted && start_.range(part.partition).start <= at);
+    const record::PartitionRange kept = start_.range(part.partition);
+    return at >= part.next || (start_.is_trusted && kept.start <= at && part.next <= kept.end);
   }
 
   Work& work_;
