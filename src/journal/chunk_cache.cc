@@ -77,7 +77,6 @@ void ChunkCache::prefetch(const std::shared_ptr<JournalFile>& file, const Chunk&
   }
   MutexLock lock(mutex_);
   add_wish({ChunkKey{file->number, chunk.begin}, chunk.end, [this, file, chunk] {
-              ++reads_ahead_;
               return read(*file, chunk.begin, chunk.end - chunk.begin, Memory::kMade);
             }});
 }
@@ -122,7 +121,9 @@ void ChunkCache::work() {
       batches_wished_ += std::holds_alternative<BatchKey>(wish.key) ? 1 : 0;
       at->second = {wish.end, batches_wished_, {}, ages_.end()};
     }
-    keep(wish.key, wish.read());
+    const bytes::Buffer bytes = wish.read();
+    keep(wish.key, bytes);
+    reads_ahead_ += bytes.empty() ? 0 : 1;
   }
 }
 
@@ -153,7 +154,6 @@ bytes::Buffer ChunkCache::read_ahead(const BatchPlace& batch) {
     ++failures_;
     return {};
   }
-  ++reads_ahead_;
   auto bytes = read(*batch.file, batch.position, batch.size, Memory::kFree);
   if (bytes.empty()) {
     MutexLock lock(mutex_);

@@ -73,7 +73,7 @@ class ChunkCache {
   /// disk: nullopt is nothing to read. What it refers to outlives this.
   void prefetch(const BatchKey& batch, std::function<std::optional<BatchPlace>()> find);
 
-  /// Pieces read in answer to get() and take(), and before they were called.
+  /// Pieces read in answer to get() and take(), and before they were called: those are there.
   uint64_t reads() const { return reads_.load(); }
 
   uint64_t reads_ahead() const { return reads_ahead_.load(); }
