@@ -179,6 +179,18 @@ void Chain::system(const std::string& file, const RunHeader& header,
   }
 }
 
+std::vector<Touched> Chain::missing_of(const std::vector<catalog::PartitionRow>& partitions) const {
+  std::vector<Touched> touched;
+  for (const catalog::PartitionRow& row : partitions) {
+    const auto seen = partitions_.find(row.partition);
+    const Offset next = seen == partitions_.end() ? row.start : seen->second.next;
+    if (next < row.next) {
+      touched.push_back({row.partition, next, row.next});
+    }
+  }
+  return touched;
+}
+
 void Chain::judge(Report& report) {
   std::optional<Finding> torn;
   for (Break& found : breaks_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/ids.h"
+#include "catalog/catalog.h"
 #include "fsck/report.h"
 #include "journal/format.h"
 
@@ -51,6 +52,9 @@ class Chain {
   /// Takes names of topics, and the offsets that a checkpoint gives.
   void system(const std::string& file, const journal::RunHeader& header,
               std::span<const std::byte> payload, Report& report);
+
+  /// Of the offsets that partitions had, those behind the last batch that was told of.
+  std::vector<Touched> missing_of(const std::vector<catalog::PartitionRow>& partitions) const;
 
   /// All runs were told of: adds the findings. A break is damage where a header proves that its run
   /// was durable; what is not proven is one torn tail.

@@ -156,7 +156,7 @@ Result<Report> check_directory(const Subject& subject, const CheckOptions& optio
   MILLRACE_TRY(total, bytes_to_read(work, segments, *tables));
 
   MILLRACE_TRY(const auto contents, check_catalog(work));
-  MILLRACE_TRY_STATUS(check_journal(work, contents ? contents->directory : std::nullopt));
+  MILLRACE_TRY_STATUS(check_journal(work, contents.value_or(catalog::Contents())));
   MILLRACE_TRY(const Start start, judge(work, contents, segments));
   const catalog::Contents* catalog = contents ? &*contents : nullptr;
   MILLRACE_TRY_STATUS(check_segments(work, segments, catalog, start));

@@ -23,8 +23,11 @@ std::string runs_text(RunNumber first, RunNumber last) {
 
 class JournalCheck {
  public:
-  JournalCheck(Work& work, const std::optional<DirectoryId>& expected)
-      : work_(work), files_(work.disk, work.data + "/journal"), directory_(expected) {}
+  JournalCheck(Work& work, const catalog::Contents& catalog)
+      : work_(work),
+        catalog_(catalog),
+        files_(work.disk, work.data + "/journal"),
+        directory_(catalog.directory) {}
 
   Status run() {
     MILLRACE_TRY(const auto entries, work_.disk.list(files_.directory()));
@@ -83,6 +86,8 @@ class JournalCheck {
     }
     if (!has_runs && is_whole) {
       MILLRACE_TRY_STATUS(judge_without_runs(file, is_newest));
+    } else if (is_newest && is_whole && position + kBlock > file.size) {
+      without_room(file, position);
     }
     return work_.read(file.size - std::min(position, file.size));
   }
@@ -148,6 +153,24 @@ class JournalCheck {
     return file.size;
   }
 
+  /// The newest file, whose runs end where it does. Only a run without frames may be the last that
+  /// a file has room for: the writer leaves a block for it.
+  void without_room(const JournalFile& file, uint64_t position) {
+    if (last_.end() != position ||
+        (last_.frames == 0 && (last_.flags & journal::kCheckpointPart) == 0)) {
+      return;
+    }
+    chain_.breaks({.finding = {.problem = "cut-short",
+                               .file = file.file->path(),
+                               .position = position,
+                               .what = fmt::format("it ends with run {}, and a whole file has a "
+                                                   "block behind it: what followed is missing",
+                                                   last_.run),
+                               .touched = chain_.missing_of(catalog_.partitions),
+                               .advice = "put the whole file back"},
+                   .is_certain = true});
+  }
+
   Result<uint64_t> without_frames(const JournalFile& file, const RunHeader& header) {
     const bool is_checkpoint = (header.flags & journal::kCheckpointPart) != 0;
     chain_.breaks(
@@ -192,6 +215,7 @@ class JournalCheck {
   /// A run whose header and frame headers are whole.
   Status take(const JournalFile& file, const RunHead& run) {
     chain_.take(file.file->path(), run.header);
+    last_ = run.header;
     const auto visit = [&](size_t i, uint64_t position, std::span<const std::byte> payload,
                            uint32_t crc) {
       const journal::FrameHeader& frame = run.frames[i];
@@ -267,17 +291,19 @@ class JournalCheck {
   }
 
   Work& work_;
+  const catalog::Contents& catalog_;
   journal::Files files_;
   std::optional<DirectoryId> directory_;
   std::vector<FileNumber> numbers_;
   Chain chain_;
+  RunHeader last_;  // of the whole runs
   journal::PayloadReader payloads_;
 };
 
 }  // namespace
 
-Status check_journal(Work& work, const std::optional<DirectoryId>& expected) {
-  return JournalCheck(work, expected).run();
+Status check_journal(Work& work, const catalog::Contents& catalog) {
+  return JournalCheck(work, catalog).run();
 }
 
 }  // namespace millrace::fsck

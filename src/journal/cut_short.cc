@@ -68,7 +68,9 @@ Error cut_short(const JournalFile& file, uint64_t position, uint64_t end, bool i
   const std::string or_else =
       is_newest ? fmt::format(
                       ", or, to give up what is missing, lengthen it with `truncate -s {} {}` and "
-                      "start again: a run that is not whole is then moved to quarantine",
+                      "start again: a run that is not whole is then moved to quarantine (should "
+                      "it say that the journal is older than the catalog, only a copy of both from "
+                      "one time helps)",
                       padded(std::max(end, file.size) + 1) + kBlock, file.file->path())
                 : "";
   return make_error(Code::kCorrupt,

@@ -133,6 +133,14 @@ def test_a_sealed_journal_file_truncated_between_two_runs(copy):
     copy.finds("missing-runs", path, one.position, [("t", 0, lost[0].first, lost[-1].next - 1)])
 
 
+def test_the_newest_journal_file_truncated_between_two_runs(copy):
+    one, frame = copy.victim(-1)
+    path = one.path
+    (end,) = [frame.next for later in journal.runs(copy.data, one.file) for frame in journal.frames(later) if frame.is_batch][-1:]
+    path.write_bytes(path.read_bytes()[: one.position])
+    copy.finds("cut-short", path, one.position, [("t", 0, frame.first, end - 1)])
+
+
 def test_swapped_journal_files(copy):
     one, other = copy.journal(1), copy.journal(2)
     one.rename(copy.data / "aside")
