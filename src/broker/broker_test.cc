@@ -334,6 +334,8 @@ class JudgingCatalog final : public catalog::Catalog {
 
   Status commit_segments(const catalog::SegmentsCommit& /*commit*/) override { return {}; }
 
+  Status commit_store(const catalog::StorePart& /*store*/) override { return {}; }
+
   Status close() override { return {}; }
 
   std::atomic<int> commits{0};

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace millrace::broker {
@@ -17,7 +18,7 @@ enum class TopicState : uint8_t { kThere, kDeleted, kUnknown };
 
 /// What is known without the object.
 struct OrphanRules {
-  DirectoryId directory;
+  std::set<DirectoryId> directories;  // this one, and those whose objects it took over
   std::function<TopicState(const TopicId&)> topic;
   /// Behind the last offset that journal or catalog have of a partition.
   std::function<Offset(TopicPartition)> end;

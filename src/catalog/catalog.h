@@ -115,10 +115,19 @@ struct SegmentsCommit {
   std::vector<Uuid> gone = {};  // objects that are leaving: the store has them no longer
 };
 
+/// Where segment objects are: docs/formats/catalog.md, `meta`.
+struct StorePart {
+  std::string name;
+  std::vector<DirectoryId> heir_of;  // lost directories; the objects they made are this one's
+
+  bool operator==(const StorePart&) const = default;
+};
+
 /// What there is when a catalog is opened.
 struct Contents {
   bool is_new = false;  // there was none; all else is empty
   std::optional<DirectoryId> directory;
+  std::optional<StorePart> store;  // nullopt: never said
   std::optional<JournalPlace> broker_place;
   std::optional<JournalPlace> tables_place;
   std::optional<JournalPlace> segments_place;
@@ -169,9 +178,16 @@ class Catalog {
   /// is gone was not leaving. Nothing was written after either.
   virtual Status commit_segments(const SegmentsCommit& commit) = 0;
 
+  /// Before the first commit_segments(). Errors: those of check_store() too.
+  virtual Status commit_store(const StorePart& store) = 0;
+
   /// Ends it in good order; a second call does nothing. Without it, or after an error (kIo,
   /// kOverloaded), the end counts as unclean: nothing is lost by that.
   virtual Status close() = 0;
 };
+
+/// Whether segment objects can be in the store of this name. Errors: kConflict, naming both and
+/// what to do (objects of the catalog are in another one).
+Status check_store(const Contents& contents, const std::string& name);
 
 }  // namespace millrace::catalog

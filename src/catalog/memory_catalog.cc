@@ -207,6 +207,14 @@ Status MemoryCatalog::commit_segments(const SegmentsCommit& segments) {
   return commit([&](Contents& contents) { return apply(contents, segments); });
 }
 
+Status MemoryCatalog::commit_store(const StorePart& store) {
+  return commit([&](Contents& contents) -> Status {
+    MILLRACE_TRY_STATUS(check_store(contents, store.name));
+    contents.store = store;
+    return {};
+  });
+}
+
 Status MemoryCatalog::close() {
   MutexLock lock(mutex_);
   if (is_closed_) {

@@ -368,6 +368,19 @@ Status check_owner(const Contents& contents, const DirectoryId& directory) {
   return {};
 }
 
+Status check_store(const Contents& contents, const std::string& name) {
+  const size_t objects = contents.segments.size() + contents.leaving.size();
+  if (objects == 0 || !contents.store || contents.store->name == name) {
+    return {};
+  }
+  return make_error(
+      Code::kConflict,
+      "bucket: the {} segment objects of this directory are in {}, not in {}; nothing "
+      "was changed. Say --bucket as before; if all of them were moved, make the "
+      "catalog again with the new one: millrace rebuild --replace",
+      objects, contents.store->name, name);
+}
+
 Error offset_conflict(const FlushCommit& flush, Offset table_offset) {
   return make_error(Code::kConflict, "flush of {}: [{}, {}) does not go on from table offset {}",
                     text_of(flush.partition), flush.first, flush.next, table_offset);

@@ -32,7 +32,13 @@ class SegmentsTest : public CatalogTest {
     return numbers;
   }
 
-  const std::unique_ptr<Catalog> catalog_;
+  Catalog& next_life() {
+    catalog_.reset();
+    catalog_ = begun();
+    return *catalog_;
+  }
+
+  std::unique_ptr<Catalog> catalog_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SegmentsTest, testing::ValuesIn(kKinds), name_of_kind);
@@ -48,6 +54,34 @@ TEST_P(SegmentsTest, ComeBackInOrderWithTheirPlace) {
   EXPECT_EQ(contents.segments_place, place_of(8));
   EXPECT_EQ(contents.broker_place, std::nullopt);
   EXPECT_EQ(contents.tables_place, std::nullopt);
+}
+
+TEST_P(SegmentsTest, AreInOneStoreUntilTheLastOneIsGone) {
+  const StorePart other{"s3://b/c", {directory_id(7), directory_id(9)}};
+  EXPECT_EQ(stored().store, std::nullopt);
+  EXPECT_OK(catalog_->commit_store({"s3://a", {}}));
+  EXPECT_EQ(stored().store, (StorePart{"s3://a", {}}));
+  EXPECT_OK(next_life().commit_store(other));  // there is no object yet
+  const SegmentRow object = object_of(1, {part_of(2, 0, 0, 5)});
+  EXPECT_OK(catalog_->commit_segments(segments_of({object})));
+  const auto refuses = [&] {
+    const Status status = next_life().commit_store({"s3://a", {}});
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, Code::kConflict);
+    EXPECT_NE(status.error().message.find("1 segment objects of this directory are in s3://b/c"),
+              std::string::npos)
+        << status.error().message;
+    EXPECT_EQ(stored().store, other);
+  };
+  refuses();
+  EXPECT_OK(next_life().commit_store(other));
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {1})));
+  refuses();  // it is leaving
+  SegmentsCommit gone = segments_of({});
+  gone.gone = {object.object};
+  EXPECT_OK(catalog_->commit_segments(gone));
+  EXPECT_OK(next_life().commit_store({"data directory", other.heir_of}));
+  EXPECT_EQ(stored().store, (StorePart{"data directory", other.heir_of}));
 }
 
 TEST_P(SegmentsTest, OtherPartsAndSegmentsLeaveEachOtherAlone) {

@@ -190,6 +190,7 @@ Result<Offset> table_offset(Connection& connection, const std::string& topic, Pa
 Result<Contents> read_rows(Connection& connection) {
   Contents contents;
   MILLRACE_TRY_STATUS(read_meta(connection, contents));
+  MILLRACE_TRY_STATUS(read_store(connection, contents));
   MILLRACE_TRY_STATUS(read_places(connection, contents));
   MILLRACE_TRY_STATUS(read_topics(connection, contents));
   MILLRACE_TRY_STATUS(read_partitions(connection, contents));

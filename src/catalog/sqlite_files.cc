@@ -106,12 +106,7 @@ Status fill(Connection& connection, const DirectoryId& directory) {
   MILLRACE_TRY_STATUS(migrate(connection, 0));
   const std::string number = fmt::format("PRAGMA application_id = {}", kApplicationId);
   MILLRACE_TRY_STATUS(connection.execute(number.c_str()));
-  {
-    MILLRACE_TRY(Statement meta,
-                 connection.prepare("INSERT INTO meta (key, value) VALUES ('directory', ?)"));
-    const std::string id = directory.to_string();
-    MILLRACE_TRY_STATUS(meta.bind(id).run());
-  }
+  MILLRACE_TRY_STATUS(write_meta(connection, "directory", directory.to_string()));
   return connection.execute("COMMIT; PRAGMA journal_mode = WAL");
 }
 

@@ -29,6 +29,12 @@ Result<int64_t> read_version(Connection& connection) {
   return connection.query_integer("PRAGMA user_version");
 }
 
+Status write_meta(Connection& connection, std::string_view key, std::string_view value) {
+  MILLRACE_TRY(Statement meta,
+               connection.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"));
+  return meta.bind(key).bind(value).run();
+}
+
 Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place) {
   MILLRACE_TRY(Statement put,
                connection.prepare("INSERT OR REPLACE INTO places (owner, file, position, run,"

@@ -48,6 +48,9 @@ Status for_each(Connection& connection, std::string_view sql, Read read) {
 /// The database's format version; 0: none.
 Result<int64_t> read_version(Connection& connection);
 
+/// A value of `meta`, in place of the one before.
+Status write_meta(Connection& connection, std::string_view key, std::string_view value);
+
 /// The journal run that the part of `owner` rests on.
 Status write_place(Connection& connection, std::string_view owner, const JournalPlace& place);
 

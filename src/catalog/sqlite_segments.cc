@@ -194,6 +194,32 @@ Status read_segments(Connection& connection, int64_t version, Contents& contents
   return version >= kLeavingVersion ? read_leaving(connection, contents) : Status{};
 }
 
+Status read_store(Connection& connection, Contents& contents) {
+  MILLRACE_TRY_STATUS(for_each(connection, "SELECT value FROM meta WHERE key = 'store'",
+                               [&](const Statement& row) -> Status {
+                                 contents.store.emplace().name = row.text(0);
+                                 return {};
+                               }));
+  if (!contents.store) {
+    return {};
+  }
+  return for_each(connection, "SELECT value FROM meta WHERE key LIKE 'heir of %' ORDER BY key",
+                  [&](const Statement& row) -> Status {
+                    MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "meta"));
+                    contents.store->heir_of.emplace_back(id);
+                    return {};
+                  });
+}
+
+Status write_store(Connection& connection, const StorePart& store) {
+  MILLRACE_TRY_STATUS(write_meta(connection, "store", store.name));
+  for (const DirectoryId& lost : store.heir_of) {
+    const std::string id = lost.to_string();
+    MILLRACE_TRY_STATUS(write_meta(connection, "heir of " + id, id));
+  }
+  return {};
+}
+
 Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   SegmentChanges changes;
   MILLRACE_TRY_STATUS(add_removed(connection, commit.removed, changes));

@@ -88,7 +88,8 @@ void print_report(const fsck::Report& report, const FsckArguments& arguments,
 Result<int> fsck_directory(const FsckArguments& arguments) {
   MILLRACE_TRY(const server::Options options, options_of(arguments));
   const FinishBuckets finish_buckets;
-  fsck::Subject subject{.disk = io::posix_disk(), .data = options.data};
+  fsck::Subject subject{
+      .disk = io::posix_disk(), .data = options.data, .store = server::name_of_store(options)};
   MILLRACE_TRY_STATUS(fsck::look_for_directory(subject));
   MILLRACE_TRY(const auto lock, io::LockFile::acquire(options.data + "/lock"));
   std::unique_ptr<objects::ObjectStore> bucket;

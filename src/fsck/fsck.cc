@@ -156,6 +156,9 @@ Result<Report> check_directory(const Subject& subject, const CheckOptions& optio
   MILLRACE_TRY(total, bytes_to_read(work, segments, *tables));
 
   MILLRACE_TRY(const auto contents, check_catalog(work));
+  if (contents) {
+    MILLRACE_TRY_STATUS(catalog::check_store(*contents, subject.store));
+  }
   MILLRACE_TRY_STATUS(check_journal(work, contents.value_or(catalog::Contents())));
   MILLRACE_TRY(const Start start, judge(work, contents, segments));
   const catalog::Contents* catalog = contents ? &*contents : nullptr;

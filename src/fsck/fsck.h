@@ -17,6 +17,7 @@ namespace millrace::fsck {
 struct Subject {
   io::Disk& disk;
   std::string data;                        // the directory, whose lock the caller holds
+  std::string store;                       // as the catalog names what is next
   objects::ObjectStore* bucket = nullptr;  // where its segment objects are; null: in the directory
 };
 
@@ -30,7 +31,8 @@ Status look_for_directory(const Subject& subject);
 
 /// Reads all of the journal, the catalog, segment objects and table files, and changes nothing.
 /// Blocks; one thread. Errors, of what is not damage: kUnsupported (a
-/// newer version wrote it), kIo, kCancelled, kOverloaded, those of the bucket.
+/// newer version wrote it), kConflict (its objects are in another store), kIo, kCancelled,
+/// kOverloaded, those of the bucket.
 Result<Report> check_directory(const Subject& subject, const CheckOptions& options);
 
 /// Removes what `report`, just made, calls leftovers: files that never hold a record always; what a

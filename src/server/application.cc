@@ -183,6 +183,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   journal.chunk_bytes = budgets_for(options.memory_bytes).journal_chunks;
   MILLRACE_TRY(catalog, catalog::open_sqlite(io::posix_disk(), options.data + "/catalog.db",
                                              {.reserve = &reserve}));
+  MILLRACE_TRY_STATUS(catalog::check_store(catalog->contents(), name_of_store(options)));
   journal.recovery.expected = catalog->contents().directory;
   MILLRACE_TRY(segment_store, SegmentStore::open(io::posix_disk(), options));
   journal.recovery.approve = [this](const journal::Findings& found) -> Status {
@@ -222,6 +223,9 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                 : fmt::format("; 4 KiB and 256 KiB with their syncs: {}", report.method.figures));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
   MILLRACE_TRY_STATUS(catalog->begin(log->directory_id()));
+  catalog::StorePart place = catalog->contents().store.value_or(catalog::StorePart());
+  place.name = name_of_store(options);
+  MILLRACE_TRY_STATUS(catalog->commit_store(place));
   reserve.keep();
   return {};
 }

@@ -20,6 +20,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct NewCatalog {
   DirectoryId directory;
   catalog::BrokerPart broker;
   std::vector<catalog::FlushCommit> flushes;
+  catalog::StorePart store;
   catalog::SegmentsCommit segments;
 };
 
@@ -58,10 +60,12 @@ class Rebuild {
  private:
   std::string path(const std::string& name) const { return data_ + "/" + name; }
 
+  catalog::StorePart store_part(std::set<DirectoryId> makers) const;
   Result<bool> has_journal();
   Result<bool> is_empty();
   Status lock();
   Result<broker::FoundObjects> read_objects();
+  Status check_place(const broker::FoundObjects& found);
   Status catalog_of_journal();
   Status directory_of_bucket();
   Result<tables::FoundFiles> read_files(const KnownJournal& journal);
@@ -83,6 +87,12 @@ class Rebuild {
   std::unique_ptr<objects::ObjectStore> store_;
   RebuildReport report_;
 };
+
+/// The directory takes over what all others made that it reads out of.
+catalog::StorePart Rebuild::store_part(std::set<DirectoryId> makers) const {
+  makers.erase(report_.directory);
+  return {name_of_store(options_.server), {makers.begin(), makers.end()}};
+}
 
 Result<bool> Rebuild::has_journal() {
   MILLRACE_TRY(const bool is_there, disk_.exists(path("journal")));
@@ -145,6 +155,17 @@ Result<broker::FoundObjects> Rebuild::read_objects() {
   return found;
 }
 
+/// A bucket that was forgotten: nothing is found, and the catalog that is there, if it can be read,
+/// knows of objects elsewhere.
+Status Rebuild::check_place(const broker::FoundObjects& found) {
+  if (!found.objects.empty() || !found.unused.empty()) {
+    return {};
+  }
+  const auto old = catalog::open_sqlite(disk_, path("catalog.db"));
+  return old.ok() ? catalog::check_store((*old)->contents(), name_of_store(options_.server))
+                  : Status();
+}
+
 /// The journal knows topics, tables and what it keeps; the rest must meet it.
 Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY_STATUS(lock());
@@ -156,6 +177,7 @@ Status Rebuild::catalog_of_journal() {
   }
   MILLRACE_TRY(const KnownJournal journal, read_journal(disk_, path("journal")));
   MILLRACE_TRY(const broker::FoundObjects found, read_objects());
+  MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
   const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
   SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms);
@@ -165,6 +187,7 @@ Status Rebuild::catalog_of_journal() {
   NewCatalog made{.directory = journal.directory,
                   .broker = {.topics = {}, .partitions = {}, .place = journal.place},
                   .flushes = std::move(files.flushes),
+                  .store = store_part(plan.makers),
                   .segments = {std::move(plan.rows), {}, journal.place}};
   for (const auto& [id, topic] : journal.topics) {
     made.broker.topics.push_back(broker::row_of(topic));
@@ -338,7 +361,11 @@ Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
   MILLRACE_TRY(auto filled, write_gaps(*store_, report_.directory, topics, gaps, now_ms));
   plan.rows.push_back(std::move(filled));
   journal::Seed seed;
-  NewCatalog made{.directory = report_.directory, .broker = {}, .flushes = {}, .segments = {}};
+  NewCatalog made{.directory = report_.directory,
+                  .broker = {},
+                  .flushes = {},
+                  .store = store_part(plan.makers),
+                  .segments = {}};
   for (const auto& [id, topic] : topics) {
     seed.facts.push_back(topic.to_frame());
     made.broker.topics.push_back(broker::row_of(topic));
@@ -384,6 +411,7 @@ Status Rebuild::write(const NewCatalog& made) {
 }
 
 Status Rebuild::commit(catalog::Catalog& catalog, const NewCatalog& made) const {
+  MILLRACE_TRY_STATUS(catalog.commit_store(made.store));
   MILLRACE_TRY_STATUS(catalog.commit_broker(made.broker));
   for (size_t i = 0; i < made.flushes.size(); ++i) {
     options_.progress("commits", i, made.flushes.size());

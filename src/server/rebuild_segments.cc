@@ -4,7 +4,6 @@
 #include "broker/segment_retention.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 namespace millrace::server {
@@ -141,6 +140,7 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
     }
     if (!used[i].empty()) {
       plan.rows.push_back(row_of(object, used[i]));
+      plan.makers.insert(object.header.directory);
     }
   }
   if (now_ms) {

@@ -27,6 +27,14 @@ Result<uint64_t> cache_bytes(io::Disk& disk, const std::string& directory, uint6
 
 }  // namespace
 
+std::string name_of_store(const Options& options) {
+  if (!options.bucket) {
+    return "data directory";
+  }
+  const BucketOptions& bucket = *options.bucket;
+  return "s3://" + bucket.name + (bucket.prefix.empty() ? "" : "/" + bucket.prefix);
+}
+
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options) {
   objects::S3StoreOptions s3;
   s3.endpoint = options.endpoint;

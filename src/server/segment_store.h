@@ -11,6 +11,10 @@
 
 namespace millrace::server {
 
+/// Where the objects are, as the catalog remembers it: without what may change while they stay
+/// there (endpoint, region, path of the data directory).
+std::string name_of_store(const Options& options);
+
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
 

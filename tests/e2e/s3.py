@@ -68,6 +68,11 @@ class S3Server:
         except (urllib.error.URLError, OSError):
             return None
 
+    def move(self, prefix, to):
+        """All objects below a prefix, by the filer behind the bucket."""
+        url = f"http://127.0.0.1:{self.ports['filer', 'port']}/buckets/{BUCKET}/{to}?mv.from=/buckets/{BUCKET}/{prefix}"
+        urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10).close()
+
     def stop(self):
         """As by kill -9: what it has stays."""
         if self.popen is not None:

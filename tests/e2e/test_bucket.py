@@ -176,6 +176,32 @@ def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3)
     assert server.terminate() == 0
 
 
+def test_a_directory_with_objects_in_a_bucket_starts_with_that_bucket_alone(new_bucket_server, s3, request):
+    server = new_bucket_server().start()
+    values = fill(server, "t", COUNT, size=SIZE)
+    freed(server)
+    assert server.terminate() == 0
+    before = journal.checksums(server.data)
+    here, elsewhere = s3.flags(request.node.name), s3.flags(request.node.name + "-2")
+    server.arguments = [argument for argument in server.arguments if argument not in here]
+    for flags in ((), elsewhere):
+        status, told = server.refused(*flags)
+        assert status != 0 and f"are in s3://test/{request.node.name}, not in" in told
+        for verb in (("fsck",), ("rebuild", "--replace"), ("rebuild", "--dry-run")):
+            refused = run(*verb, "--data", server.data, *flags, **KEYS)
+            assert refused.returncode != 0 and ("--bucket" in refused.stderr or "bucket and prefix" in refused.stderr), refused
+    assert journal.checksums(server.data) == before
+    server.start(*here)
+    assert values_of(server, "t") == values
+    assert server.terminate() == 0
+
+    s3.move(request.node.name, request.node.name + "-2")
+    rebuilt = run("rebuild", "--replace", "--data", server.data, *elsewhere, **KEYS)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    server.start(*elsewhere)
+    assert values_of(server, "t") == values
+
+
 def test_fsck_reads_the_objects_of_a_bucket(new_bucket_server, s3, request):
     server = new_bucket_server().start()
     fill(server, "t", COUNT, size=SIZE)
@@ -183,14 +209,15 @@ def test_fsck_reads_the_objects_of_a_bucket(new_bucket_server, s3, request):
     assert server.terminate() == 0
     before = journal.checksums(server.data)
 
-    def fsck(*flags):
-        done = run("fsck", "--data", server.data, "--json", *flags, **KEYS)
+    def fsck():
+        done = run("fsck", "--data", server.data, "--json", *s3.flags(request.node.name), **KEYS)
         *findings, summary = map(json.loads, done.stdout.splitlines())
         assert done.returncode == (1 if findings else 0), done.stderr
         return findings, summary
 
-    findings, summary = fsck(*s3.flags(request.node.name))
+    findings, summary = fsck()
     assert findings == [] and summary["objects"] >= COUNT * SIZE // (1 << 20) and summary["bytes"] > COUNT * SIZE
-    findings, _ = fsck()  # of the directory alone: all of them are missing
+    s3.move(request.node.name, "aside")
+    findings, _ = fsck()
     assert {finding["problem"] for finding in findings} == {"missing-object"} and len(findings) == summary["objects"]
     assert journal.checksums(server.data) == before

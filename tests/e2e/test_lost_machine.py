@@ -10,7 +10,8 @@ import confluent_kafka as ck
 
 from . import wire
 from .s3 import KEYS
-from .server import run
+from .server import run, wait_for
+from .web import Client
 from .wire import Connection
 
 TOPIC = "orders"
@@ -21,6 +22,7 @@ SETTINGS = {"durability": "object", "retention.ms": "-1", "max.message.bytes": "
 FLAGS = ("--segment-bytes", "256KiB", "--segment-age-ms", "300ms", "--object-linger-ms", "20ms",
          "--journal-file-bytes", "1MiB", "--journal-retention-check-ms", "100ms")  # fmt: skip
 LONG_S = 60
+COUNT = 12
 
 
 class Written:
@@ -96,3 +98,27 @@ def test_it_is_read_back_whole_by_a_new_server(new_server, s3, tmp_path):
     assert checked.returncode == 0, checked.stdout
     server.start()
     check(server, written)
+
+
+def test_what_the_lost_machine_had_merged_goes(new_server, s3, tmp_path):
+    bucket = s3.flags("merged")
+    server = new_server(*FLAGS, *bucket, **KEYS).start()
+    with Connection(server.port) as connection, Client(server) as client:
+        assert connection.create_topic(TOPIC, 1, SETTINGS) == (0, None)
+        for i in range(COUNT):
+            assert connection.produce(TOPIC, wire.batch_of(b"%d" % i)).base_offset == i
+        wait_for("a merge", lambda: client.metrics()["millrace_segments_merged_total"] >= 2, LONG_S)
+    server.kill()  # those that were merged go a minute later
+    shutil.rmtree(server.data)
+    server = new_server(*FLAGS, *bucket, data=tmp_path / "next", **KEYS)
+    made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    assert made.returncode == 0, made.stderr
+    assert any("are in other objects too" in left["why"] for left in json.loads(made.stdout)["left_alone"])
+    server.start()
+    wait_for("the sweep", lambda: "that nothing needs any more removed" in server.process.text(), LONG_S)
+    server.terminate()
+    checked = run("fsck", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    assert checked.returncode == 0 and "unknown-object" not in checked.stdout, checked.stdout
+    server.start()
+    with Connection(server.port) as connection:
+        assert connection.fetch_all(TOPIC) == [(i, b"%d" % i) for i in range(COUNT)]
