@@ -38,7 +38,7 @@ class TableCheck {
         continue;
       }
       if (start_.is_trusted) {
-        judge(object.name);
+        MILLRACE_TRY_STATUS(judge(object.name));
       } else {
         ++unjudged;
       }
@@ -83,29 +83,45 @@ class TableCheck {
   }
 
   /// A file that the catalog does not name.
-  void judge(const std::string& name) {
-    const bool is_again = std::ranges::any_of(start_.tables, [&](const auto& each) {
-      const TopicPartition partition{each.first, PartitionId{0}};
+  Status judge(const std::string& name) {
+    std::vector<Touched> touched;
+    for (const auto& [topic, table] : start_.tables) {
+      const TopicPartition partition{topic, PartitionId{0}};
       const auto found = catalog_.table_offsets.find(partition);
       const Offset in_files = found == catalog_.table_offsets.end() ? Offset{} : found->second;
-      return tables::is_made_again(name, each.second.name, partition, start_.range(partition),
-                                   in_files);
-    });
-    if (is_again) {
-      work_.add({.kind = Kind::kLeftover,
-                 .problem = "unnamed-file",
-                 .file = store_.location_of(name),
-                 .what = "catalog.db does not name it, and its rows are replayed from the journal",
-                 .advice = "nothing: the next start removes it",
-                 .cure = Cure::kTable,
-                 .name = name});
-      return;
+      if (tables::is_made_again(name, table.name, partition, start_.range(partition), in_files)) {
+        work_.add(
+            {.kind = Kind::kLeftover,
+             .problem = "unnamed-file",
+             .file = store_.location_of(name),
+             .what = "catalog.db does not name it, and its rows are replayed from the journal",
+             .advice = "nothing: the next start removes it",
+             .cure = Cure::kTable,
+             .name = name});
+        return {};
+      }
+      if (const auto range = tables::offsets_named(name, table.name, partition)) {
+        touched.push_back({partition, range->start, range->end});
+      }
+      MILLRACE_TRY(const bool is_lost,
+                   tables::lost_its_row(name, table.name, partition, in_files, catalog_, store_));
+      if (is_lost) {
+        work_.add({.problem = "forgotten-file",
+                   .file = store_.location_of(name),
+                   .what = "catalog.db has lost its row, and its rows are in no other file",
+                   .touched = std::move(touched),
+                   .advice = "put a copy of catalog.db back, or make it again: millrace rebuild "
+                             "--replace; until then queries on the table fail"});
+        return {};
+      }
     }
     work_.add(
         {.problem = "unknown-file",
          .file = store_.location_of(name),
          .what = "catalog.db does not name it, and its rows are not replayed from the journal",
+         .touched = std::move(touched),
          .advice = "see where it comes from; the next start moves it to quarantine/"});
+    return {};
   }
 
   Work& work_;

@@ -114,7 +114,8 @@ Status Tables::judge_leftovers(const catalog::Contents& contents) {
   return {};
 }
 
-/// A file whose rows are all replayed is made again; any other may be the last copy.
+/// A file whose rows are all replayed is made again; any other may be the last copy. One that the
+/// catalog has forgotten stays, for a rebuild to find.
 Status Tables::judge_leftover(const std::string& path, const catalog::Contents& contents) {
   for (const TablePtr& table : all()) {
     const record::PartitionRange kept = parts_.log.range(table->partition());
@@ -123,6 +124,19 @@ Status Tables::judge_leftover(const std::string& path, const catalog::Contents& 
     if (is_made_again(path, table->name(), table->partition(), kept, in_files)) {
       log::info("tables", "{}: not in the catalog, and its rows are replayed: removed", path);
       return parts_.store.remove(path);
+    }
+    MILLRACE_TRY(const bool is_lost, lost_its_row(path, table->name(), table->partition(), in_files,
+                                                  contents, parts_.store));
+    if (is_lost) {
+      Error error = make_error(
+          Code::kCorrupt,
+          "table {} is damaged: catalog.db has forgotten {}, and its rows are in no other file; "
+          "put "
+          "a copy of catalog.db back, or make it again (millrace rebuild --replace), and restart",
+          table->name().to_string(), parts_.store.location_of(path));
+      log::error("tables", "{}", error.message);
+      table->set_damage(std::move(error));
+      return {};
     }
   }
   std::string aside = options_.quarantine + "/" + path;

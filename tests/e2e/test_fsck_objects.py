@@ -8,9 +8,10 @@ import pytest
 
 from . import segments
 from .fsck_copy import COUNT, LATE, SIZE, Copy, built, copy, ranges  # noqa: F401 - some are fixtures
-from .server import Server
+from .server import Server, run
 from .test_segments import SOON, freed
 from .test_serve import fill, values_of
+from .web import Client
 from .wire import NONE, Connection, batch_of
 
 
@@ -200,17 +201,31 @@ def test_parts_that_another_object_has_too_need_no_row(mixed):
     mixed.is_clean()
 
 
-def test_a_file_of_a_table_that_lost_its_row_is_no_leftover(copy):
+def test_a_file_of_a_table_that_lost_its_row(copy):
     """The journal has its rows, but replays none that the catalog says are in files."""
     copy.sql(("DELETE FROM table_files WHERE first = 1",))
     _, (finding,), _ = copy.fsck("--repair")
-    assert (finding["type"], finding["problem"]) == ("damage", "unknown-file")
+    assert (finding["type"], finding["problem"], ranges(finding)) == ("damage", "forgotten-file", [("main.cpu", 0, 1, 1)])
     path = pathlib.Path(finding["file"])
-    assert path.exists()
     server = Server(copy.data).start()
+    with Client(server) as client:
+        answer = client.query("SELECT count(*) FROM cpu")
+        assert answer.status == 500 and answer.json["error"]["code"] == "corrupt" and str(path) in answer.error
     assert server.terminate() == 0
-    aside = copy.data / "quarantine" / path.relative_to(copy.data)
-    assert aside.exists() and "kept as" in server.process.text()
+    assert path.exists()
+    assert run("rebuild", "--replace", "--data", copy.data).returncode == 0
+    assert copy.fsck()[0] == 0  # what the journal has is replayed, and its files are leftovers
+    server.start()
+    with Client(server) as client:
+        assert client.rows("SELECT count(*) FROM cpu") == [(4,)]
+    server.close()
+
+
+def test_a_stranger_below_tables(copy):
+    known = next(copy.data.glob("tables/*/*/*.parquet"))
+    stranger = known.with_name(known.name.replace(f"{1:020}", f"{10**15:020}"))
+    shutil.copy(known, stranger)
+    copy.finds("unknown-file", stranger, None, None)
 
 
 def test_a_damaged_catalog(copy):
