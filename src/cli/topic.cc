@@ -223,7 +223,7 @@ void add_topic(CLI::App& app, int& exit_code) {
       *verb,
       "Settings: retention.ms (milliseconds; default 604800000, which is 7 days; -1: for ever), "
       "retention.bytes (of each partition; default -1: no limit), max.message.bytes (of a "
-      "batch as it was sent, 1 to 134217728; default 1048588).",
+      "batch as it was sent, at most what the server has memory for; default 1048588).",
       {"millrace topic create orders",
        "millrace topic create events -p 8 -c retention.ms=86400000 -c retention.bytes=-1"});
   arguments = std::make_shared<TopicArguments>();

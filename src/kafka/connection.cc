@@ -143,8 +143,11 @@ runtime::Task<Result<bytes::Buffer>> Connection::read_frame() {
   const size_t limit = std::min(api != nullptr ? api->max_frame_bytes : kMaxOtherFrame,
                                 context_.options.max_frame_bytes);
   if (static_cast<size_t>(length) > limit) {
-    co_return make_error(Code::kInvalid, "frame of {} bytes for API {}, the limit is {}", length,
-                         static_cast<int>(key), limit);
+    co_return make_error(Code::kInvalid, "frame of {} bytes for API {}, the limit is {}{}", length,
+                         static_cast<int>(key), limit,
+                         limit == context_.options.max_frame_bytes && limit != kMaxProduceFrame
+                             ? ", a share of memory.max_bytes"
+                             : "");
   }
   while (bytes_in_flight_ > 0 && !has_failed_ &&
          bytes_in_flight_ + static_cast<size_t>(length) > context_.options.max_bytes_in_flight) {

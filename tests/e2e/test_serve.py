@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -445,3 +446,17 @@ def test_a_full_disk_is_an_error_that_heals_by_itself(new_server, small_disk):
     server.kill()
     server.start()  # on a full disk
     assert len(values_of(server, "t")) == acknowledged
+
+
+def test_a_topic_for_larger_batches_than_the_server_takes_is_refused(new_server):
+    server = new_server("--memory-max-bytes", "256MiB").start()
+    with Connection(server.port) as connection:
+        error, message = connection.create_topic("t", 1, {"max.message.bytes": "30000000"})
+        assert error == wire.INVALID_CONFIG and "memory.max_bytes" in message
+        most = int(re.search(r"up to (\d+) bytes", message)[1])
+        assert connection.create_topic("t", 1, {"max.message.bytes": str(most + 1)})[0] == wire.INVALID_CONFIG
+        assert connection.create_topic("t", 1, {"max.message.bytes": str(most)}) == (wire.NONE, None)
+        fits = batch_of(b"x" * (most - 1000))
+        largest = batch_of(b"x" * (most - 1000 + most - len(fits)))
+        assert len(largest) == most and connection.produce("t", largest).error == wire.NONE
+        assert connection.produce("t", batch_of(b"x" * (most + 1))).error == wire.MESSAGE_TOO_LARGE

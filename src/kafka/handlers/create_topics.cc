@@ -10,6 +10,7 @@ namespace {
 using Asked = CreateTopicsRequest::Topic;
 using Answer = CreateTopicsResponse::Topic;
 
+constexpr size_t kAroundBatch = 4096;       // of a Produce request: names and numbers
 constexpr int8_t kTopicConfigSource = 1;    // DYNAMIC_TOPIC_CONFIG of the protocol guide
 constexpr int8_t kDefaultConfigSource = 5;  // DEFAULT_CONFIG
 
@@ -48,6 +49,21 @@ std::optional<int32_t> partitions_of(const Context& context, const Asked& asked,
   return static_cast<int32_t>(asked.assignments.size());
 }
 
+/// Nobody could produce a larger batch: the request around it would be refused unread, which closes
+/// the connection.
+Status check_batch_size(const Context& context, const std::map<std::string, std::string>& configs) {
+  broker::TopicSettings settings;
+  const int64_t most =
+      static_cast<int64_t>(context.options.max_frame_bytes) - static_cast<int64_t>(kAroundBatch);
+  if (!settings.apply(configs).ok() || settings.max_message_bytes <= most) {
+    return {};  // what else is wrong is told by the broker
+  }
+  return make_error(Code::kInvalid,
+                    "max.message.bytes={}: this server takes requests with batches of up to {} "
+                    "bytes, a share of its memory.max_bytes",
+                    settings.max_message_bytes, most);
+}
+
 ErrorCode code_of(const Error& error, int32_t partitions) {
   if (error.code != Code::kInvalid) {
     return error.code == Code::kConflict ? ErrorCode::kTopicAlreadyExists
@@ -73,6 +89,9 @@ runtime::Task<void> create_one(Context& context, Asked asked, bool validate_only
     if (config.value) {
       fresh.configs[std::string(config.name)] = std::string(*config.value);
     }
+  }
+  if (const Status size = check_batch_size(context, fresh.configs); !size.ok()) {
+    co_return refuse(answer, ErrorCode::kInvalidConfig, size.error().message);
   }
   const auto asked_configs = fresh.configs;
   const auto created = co_await context.broker.create(std::move(fresh), validate_only);
