@@ -147,7 +147,7 @@ Status is_there_room(const std::string& directory, const std::vector<bench::Scen
   if (space.free_bytes < kRoom * largest) {
     return make_error(Code::kOverloaded,
                       "{} has {} MiB free, the runs need {} MiB; choose another with --dir, or "
-                      "--quick",
+                      "fewer cases with --quick or --buffer",
                       directory, space.free_bytes >> 20, kRoom * largest >> 20);
   }
   return {};

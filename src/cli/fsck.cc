@@ -91,7 +91,9 @@ Result<int> fsck_directory(const FsckArguments& arguments) {
   fsck::Subject subject{
       .disk = io::posix_disk(), .data = options.data, .store = server::name_of_store(options)};
   MILLRACE_TRY_STATUS(fsck::look_for_directory(subject));
-  MILLRACE_TRY(const auto lock, io::LockFile::acquire(options.data + "/lock"));
+  const std::string path = options.data + "/lock";
+  MILLRACE_TRY(const auto lock, arguments.is_repair ? io::LockFile::acquire(path)
+                                                    : io::LockFile::acquire_to_read(path));
   std::unique_ptr<objects::ObjectStore> bucket;
   if (options.bucket) {
     MILLRACE_TRY(bucket, server::open_bucket(*options.bucket));

@@ -37,8 +37,7 @@ class JournalCheck {
       }
     }
     for (const FileNumber number : numbers_) {
-      MILLRACE_TRY(const auto file, files_.open(number));
-      MILLRACE_TRY_STATUS(check_file(*file));
+      MILLRACE_TRY_STATUS(look_at(number));
       ++work_.report.journal_files;
     }
     chain_.judge(work_.report);
@@ -46,6 +45,22 @@ class JournalCheck {
   }
 
  private:
+  Status look_at(FileNumber number) {
+    const auto file = files_.open(number);
+    const Status checked = file.ok() ? check_file(**file) : Status(file.error());
+    if (checked.ok() || checked.error().code != Code::kIo) {
+      return checked;
+    }
+    chain_.breaks({.finding = {.problem = "unreadable-file",
+                               .file = files_.directory() + "/" + journal::file_name(number),
+                               .what = checked.error().message,
+                               .advice = "put a good copy of the file back"},
+                   .is_certain = true,
+                   .loses_runs = true});
+    chain_.forget_run();
+    return {};
+  }
+
   Status check_file(const JournalFile& file) {
     const bool is_newest = file.number == numbers_.back();
     MILLRACE_TRY(const uint64_t size, file.file->size());

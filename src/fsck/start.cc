@@ -54,7 +54,8 @@ class Judgement {
     if (was_asked && error.code == Code::kReadOnly) {
       return std::move(start_);
     }
-    if (error.code != Code::kCorrupt) {
+    const bool is_unreadable = error.code == Code::kIo && !was_asked;  // a file of the journal
+    if (error.code != Code::kCorrupt && !is_unreadable) {
       return error;
     }
     start_.refused = error;

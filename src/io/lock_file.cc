@@ -16,24 +16,41 @@ Result<LockFile> LockFile::acquire(const std::string& path) {
     return errno_error("open(2)", path, errno);
   }
   LockFile lock(descriptor);
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) {
-      return errno_error("flock(2)", path, errno);
-    }
-    std::array<char, 32> owner{};
-    const ssize_t n = ::pread(descriptor, owner.data(), owner.size() - 1, 0);
-    const std::string pid(owner.data(), n > 0 ? static_cast<size_t>(n) : 0);
-    return make_error(
-        Code::kConflict,
-        "{}: in use by another process (pid {}); stop it, or choose another directory", path,
-        pid.empty() ? "unknown" : pid);
-  }
+  MILLRACE_TRY_STATUS(lock.lock(path));
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, pid.data(), pid.size(), 0) < 0) {
     // The lock counts, not what the file says: a full disk must not keep the server from starting.
     static_cast<void>(errno);
   }
   return lock;
+}
+
+Result<LockFile> LockFile::acquire_to_read(const std::string& path) {
+  auto lock = acquire(path);
+  if (lock.ok() || lock.error().code == Code::kConflict) {
+    return lock;
+  }
+  LockFile read_only(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (read_only.descriptor_ < 0) {
+    return errno == ENOENT ? std::move(read_only) : Result<LockFile>(std::move(lock).error());
+  }
+  MILLRACE_TRY_STATUS(read_only.lock(path));
+  return read_only;
+}
+
+Status LockFile::lock(const std::string& path) const {
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
+    return {};
+  }
+  if (errno != EWOULDBLOCK) {
+    return errno_error("flock(2)", path, errno);
+  }
+  std::array<char, 32> owner{};
+  const ssize_t n = ::pread(descriptor_, owner.data(), owner.size() - 1, 0);
+  const std::string pid(owner.data(), n > 0 ? static_cast<size_t>(n) : 0);
+  return make_error(Code::kConflict,
+                    "{}: in use by another process (pid {}); stop it, or choose another directory",
+                    path, pid.empty() ? "unknown" : pid);
 }
 
 LockFile::LockFile(LockFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

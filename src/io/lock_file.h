@@ -15,6 +15,11 @@ class LockFile {
   /// Errors: kConflict (another process holds it: names the file and that process), kIo,
   /// kOverloaded.
   static Result<LockFile> acquire(const std::string& path);
+
+  /// For who changes nothing: where nothing can be written, holds the file that is there, or
+  /// nothing, as no process ever used the directory.
+  static Result<LockFile> acquire_to_read(const std::string& path);
+
   LockFile(LockFile&& other) noexcept;
   LockFile& operator=(LockFile&& other) noexcept;
   ~LockFile();
@@ -22,7 +27,9 @@ class LockFile {
  private:
   explicit LockFile(int descriptor) : descriptor_(descriptor) {}
 
-  int descriptor_ = -1;
+  Status lock(const std::string& path) const;
+
+  int descriptor_ = -1;  // -1: none
 };
 
 }  // namespace millrace::io

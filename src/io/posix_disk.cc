@@ -136,7 +136,8 @@ class PosixDisk final : public Disk {
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode,
                                      Access access) override {
-    const int flags = flags_of(mode) | (access == Access::kDirect ? O_DIRECT : 0);
+    // Without O_NONBLOCK, the open of a FIFO that stands where a file should waits for its writer.
+    const int flags = flags_of(mode) | O_NONBLOCK | (access == Access::kDirect ? O_DIRECT : 0);
     const int descriptor = ::open(path.c_str(), flags, 0644);
     if (descriptor < 0 && errno == EINVAL && access == Access::kDirect) {
       return make_error(Code::kUnsupported, "open(2) of {}: this file system has no O_DIRECT",
@@ -147,8 +148,14 @@ class PosixDisk final : public Disk {
     }
     auto file = std::make_unique<PosixFile>(descriptor, path, access);
     struct stat info{};
-    if (mode == OpenMode::kRead && ::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode)) {
-      return errno_error("open(2)", path, EISDIR);  // the other modes are refused by the system
+    if (::fstat(descriptor, &info) != 0) {
+      return errno_error("fstat(2)", path, errno);
+    }
+    if (S_ISDIR(info.st_mode)) {
+      return errno_error("open(2)", path, EISDIR);
+    }
+    if (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode)) {
+      return make_error(Code::kIo, "open(2) of {}: it is no file, but a pipe or a device", path);
     }
     if (access == Access::kNoReadAhead) {
       static_cast<void>(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM));  // advice only

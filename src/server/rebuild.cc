@@ -118,7 +118,8 @@ Result<bool> Rebuild::is_empty() {
 }
 
 Status Rebuild::lock() {
-  MILLRACE_TRY(lock_, io::LockFile::acquire(path("lock")));
+  MILLRACE_TRY(lock_, options_.dry_run ? io::LockFile::acquire_to_read(path("lock"))
+                                       : io::LockFile::acquire(path("lock")));
   return {};
 }
 

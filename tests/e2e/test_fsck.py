@@ -1,13 +1,15 @@
 """millrace fsck: damage planted in a directory that a server wrote is named as what it is, and nothing else is."""
 
+import os
 import pathlib
 import shutil
+import subprocess
 import uuid
 
 import pytest
 
 from . import journal, segments
-from .fsck_copy import COUNT, LATE, SIZE, built, copy, killed, of_run, ranges  # noqa: F401 - some are fixtures
+from .fsck_copy import COUNT, LATE, SIZE, Copy, built, copy, killed, of_run, ranges  # noqa: F401 - some are fixtures
 from .server import Server, run
 from .test_serve import SMALL, fill, values_of
 
@@ -139,6 +141,61 @@ def test_the_newest_journal_file_truncated_between_two_runs(copy):
     (end,) = [frame.next for later in journal.runs(copy.data, one.file) for frame in journal.frames(later) if frame.is_batch][-1:]
     path.write_bytes(path.read_bytes()[: one.position])
     copy.finds("cut-short", path, one.position, [("t", 0, frame.first, end - 1)])
+
+
+def make_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def make_loop(path):
+    path.unlink()
+    path.symlink_to(path)
+
+
+def make_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("replace", [make_fifo, make_directory])
+def test_what_stands_where_a_journal_file_should_and_is_none(copy, replace):
+    one, frame = copy.victim(1)
+    path, behind = copy.journal(1), copy.object()
+    replace(path)
+    copy.flip(behind.path, behind.parts[0].data_position + 500)  # the rest is checked all the same
+    _, findings, _ = copy.fsck()
+    assert [finding["problem"] for finding in findings] == ["unreadable-file", "object-data"], findings
+    assert findings[0]["file"] == str(path)
+    ((topic, partition, first, last),) = ranges(findings[0])
+    assert (topic, partition) == ("t", 0) and first <= frame.first <= last
+    status, told = Server(copy.data, *LATE).refused()
+    assert status == 1 and path.name in told
+
+
+@pytest.mark.parametrize("replace", [make_fifo, make_loop, make_directory])
+def test_what_stands_where_an_object_should_and_is_none(copy, replace):
+    one = copy.object()
+    replace(one.path)
+    copy.finds("unreadable-object" if replace == make_fifo else "missing-object", one.path, None, None)
+
+
+def test_a_copy_on_a_read_only_mount(copy, tmp_path):
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64M", "tmpfs", mount], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a file system is not allowed here")
+    try:
+        for has_lock in (False, True):
+            shutil.copytree(copy.data, mount / "data", ignore=None if has_lock else shutil.ignore_patterns("lock"))
+            subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
+            there = Copy(mount / "data")
+            assert there.is_clean() == copy.is_clean() | {"data": str(there.data)}
+            assert "Read-only file system" in run("fsck", "--repair", "--data", there.data).stderr
+            subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
+            shutil.rmtree(there.data)
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
 
 
 def test_swapped_journal_files(copy):

@@ -449,7 +449,7 @@ def test_a_full_disk_is_an_error_that_heals_by_itself(new_server, small_disk):
 
 
 def test_a_topic_for_larger_batches_than_the_server_takes_is_refused(new_server):
-    server = new_server("--memory-max-bytes", "256MiB").start()
+    server = new_server("--memory-max-bytes", "128MiB").start()
     with Connection(server.port) as connection:
         error, message = connection.create_topic("t", 1, {"max.message.bytes": "30000000"})
         assert error == wire.INVALID_CONFIG and "memory.max_bytes" in message
