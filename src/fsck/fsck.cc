@@ -7,6 +7,7 @@
 #include "fsck/start.h"
 #include "fsck/table_check.h"
 #include "fsck/work.h"
+#include "io/frozen_disk.h"
 #include "journal/recovery.h"
 #include "objects/local_store.h"
 #include "segment/format.h"
@@ -142,7 +143,7 @@ Status look_for_directory(const Subject& subject) {
 }
 
 Result<Report> check_directory(const Subject& subject, const CheckOptions& options) {
-  FrozenDisk disk(subject.disk);
+  io::FrozenDisk disk(subject.disk);
   Report report;
   uint64_t total = 0;
   Work work{

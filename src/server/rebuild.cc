@@ -5,6 +5,7 @@
 #include "broker/found_objects.h"
 #include "catalog/sqlite_catalog.h"
 #include "io/disk.h"
+#include "io/frozen_disk.h"
 #include "io/lock_file.h"
 #include "journal/scan.h"
 #include "journal/seed.h"
@@ -52,8 +53,7 @@ Error nothing_in(const objects::ObjectStore& store) {
 /// One run of it.
 class Rebuild {
  public:
-  explicit Rebuild(const RebuildOptions& options)
-      : options_(options), data_(options.server.data), disk_(io::posix_disk()) {}
+  explicit Rebuild(const RebuildOptions& options) : options_(options), data_(options.server.data) {}
 
   Result<RebuildReport> run();
 
@@ -82,7 +82,8 @@ class Rebuild {
 
   const RebuildOptions& options_;
   const std::string data_;
-  io::Disk& disk_;
+  io::Disk& disk_ = io::posix_disk();
+  io::FrozenDisk frozen_{disk_};  // what is there is read through it
   std::optional<io::LockFile> lock_;
   std::unique_ptr<objects::ObjectStore> store_;
   RebuildReport report_;
@@ -146,7 +147,11 @@ Result<RebuildReport> Rebuild::run() {
 }
 
 Result<broker::FoundObjects> Rebuild::read_objects() {
-  MILLRACE_TRY(store_, open_objects(disk_, options_.server));
+  if (options_.server.bucket) {
+    MILLRACE_TRY(store_, open_bucket(*options_.server.bucket));
+  } else {
+    store_ = objects::LocalStore::view(frozen_, data_);
+  }
   MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
                  options_.progress("objects", done, all);
                }));
@@ -162,7 +167,7 @@ Status Rebuild::check_place(const broker::FoundObjects& found) {
   if (!found.objects.empty() || !found.unused.empty()) {
     return {};
   }
-  const auto old = catalog::open_sqlite(disk_, path("catalog.db"));
+  const auto old = catalog::open_sqlite(frozen_, path("catalog.db"));
   return old.ok() ? catalog::check_store((*old)->contents(), name_of_store(options_.server))
                   : Status();
 }
@@ -176,7 +181,7 @@ Status Rebuild::catalog_of_journal() {
                       "{} is there: with --replace it goes to {} and is made again",
                       path("catalog.db"), path("quarantine"));
   }
-  MILLRACE_TRY(const KnownJournal journal, read_journal(disk_, path("journal")));
+  MILLRACE_TRY(const KnownJournal journal, read_journal(frozen_, path("journal")));
   MILLRACE_TRY(const broker::FoundObjects found, read_objects());
   MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
@@ -209,7 +214,7 @@ Result<tables::FoundFiles> Rebuild::read_files(const KnownJournal& journal) {
   if (!has_tables && journal.tables.empty()) {
     return tables::FoundFiles{};
   }
-  MILLRACE_TRY(const auto store, objects::LocalStore::open(disk_, path("tables"), path("tmp")));
+  const auto store = objects::LocalStore::view(frozen_, path("tables"));
   MILLRACE_TRY(auto files, tables::find_files(*store, journal.tables, journal.place,
                                               [this](size_t done, size_t all) {
                                                 options_.progress("files", done, all);

@@ -46,21 +46,14 @@ Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& o
   return std::unique_ptr<objects::ObjectStore>(std::move(bucket));
 }
 
-Result<std::unique_ptr<objects::ObjectStore>> open_objects(io::Disk& disk, const Options& options) {
-  if (options.bucket) {
-    return open_bucket(*options.bucket);
-  }
-  MILLRACE_TRY(auto local,
-               objects::LocalStore::open(disk, options.data, options.data + "/tmp/segments"));
-  return std::unique_ptr<objects::ObjectStore>(std::move(local));
-}
-
 Result<std::unique_ptr<SegmentStore>> SegmentStore::open(io::Disk& disk, const Options& options) {
   auto segments = std::make_unique<SegmentStore>();
-  MILLRACE_TRY(segments->objects_, open_objects(disk, options));
   if (!options.bucket) {
+    MILLRACE_TRY(segments->objects_,
+                 objects::LocalStore::open(disk, options.data, options.data + "/tmp/segments"));
     return segments;
   }
+  MILLRACE_TRY(segments->objects_, open_bucket(*options.bucket));
   objects::CachedStoreOptions cache;
   cache.directory = options.data + "/cache";
   MILLRACE_TRY_STATUS(disk.make_directories(cache.directory));

@@ -18,10 +18,6 @@ std::string name_of_store(const Options& options);
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
 
-/// The data directory or the bucket, without a cache. Errors: as open_bucket(), and those of
-/// objects::LocalStore::open.
-Result<std::unique_ptr<objects::ObjectStore>> open_objects(io::Disk& disk, const Options& options);
-
 /// The data directory, or a bucket behind a cache of its blocks in DIR/cache. Outlived by the disk.
 class SegmentStore {
  public:

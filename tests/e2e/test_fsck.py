@@ -191,6 +191,7 @@ def test_a_copy_on_a_read_only_mount(copy, tmp_path):
             subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
             there = Copy(mount / "data")
             assert there.is_clean() == copy.is_clean() | {"data": str(there.data)}
+            assert run("rebuild", "--dry-run", "--data", there.data).returncode == 0
             assert "Read-only file system" in run("fsck", "--repair", "--data", there.data).stderr
             subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
             shutil.rmtree(there.data)
