@@ -35,6 +35,12 @@ std::string name_of_store(const Options& options) {
   return "s3://" + bucket.name + (bucket.prefix.empty() ? "" : "/" + bucket.prefix);
 }
 
+Status remember_store(catalog::Catalog& catalog, const Options& options) {
+  catalog::StorePart part = catalog.contents().store.value_or(catalog::StorePart());
+  part.name = name_of_store(options);
+  return catalog.commit_store(part);
+}
+
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options) {
   objects::S3StoreOptions s3;
   s3.endpoint = options.endpoint;

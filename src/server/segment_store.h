@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "catalog/catalog.h"
 #include "io/disk.h"
 #include "objects/cached_store.h"
 #include "objects/object_store.h"
@@ -14,6 +15,9 @@ namespace millrace::server {
 /// Where the objects are, as the catalog remembers it: without what may change while they stay
 /// there (endpoint, region, path of the data directory).
 std::string name_of_store(const Options& options);
+
+/// Errors: those of catalog::Catalog::commit_store().
+Status remember_store(catalog::Catalog& catalog, const Options& options);
 
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
