@@ -23,6 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr auto kPatience = std::chrono::seconds(10);  // with a server that does not answer
 constexpr auto kSilence = std::chrono::seconds(5);  // of the server, before that is told
 
 struct ProduceArguments {
@@ -112,7 +113,7 @@ Status send_lines(LineReader& in, const ProduceArguments& arguments, const Inter
 
 /// An error at once instead of a queue that nobody empties.
 Status reach(const std::string& servers) {
-  const auto admin = client::Admin::connect(servers, std::chrono::seconds(10));
+  const auto admin = client::Admin::connect(servers, kPatience);
   return admin.ok() ? Status{} : Status(admin.error());
 }
 
@@ -156,7 +157,10 @@ Status produce(ProduceArguments arguments) {
   MILLRACE_TRY(const auto producer, client::Producer::open(arguments.options));
   waiting.watch(*producer);
   LineReader in(input.get(), arguments.file, interrupt.descriptor());
-  Status sent = send_lines(in, arguments, interrupt, *producer, progress);
+  Status sent = producer->prepare(kPatience);
+  if (sent.ok()) {
+    sent = send_lines(in, arguments, interrupt, *producer, progress);
+  }
   progress.end();
   if (!sent.ok() && sent.error().code == Code::kCancelled) {
     producer->abandon(std::chrono::seconds(2));
