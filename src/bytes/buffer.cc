@@ -3,8 +3,11 @@
 #include "base/check.h"
 #include "base/mutex.h"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -15,17 +18,38 @@ namespace {
 constexpr size_t kClasses =
     std::bit_width(BufferPool::kLargestSlab) - std::bit_width(BufferPool::kSmallestSlab) + 1;
 
-struct AlignedDelete {
+/// Slabs from here on are mappings of their own: the heap, where they come and go beside small
+/// things, keeps the holes. AddressSanitizer looks after the heap alone.
+#if __has_feature(address_sanitizer)
+constexpr size_t kLeastMapped = SIZE_MAX;
+#else
+constexpr size_t kLeastMapped = size_t{256} << 10;
+#endif
+
+struct SlabDelete {
   void operator()(std::byte* memory) const {
-    ::operator delete(memory, std::align_val_t{BufferPool::kAlignment});
+    if (capacity >= kLeastMapped) {
+      ::munmap(memory, capacity);
+    } else {
+      ::operator delete(memory, std::align_val_t{BufferPool::kAlignment});
+    }
   }
+
+  size_t capacity = 0;
 };
 
-using Slab = std::unique_ptr<std::byte, AlignedDelete>;
+using Slab = std::unique_ptr<std::byte, SlabDelete>;
 
 Slab make_slab(size_t capacity) {
-  return Slab(
-      static_cast<std::byte*>(::operator new(capacity, std::align_val_t{BufferPool::kAlignment})));
+  void* memory = nullptr;
+  if (capacity < kLeastMapped) {
+    memory = ::operator new(capacity, std::align_val_t{BufferPool::kAlignment});
+  } else if (memory = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                             -1, 0);
+             memory == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+  return {static_cast<std::byte*>(memory), SlabDelete{capacity}};
 }
 
 }  // namespace

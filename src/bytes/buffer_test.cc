@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -107,6 +110,33 @@ TEST(BufferPool, ReusesSlabsAndBoundsTheIdleOnes) {
   }
   EXPECT_EQ(pool.idle_bytes(), 8192u);
 }
+
+#if !__has_feature(address_sanitizer)
+size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  size_t all = 0;
+  size_t resident = 0;
+  statm >> all >> resident;
+  return resident * BufferPool::kAlignment;
+}
+
+TEST(BufferPool, MemoryOfLargeSlabsIsGivenBackWhateverIsAllocatedBetweenThem) {
+  MemoryBudget budget("test", 64 * kMiB);
+  BufferPool pool(budget, 0);
+  std::vector<std::unique_ptr<std::string>> small;
+  for (int round = 0; round < 3; ++round) {  // malloc(3) learns from what is freed
+    std::vector<MutableBuffer> large;
+    for (int i = 0; i < 48; ++i) {
+      large.push_back(pool.allocate(kMiB).value());
+      std::memset(large.back().data(), 1, kMiB);
+      small.push_back(std::make_unique<std::string>(5000, 'x'));
+    }
+    const size_t before = resident_bytes();
+    large.clear();
+    EXPECT_LT(resident_bytes(), before - 40 * kMiB) << round;
+  }
+}
+#endif
 
 TEST(BufferPool, BuffersOutliveThePoolAndDieOnOtherThreads) {
   MemoryBudget budget("test", 64 * kMiB);

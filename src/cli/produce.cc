@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPatience = std::chrono::seconds(10);  // with a server that does not answer
-constexpr auto kSilence = std::chrono::seconds(5);  // of the server, before that is told
+constexpr auto kSilence = std::chrono::seconds(5);    // of the server, before that is told
 
 struct ProduceArguments {
   client::ProducerOptions options;
