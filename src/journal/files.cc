@@ -190,7 +190,8 @@ Status Files::make_spare_of(FileNumber number) {
   MILLRACE_TRY(const auto file, open(number));
   MutexLock lock(mutex_);
   MILLRACE_TRY_STATUS(keep_or_remove(path_of(number), file->size, true));
-  return {};
+  // Before another file is made: with that one alone, this would stand in the middle again.
+  return disk_.sync_directory(directory_);
 }
 
 }  // namespace millrace::journal

@@ -392,6 +392,26 @@ TEST_F(RotatedLog, UnfinishedRotationBecomesTheSpare) {
   EXPECT_EQ(log_.texts(kA).size(), sent_);
 }
 
+TEST_F(RotatedLog, AnUnfinishedRotationDoesNotComeBackBehindTheNextFile) {
+  for (uint64_t at = 1; at <= 400; ++at) {
+    TestLog log(at);
+    ASSERT_TRUE(log.start().ok());
+    ASSERT_TRUE(log.files->prepare_spare(256 << 10).ok());  // the next file will be another one
+    log.kill();
+    ASSERT_TRUE(log.disk.replace_file(log.path(2), std::vector<std::byte>(256 << 10)).ok());
+    ASSERT_TRUE(log.disk.sync_directory(TestLog::kDirectory).ok());
+    ASSERT_TRUE(log.start().ok());
+    log.disk.set_faults({.off_at = log.disk.operations() + 1 + at % 40});
+    const std::string text(50'000, 'x');
+    while (log.append(kA, text).ok()) {  // into file 3
+    }
+    log.kill();
+    log.disk.power_cut();
+    const Status started = log.start();
+    ASSERT_TRUE(started.ok()) << at << ": " << started.error().message;
+  }
+}
+
 TEST_F(RotatedLog, StoredIndexIsUsedAndABrokenOneRebuilt) {
   ASSERT_TRUE(log_.start().ok());
   const auto stored = log_.index->encode_unstored();
