@@ -190,21 +190,21 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
   return std::nullopt;
 }
 
-/// What is left alone though nothing needs it, after a put that came late: its topic was deleted
-/// and forgotten meanwhile, or retention.bytes took its records out of the journal, and how much
-/// was behind them then is not known any more. One such partition in an object is enough.
+/// What is left alone though nothing needs it. Its put failed, and was done or came late:
+/// retention.bytes took its records out of the journal meanwhile, and how much was behind them then
+/// is not known any more, only that it may have been less than what is kept now. Or it came late,
+/// and its topic was deleted and forgotten. One such partition in an object is enough.
 bool HistoryModel::may_stay(const std::string& name) {
   const auto object = segment::Segment::open(store().read(name).value(), name);
   const auto is_excused = [this](const segment::PartitionRow& row) {
     const TopicPtr topic = broker_->find(row.partition.topic);
     if (!topic) {
-      return !broker_->was_deleted(row.partition.topic);
+      return has_late_puts_ && !broker_->was_deleted(row.partition.topic);
     }
     return topic->record.settings.retention_bytes >= 0 &&
            row.first < topic->partition(row.partition.partition)->range().start;
   };
-  return object.ok() && has_late_puts_ &&
-         std::ranges::any_of((*object)->tail().partitions, is_excused);
+  return object.ok() && std::ranges::any_of((*object)->tail().partitions, is_excused);
 }
 
 std::optional<std::string> HistoryModel::check_store() {
