@@ -334,7 +334,7 @@ class JudgingCatalog final : public catalog::Catalog {
 
   Status commit_segments(const catalog::SegmentsCommit& /*commit*/) override { return {}; }
 
-  Status commit_store(const catalog::StorePart& /*store*/) override { return {}; }
+  Status commit_store(const std::string& /*name*/) override { return {}; }
 
   Status close() override { return {}; }
 

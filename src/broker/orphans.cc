@@ -65,7 +65,7 @@ Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const s
     return is_of_the_object(header.error()) ? Result(std::optional(header.error().message))
                                             : header.error();
   }
-  if (!rules.directories.contains(header->directory)) {
+  if (header->directory != rules.directory) {
     return std::optional(
         fmt::format("it was made by another data directory, {}", header->directory.to_string()));
   }

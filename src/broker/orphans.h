@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 
 namespace millrace::broker {
@@ -18,7 +17,7 @@ enum class TopicState : uint8_t { kThere, kDeleted, kUnknown };
 
 /// What is known without the object.
 struct OrphanRules {
-  std::set<DirectoryId> directories;  // this one, and those whose objects it took over
+  DirectoryId directory;
   std::function<TopicState(const TopicId&)> topic;
   /// Behind the last offset that journal or catalog have of a partition.
   std::function<Offset(TopicPartition)> end;

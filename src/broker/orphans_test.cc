@@ -36,8 +36,7 @@ class OrphansTest : public SegmentsTest {
                                         : TopicState::kUnknown;
     };
     return why_kept(store_, name,
-                    {{log_->directory_id(), DirectoryId(Uuid{{8}})},
-                     ids,
+                    {log_->directory_id(), ids,
                      [this](TopicPartition partition) { return log_->range(partition).end; },
                      [this](TopicPartition) { return start_; },
                      [this](const segment::PartitionRow& row) {
@@ -67,7 +66,6 @@ TEST_F(OrphansTest, WhatIsSomewhereElseTooMayGo) {
   write(topic, 5);
   EXPECT_EQ(why(plant(topic->partition({})->id(), 0, 5)), std::nullopt);
   EXPECT_EQ(why(plant(topic->partition({})->id(), 2, 4)), std::nullopt);
-  EXPECT_EQ(why(plant(topic->partition({})->id(), 2, 4, DirectoryId(Uuid{{8}}))), std::nullopt);
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
   EXPECT_EQ(why(plant(topic->partition({})->id(), 0, 500)), std::nullopt);
 }

@@ -214,11 +214,7 @@ OrphanRules Segments::orphan_rules() const {
                          row.max_timestamp_ms, found == behind.end() ? 0 : found->second,
                          parts_.clock.wall_ms().time_since_epoch().count());
   };
-  std::set<DirectoryId> directories = {parts_.log.directory_id()};
-  if (const auto& store = parts_.catalog.contents().store) {
-    directories.insert(store->heir_of.begin(), store->heir_of.end());
-  }
-  return {std::move(directories), state, end, start, is_expired, deletions_of(parts_.broker)};
+  return {parts_.log.directory_id(), state, end, start, is_expired, deletions_of(parts_.broker)};
 }
 
 SegmentWishes Segments::wishes() const {

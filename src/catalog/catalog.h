@@ -113,21 +113,16 @@ struct SegmentsCommit {
   std::vector<Uuid> removed;  // objects that are there; from then on they are leaving
   JournalPlace place;
   std::vector<Uuid> gone = {};  // objects that are leaving: the store has them no longer
-};
-
-/// Where segment objects are: docs/formats/catalog.md, `meta`.
-struct StorePart {
-  std::string name;
-  std::vector<DirectoryId> heir_of;  // lost directories; the objects they made are this one's
-
-  bool operator==(const StorePart&) const = default;
+  /// Objects that are neither added nor leaving, may be in the store, and that nothing needs: they
+  /// are leaving from then on.
+  std::vector<LeavingObject> leaving = {};
 };
 
 /// What there is when a catalog is opened.
 struct Contents {
   bool is_new = false;  // there was none; all else is empty
   std::optional<DirectoryId> directory;
-  std::optional<StorePart> store;  // nullopt: never said
+  std::optional<std::string> store;  // of the segment objects; nullopt: never said
   std::optional<JournalPlace> broker_place;
   std::optional<JournalPlace> tables_place;
   std::optional<JournalPlace> segments_place;
@@ -174,12 +169,13 @@ class Catalog {
 
   /// Adds and removes objects in one transaction. Of each partition the parts stay dense, and the
   /// end of the last one does not move back: kInvalid otherwise, naming partition and offsets.
-  /// kConflict: an object that is added is there already, one that is removed is not, or one that
-  /// is gone was not leaving. Nothing was written after either.
+  /// kConflict: an object that is added, or is to leave without that, is there already, one that is
+  /// removed is not, or one that is gone was not leaving. Nothing was written after either.
   virtual Status commit_segments(const SegmentsCommit& commit) = 0;
 
-  /// Before the first commit_segments(). Errors: those of check_store() too.
-  virtual Status commit_store(const StorePart& store) = 0;
+  /// Where segment objects are (docs/formats/catalog.md, `meta`); before the first
+  /// commit_segments(). Errors: those of check_store() too.
+  virtual Status commit_store(const std::string& name) = 0;
 
   /// Ends it in good order; a second call does nothing. Without it, or after an error (kIo,
   /// kOverloaded), the end counts as unclean: nothing is lost by that.

@@ -117,6 +117,11 @@ Status apply(Contents& contents, const SegmentsCommit& commit) {
       changes[part.partition].added.push_back({part.first, part.next});
     }
   }
+  for (const LeavingObject& object : commit.leaving) {
+    if (find_object(contents, object.object) != nullptr || is_leaving(contents, object.object)) {
+      return object_is_there(object.object);
+    }
+  }
   for (const Uuid& object : commit.gone) {
     if (!is_leaving(contents, object)) {
       return object_is_missing(object);
@@ -134,6 +139,9 @@ Status apply(Contents& contents, const SegmentsCommit& commit) {
   }
   for (const SegmentRow& object : commit.added) {
     contents.segments.insert(position_of(contents.segments, object.object), object);
+  }
+  for (const LeavingObject& object : commit.leaving) {
+    contents.leaving.insert(position_of(contents.leaving, object.object), object);
   }
   contents.segments_place = commit.place;
   return {};
@@ -207,10 +215,10 @@ Status MemoryCatalog::commit_segments(const SegmentsCommit& segments) {
   return commit([&](Contents& contents) { return apply(contents, segments); });
 }
 
-Status MemoryCatalog::commit_store(const StorePart& store) {
+Status MemoryCatalog::commit_store(const std::string& name) {
   return commit([&](Contents& contents) -> Status {
-    MILLRACE_TRY_STATUS(check_store(contents, store.name));
-    contents.store = store;
+    MILLRACE_TRY_STATUS(check_store(contents, name));
+    contents.store = name;
     return {};
   });
 }

@@ -45,7 +45,7 @@ class MemoryCatalog final : public Catalog {
   Status commit_flush(const FlushCommit& flush) override;
   Status drop_table(const TopicId& topic, const JournalPlace& place) override;
   Status commit_segments(const SegmentsCommit& commit) override;
-  Status commit_store(const StorePart& store) override;
+  Status commit_store(const std::string& name) override;
   Status close() override;
 
  private:

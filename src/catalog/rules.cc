@@ -136,18 +136,22 @@ Status check_segment(const SegmentRow& object) {
   return rule.empty() ? Status{} : broken("segment object " + object.object.to_string(), rule);
 }
 
+Status check_leaving(const LeavingObject& object) {
+  return is_name_of(object.object, object.name)
+             ? Status()
+             : broken("leaving object " + object.object.to_string(),
+                      fmt::format("its name is '{}'", object.name));
+}
+
 Status check_leaving(const Contents& contents) {
   std::set<Uuid> there;
   for (const SegmentRow& object : contents.segments) {
     there.insert(object.object);
   }
   for (const LeavingObject& object : contents.leaving) {
-    const std::string row = "leaving object " + object.object.to_string();
-    if (!is_name_of(object.object, object.name)) {
-      return broken(row, fmt::format("its name is '{}'", object.name));
-    }
+    MILLRACE_TRY_STATUS(check_leaving(object));
     if (there.contains(object.object)) {
-      return broken(row, "it is a segment object too");
+      return broken("leaving object " + object.object.to_string(), "it is a segment object too");
     }
   }
   return {};
@@ -336,6 +340,10 @@ Status check(const SegmentsCommit& commit) {
     MILLRACE_TRY_STATUS(check_segment(object));
     objects.push_back(object.object);
   }
+  for (const LeavingObject& object : commit.leaving) {
+    MILLRACE_TRY_STATUS(check_leaving(object));
+    objects.push_back(object.object);
+  }
   return check_unique(objects, "a segment object", [](const Uuid& object) { return object; });
 }
 
@@ -370,7 +378,7 @@ Status check_owner(const Contents& contents, const DirectoryId& directory) {
 
 Status check_store(const Contents& contents, const std::string& name) {
   const size_t objects = contents.segments.size() + contents.leaving.size();
-  if (objects == 0 || !contents.store || contents.store->name == name) {
+  if (objects == 0 || !contents.store || *contents.store == name) {
     return {};
   }
   return make_error(
@@ -378,7 +386,7 @@ Status check_store(const Contents& contents, const std::string& name) {
       "bucket: the {} segment objects of this directory are in {}, not in {}; nothing "
       "was changed. Say --bucket as before; if all of them were moved, make the "
       "catalog again with the new one: millrace rebuild --replace",
-      objects, contents.store->name, name);
+      objects, *contents.store, name);
 }
 
 Error offset_conflict(const FlushCommit& flush, Offset table_offset) {

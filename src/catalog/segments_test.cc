@@ -57,31 +57,30 @@ TEST_P(SegmentsTest, ComeBackInOrderWithTheirPlace) {
 }
 
 TEST_P(SegmentsTest, AreInOneStoreUntilTheLastOneIsGone) {
-  const StorePart other{"s3://b/c", {directory_id(7), directory_id(9)}};
   EXPECT_EQ(stored().store, std::nullopt);
-  EXPECT_OK(catalog_->commit_store({"s3://a", {}}));
-  EXPECT_EQ(stored().store, (StorePart{"s3://a", {}}));
-  EXPECT_OK(next_life().commit_store(other));  // there is no object yet
+  EXPECT_OK(catalog_->commit_store("s3://a"));
+  EXPECT_EQ(stored().store, "s3://a");
+  EXPECT_OK(next_life().commit_store("s3://b/c"));  // there is no object yet
   const SegmentRow object = object_of(1, {part_of(2, 0, 0, 5)});
   EXPECT_OK(catalog_->commit_segments(segments_of({object})));
   const auto refuses = [&] {
-    const Status status = next_life().commit_store({"s3://a", {}});
+    const Status status = next_life().commit_store("s3://a");
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, Code::kConflict);
     EXPECT_NE(status.error().message.find("1 segment objects of this directory are in s3://b/c"),
               std::string::npos)
         << status.error().message;
-    EXPECT_EQ(stored().store, other);
+    EXPECT_EQ(stored().store, "s3://b/c");
   };
   refuses();
-  EXPECT_OK(next_life().commit_store(other));
+  EXPECT_OK(next_life().commit_store("s3://b/c"));
   EXPECT_OK(catalog_->commit_segments(segments_of({}, {1})));
   refuses();  // it is leaving
   SegmentsCommit gone = segments_of({});
   gone.gone = {object.object};
   EXPECT_OK(catalog_->commit_segments(gone));
-  EXPECT_OK(next_life().commit_store({"data directory", other.heir_of}));
-  EXPECT_EQ(stored().store, (StorePart{"data directory", other.heir_of}));
+  EXPECT_OK(next_life().commit_store("data directory"));
+  EXPECT_EQ(stored().store, "data directory");
 }
 
 TEST_P(SegmentsTest, OtherPartsAndSegmentsLeaveEachOtherAlone) {

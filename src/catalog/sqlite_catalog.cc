@@ -45,10 +45,12 @@ class SqliteCatalog final : public Catalog {
     return segments.added.empty() ? commit_freeing(write) : commit(write);
   }
 
-  Status commit_store(const StorePart& store) override {
-    MILLRACE_TRY_STATUS(check_store(contents_, store.name));
-    const auto write = [&](Connection& connection) { return write_store(connection, store); };
-    return contents_.store == store ? Status() : commit(write);
+  Status commit_store(const std::string& name) override {
+    MILLRACE_TRY_STATUS(check_store(contents_, name));
+    const auto write = [&](Connection& connection) {
+      return write_meta(connection, "store", name);
+    };
+    return contents_.store == name ? Status() : commit(write);
   }
 
   Status close() override;

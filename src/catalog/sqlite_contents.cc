@@ -8,10 +8,15 @@ namespace millrace::catalog {
 namespace {
 
 Status read_meta(Connection& connection, Contents& contents) {
-  return for_each(connection, "SELECT value FROM meta WHERE key = 'directory'",
+  MILLRACE_TRY_STATUS(for_each(connection, "SELECT value FROM meta WHERE key = 'directory'",
+                               [&](const Statement& row) -> Status {
+                                 MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "meta"));
+                                 contents.directory = DirectoryId(id);
+                                 return {};
+                               }));
+  return for_each(connection, "SELECT value FROM meta WHERE key = 'store'",
                   [&](const Statement& row) -> Status {
-                    MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "meta"));
-                    contents.directory = DirectoryId(id);
+                    contents.store = row.text(0);
                     return {};
                   });
 }
@@ -190,7 +195,6 @@ Result<Offset> table_offset(Connection& connection, const std::string& topic, Pa
 Result<Contents> read_rows(Connection& connection) {
   Contents contents;
   MILLRACE_TRY_STATUS(read_meta(connection, contents));
-  MILLRACE_TRY_STATUS(read_store(connection, contents));
   MILLRACE_TRY_STATUS(read_places(connection, contents));
   MILLRACE_TRY_STATUS(read_topics(connection, contents));
   MILLRACE_TRY_STATUS(read_partitions(connection, contents));

@@ -157,6 +157,22 @@ Status remove_objects(Connection& connection, const std::vector<Uuid>& objects) 
   return {};
 }
 
+Status insert_leaving(Connection& connection, const std::vector<LeavingObject>& objects) {
+  MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM segments WHERE id = ?1 UNION ALL"
+                                                  " SELECT 1 FROM leaving_objects WHERE id = ?1"));
+  MILLRACE_TRY(Statement put,
+               connection.prepare("INSERT INTO leaving_objects (id, name) VALUES (?, ?)"));
+  for (const LeavingObject& object : objects) {
+    const std::string id = object.object.to_string();
+    MILLRACE_TRY(const bool is_there, find.bind(id).step());
+    if (is_there) {
+      return object_is_there(object.object);
+    }
+    MILLRACE_TRY_STATUS(put.bind(id).bind(object.name).run());
+  }
+  return {};
+}
+
 Status insert_objects(Connection& connection, const std::vector<SegmentRow>& objects) {
   MILLRACE_TRY(
       Statement put_object,
@@ -194,32 +210,6 @@ Status read_segments(Connection& connection, int64_t version, Contents& contents
   return version >= kLeavingVersion ? read_leaving(connection, contents) : Status{};
 }
 
-Status read_store(Connection& connection, Contents& contents) {
-  MILLRACE_TRY_STATUS(for_each(connection, "SELECT value FROM meta WHERE key = 'store'",
-                               [&](const Statement& row) -> Status {
-                                 contents.store.emplace().name = row.text(0);
-                                 return {};
-                               }));
-  if (!contents.store) {
-    return {};
-  }
-  return for_each(connection, "SELECT value FROM meta WHERE key LIKE 'heir of %' ORDER BY key",
-                  [&](const Statement& row) -> Status {
-                    MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "meta"));
-                    contents.store->heir_of.emplace_back(id);
-                    return {};
-                  });
-}
-
-Status write_store(Connection& connection, const StorePart& store) {
-  MILLRACE_TRY_STATUS(write_meta(connection, "store", store.name));
-  for (const DirectoryId& lost : store.heir_of) {
-    const std::string id = lost.to_string();
-    MILLRACE_TRY_STATUS(write_meta(connection, "heir of " + id, id));
-  }
-  return {};
-}
-
 Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   SegmentChanges changes;
   MILLRACE_TRY_STATUS(add_removed(connection, commit.removed, changes));
@@ -230,6 +220,7 @@ Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   // Removed first: what is added may begin where a removed part did.
   MILLRACE_TRY_STATUS(remove_objects(connection, commit.removed));
   MILLRACE_TRY_STATUS(insert_objects(connection, commit.added));
+  MILLRACE_TRY_STATUS(insert_leaving(connection, commit.leaving));
   return write_place(connection, "segments", commit.place);
 }
 

@@ -15,15 +15,9 @@ constexpr int64_t kLeavingVersion = 3;
 /// breaks a rule, a table is missing), kIo.
 Status read_segments(Connection& connection, int64_t version, Contents& contents);
 
-/// Of `meta`. Errors: kCorrupt (a malformed id), kIo.
-Status read_store(Connection& connection, Contents& contents);
-
 /// Inside a transaction of the caller's; `commit` was checked by rules.h. Errors: those of
 /// Connection; kConflict and kInvalid as of Catalog, and nothing was written. The caller rolls back
 /// after any.
 Status write_segments(Connection& connection, const SegmentsCommit& commit);
-
-/// As write_segments().
-Status write_store(Connection& connection, const StorePart& store);
 
 }  // namespace millrace::catalog

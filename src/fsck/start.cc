@@ -210,11 +210,7 @@ broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
                                              system_clock().wall_ms().time_since_epoch().count());
   };
   const auto deleted = [this](TopicPartition partition) { return deletion(partition); };
-  std::set<DirectoryId> directories = {directory.value_or(DirectoryId())};
-  if (catalog.store) {
-    directories.insert(catalog.store->heir_of.begin(), catalog.store->heir_of.end());
-  }
-  return {std::move(directories), state, end, start, is_expired, deleted};
+  return {directory.value_or(DirectoryId()), state, end, start, is_expired, deleted};
 }
 
 Result<Start> judge_start(Work& work, const Contents& catalog, objects::ObjectStore& segments) {

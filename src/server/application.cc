@@ -223,7 +223,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                 : fmt::format("; 4 KiB and 256 KiB with their syncs: {}", report.method.figures));
   log->hold("broker", catalog->contents().broker_place.value_or(JournalPlace{}).file);
   MILLRACE_TRY_STATUS(catalog->begin(log->directory_id()));
-  MILLRACE_TRY_STATUS(remember_store(*catalog, options));
+  MILLRACE_TRY_STATUS(remember_store(*catalog, segment_store->own(), options));
   reserve.keep();
   return {};
 }

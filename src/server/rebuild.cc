@@ -39,7 +39,6 @@ struct NewCatalog {
   DirectoryId directory;
   catalog::BrokerPart broker;
   std::vector<catalog::FlushCommit> flushes;
-  catalog::StorePart store;
   catalog::SegmentsCommit segments;
 };
 
@@ -60,7 +59,6 @@ class Rebuild {
  private:
   std::string path(const std::string& name) const { return data_ + "/" + name; }
 
-  catalog::StorePart store_part(std::set<DirectoryId> makers) const;
   Result<bool> has_journal();
   Result<bool> is_empty();
   Status lock();
@@ -88,12 +86,6 @@ class Rebuild {
   std::unique_ptr<objects::ObjectStore> store_;
   RebuildReport report_;
 };
-
-/// The directory takes over what all others made that it reads out of.
-catalog::StorePart Rebuild::store_part(std::set<DirectoryId> makers) const {
-  makers.erase(report_.directory);
-  return {name_of_store(options_.server), {makers.begin(), makers.end()}};
-}
 
 Result<bool> Rebuild::has_journal() {
   MILLRACE_TRY(const bool is_there, disk_.exists(path("journal")));
@@ -161,15 +153,27 @@ Result<broker::FoundObjects> Rebuild::read_objects() {
   return found;
 }
 
-/// A bucket that was forgotten: nothing is found, and the catalog that is there, if it can be read,
-/// knows of objects elsewhere.
+/// The catalog that is there, if it can be read, may know of objects in another store: all of them
+/// must be in this one, then they were moved.
 Status Rebuild::check_place(const broker::FoundObjects& found) {
-  if (!found.objects.empty() || !found.unused.empty()) {
+  const auto old = catalog::open_sqlite(frozen_, path("catalog.db"));
+  if (!old.ok()) {
     return {};
   }
-  const auto old = catalog::open_sqlite(frozen_, path("catalog.db"));
-  return old.ok() ? catalog::check_store((*old)->contents(), name_of_store(options_.server))
-                  : Status();
+  Status same = catalog::check_store((*old)->contents(), name_of_store(options_.server));
+  std::set<Uuid> there;
+  for (const broker::FoundObject& object : found.objects) {
+    there.insert(object.header.object);
+  }
+  const auto missing = std::ranges::count_if(
+      (*old)->contents().segments,
+      [&](const catalog::SegmentRow& object) { return !there.contains(object.object); });
+  if (same.ok() || missing == 0) {
+    return {};
+  }
+  same.error().message += fmt::format(
+      "; {} of them are not there. To do without these, move catalog.db away first", missing);
+  return same;
 }
 
 /// The journal knows topics, tables and what it keeps; the rest must meet it.
@@ -193,8 +197,10 @@ Status Rebuild::catalog_of_journal() {
   NewCatalog made{.directory = journal.directory,
                   .broker = {.topics = {}, .partitions = {}, .place = journal.place},
                   .flushes = std::move(files.flushes),
-                  .store = store_part(plan.makers),
-                  .segments = {std::move(plan.rows), {}, journal.place}};
+                  .segments = {.added = std::move(plan.rows),
+                               .removed = {},
+                               .place = journal.place,
+                               .leaving = std::move(plan.leaving)}};
   for (const auto& [id, topic] : journal.topics) {
     made.broker.topics.push_back(broker::row_of(topic));
   }
@@ -338,6 +344,12 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
       const Offset last = has_objects ? end->second : greatest[id];
       gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
                       last + offsets});
+      if (has_objects && gaps.back().first < last) {
+        report_.lost.push_back(
+            fmt::format("records of topic {} partition {} from offset {} to {}: an object between "
+                        "is missing or damaged, and those behind it are left alone",
+                        topic.name, i, gaps.back().first, last.value - 1));
+      }
       if (topic.settings.durability == broker::Durability::kObject) {
         continue;  // what was acknowledged is in objects
       }
@@ -367,11 +379,7 @@ Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
   MILLRACE_TRY(auto filled, write_gaps(*store_, report_.directory, topics, gaps, now_ms));
   plan.rows.push_back(std::move(filled));
   journal::Seed seed;
-  NewCatalog made{.directory = report_.directory,
-                  .broker = {},
-                  .flushes = {},
-                  .store = store_part(plan.makers),
-                  .segments = {}};
+  NewCatalog made{.directory = report_.directory, .broker = {}, .flushes = {}, .segments = {}};
   for (const auto& [id, topic] : topics) {
     seed.facts.push_back(topic.to_frame());
     made.broker.topics.push_back(broker::row_of(topic));
@@ -383,7 +391,10 @@ Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
   const std::string journal = path(kJournalBeingMade);
   MILLRACE_TRY(made.broker.place,
                journal::make_journal(disk_, journal, made.directory, seed, {}, system_clock()));
-  made.segments = {std::move(plan.rows), {}, made.broker.place};
+  made.segments = {.added = std::move(plan.rows),
+                   .removed = {},
+                   .place = made.broker.place,
+                   .leaving = std::move(plan.leaving)};
   MILLRACE_TRY_STATUS(write(made));
   MILLRACE_TRY_STATUS(disk_.rename(journal, path("journal")));
   MILLRACE_TRY_STATUS(disk_.sync_directory(data_));
@@ -417,13 +428,14 @@ Status Rebuild::write(const NewCatalog& made) {
 }
 
 Status Rebuild::commit(catalog::Catalog& catalog, const NewCatalog& made) const {
-  MILLRACE_TRY_STATUS(catalog.commit_store(made.store));
+  MILLRACE_TRY_STATUS(catalog.commit_store(name_of_store(options_.server)));
   MILLRACE_TRY_STATUS(catalog.commit_broker(made.broker));
   for (size_t i = 0; i < made.flushes.size(); ++i) {
     options_.progress("commits", i, made.flushes.size());
     MILLRACE_TRY_STATUS(catalog.commit_flush(made.flushes[i]));
   }
-  return made.segments.added.empty() ? Status() : catalog.commit_segments(made.segments);
+  const bool has_none = made.segments.added.empty() && made.segments.leaving.empty();
+  return has_none ? Status() : catalog.commit_segments(made.segments);
 }
 
 /// Under numbers that nothing there has yet, the same for all.

@@ -2,8 +2,10 @@
 
 #include "broker/segment_chain.h"
 #include "broker/segment_retention.h"
+#include "record/record_batch_builder.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace millrace::server {
@@ -38,7 +40,8 @@ Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
     for (size_t row = 0; row < rows.size(); ++row) {
       if (is_known(topics, rows[row].partition)) {
         Line& line = lines[rows[row].partition];
-        line.parts.push_back({rows[row].first, rows[row].next, rows[row].data_bytes});
+        line.parts.push_back(
+            {rows[row].first, rows[row].next, rows[row].data_bytes, rows[row].batches});
         line.places.emplace_back(i, row);
       }
     }
@@ -79,6 +82,27 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
                      line.chain.empty() ? "the journal" : "the objects that go on to its end");
 }
 
+/// A rebuild fills gaps with batches that have none.
+bool has_records(const broker::ChainPart& part) {
+  return part.bytes > part.batches * record::filler_batch(1).size();
+}
+
+/// Whether the parts that are named have records at all of its offsets.
+bool is_double(const FoundObject& object, const Lines& lines) {
+  return std::ranges::all_of(object.tail.partitions, [&](const PartitionRow& row) {
+    const auto line = lines.find(row.partition);
+    Offset covered = row.first;
+    if (line != lines.end()) {
+      for (const size_t i : line->second.chain) {
+        const broker::ChainPart& part = line->second.parts[i];
+        covered =
+            part.first <= covered && has_records(part) ? std::max(covered, part.next) : covered;
+      }
+    }
+    return covered >= row.next;
+  });
+}
+
 catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& used) {
   catalog::SegmentRow row{.object = object.header.object,
                           .name = object.name,
@@ -107,6 +131,7 @@ void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
     const bool is_expired = expired.contains(row.object);
     if (is_expired) {
       plan.unused.push_back({row.name, "it is expired, or of a deleted topic"});
+      plan.leaving.push_back({row.object, row.name});
     }
     return is_expired;
   });
@@ -138,9 +163,11 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
         plan.unused.push_back({object.name, why_unused(object.tail.partitions[row], lines, left)});
       }
     }
+    if (used[i].empty() && is_double(object, lines)) {
+      plan.leaving.push_back({object.header.object, object.name});
+    }
     if (!used[i].empty()) {
       plan.rows.push_back(row_of(object, used[i]));
-      plan.makers.insert(object.header.directory);
     }
   }
   if (now_ms) {

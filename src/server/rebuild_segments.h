@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +26,7 @@ struct SegmentPlan {
   std::map<TopicPartition, History> histories;  // of those that have one
   std::map<TopicPartition, Offset> ends;        // behind the last offset in any object
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
-  std::set<DirectoryId> makers;                 // of the objects that are named
+  std::vector<catalog::LeavingObject> leaving;  // of `unused`: those that nothing needs
 };
 
 /// Of each partition a dense chain of parts (broker/segment_chain.h), which meets `kept` where

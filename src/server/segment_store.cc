@@ -35,10 +35,23 @@ std::string name_of_store(const Options& options) {
   return "s3://" + bucket.name + (bucket.prefix.empty() ? "" : "/" + bucket.prefix);
 }
 
-Status remember_store(catalog::Catalog& catalog, const Options& options) {
-  catalog::StorePart part = catalog.contents().store.value_or(catalog::StorePart());
-  part.name = name_of_store(options);
-  return catalog.commit_store(part);
+Status remember_store(catalog::Catalog& catalog, objects::ObjectStore& store,
+                      const Options& options) {
+  const catalog::Contents& contents = catalog.contents();
+  if (!contents.store && !contents.segments.empty()) {
+    const std::string& name = contents.segments.front().name;
+    const auto found = store.look(name);
+    if (!found.ok() && found.error().code != Code::kNotFound) {
+      return {};  // a bucket that is away: at the next start
+    }
+    if (!found.ok()) {
+      return make_error(Code::kConflict,
+                        "bucket: catalog.db names the segment object {}, and {} has none of that "
+                        "name. Say --bucket as before",
+                        name, name_of_store(options));
+    }
+  }
+  return catalog.commit_store(name_of_store(options));
 }
 
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options) {

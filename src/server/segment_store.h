@@ -16,8 +16,10 @@ namespace millrace::server {
 /// there (endpoint, region, path of the data directory).
 std::string name_of_store(const Options& options);
 
-/// Errors: those of catalog::Catalog::commit_store().
-Status remember_store(catalog::Catalog& catalog, const Options& options);
+/// Has the catalog remember it. Errors: those of catalog::Catalog::commit_store(); kConflict: the
+/// catalog never said where its objects are, and they are not in `store`.
+Status remember_store(catalog::Catalog& catalog, objects::ObjectStore& store,
+                      const Options& options);
 
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);

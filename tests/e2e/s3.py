@@ -1,5 +1,6 @@
 """A real S3 server for tests: SeaweedFS, with one bucket, in a directory and on loopback ports of its own."""
 
+import json
 import os
 import pathlib
 import socket
@@ -68,10 +69,28 @@ class S3Server:
         except (urllib.error.URLError, OSError):
             return None
 
+    def filer(self, path, method="GET"):
+        url = f"http://127.0.0.1:{self.ports['filer', 'port']}/buckets/{BUCKET}/{path}"
+        request = urllib.request.Request(url, method=method, headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read()
+
+    def names(self, prefix):
+        """Of all objects below it."""
+        found = []
+        try:
+            listed = self.filer(f"{prefix}/?limit=10000")
+        except urllib.error.HTTPError as error:
+            assert error.code == 404
+            return found
+        for entry in json.loads(listed)["Entries"] or []:
+            name = entry["FullPath"].removeprefix(f"/buckets/{BUCKET}/")
+            found += self.names(name) if entry["Mode"] >> 31 else [name]
+        return found
+
     def move(self, prefix, to):
-        """All objects below a prefix, by the filer behind the bucket."""
-        url = f"http://127.0.0.1:{self.ports['filer', 'port']}/buckets/{BUCKET}/{to}?mv.from=/buckets/{BUCKET}/{prefix}"
-        urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10).close()
+        """An object, or all below a prefix, by the filer behind the bucket."""
+        self.filer(f"{to}?mv.from=/buckets/{BUCKET}/{prefix}", "POST")
 
     def stop(self):
         """As by kill -9: what it has stays."""

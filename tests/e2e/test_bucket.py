@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 
 import pytest
 
@@ -176,7 +177,7 @@ def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3)
     assert server.terminate() == 0
 
 
-def test_a_directory_with_objects_in_a_bucket_starts_with_that_bucket_alone(new_bucket_server, s3, request):
+def test_a_directory_with_objects_in_a_bucket_starts_with_that_bucket_alone(new_bucket_server, new_server, s3, request):
     server = new_bucket_server().start()
     values = fill(server, "t", COUNT, size=SIZE)
     freed(server)
@@ -191,10 +192,24 @@ def test_a_directory_with_objects_in_a_bucket_starts_with_that_bucket_alone(new_
             refused = run(*verb, "--data", server.data, *flags, **KEYS)
             assert refused.returncode != 0 and ("--bucket" in refused.stderr or "bucket and prefix" in refused.stderr), refused
     assert journal.checksums(server.data) == before
+    with sqlite3.connect(server.data / "catalog.db") as catalog:
+        catalog.execute("DELETE FROM meta WHERE key = 'store'")  # of a server that did not remember it
+    catalog.close()
+    for flags in ((), elsewhere):
+        status, told = server.refused(*flags)
+        assert status != 0 and "has none of that name" in told
     server.start(*here)
     assert values_of(server, "t") == values
     assert server.terminate() == 0
 
+    other = new_server(*SOON, *elsewhere, **KEYS).start()
+    fill(other, "u", COUNT, size=SIZE)
+    freed(other)
+    assert other.terminate() == 0
+    refused = run("rebuild", "--replace", "--data", server.data, *elsewhere, **KEYS)
+    assert refused.returncode != 0 and f"are in s3://test/{request.node.name}, not in" in refused.stderr
+    shutil.rmtree(other.data)
+    s3.move(request.node.name + "-2", request.node.name + "-3")
     s3.move(request.node.name, request.node.name + "-2")
     rebuilt = run("rebuild", "--replace", "--data", server.data, *elsewhere, **KEYS)
     assert rebuilt.returncode == 0, rebuilt.stderr

@@ -7,8 +7,9 @@ import shutil
 import time
 
 import confluent_kafka as ck
+import pytest
 
-from . import wire
+from . import segments, wire
 from .s3 import KEYS
 from .server import run, wait_for
 from .web import Client
@@ -113,12 +114,52 @@ def test_what_the_lost_machine_had_merged_goes(new_server, s3, tmp_path):
     server = new_server(*FLAGS, *bucket, data=tmp_path / "next", **KEYS)
     made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
     assert made.returncode == 0, made.stderr
-    assert any("are in other objects too" in left["why"] for left in json.loads(made.stdout)["left_alone"])
+    doubles = [left["path"] for left in json.loads(made.stdout)["left_alone"] if "are in other objects too" in left["why"]]
+    assert doubles
     server.start()
-    wait_for("the sweep", lambda: "that nothing needs any more removed" in server.process.text(), LONG_S)
+    wait_for("them to go", lambda: not any(path.endswith(name) for name in s3.names("merged") for path in doubles), LONG_S)
     server.terminate()
     checked = run("fsck", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
     assert checked.returncode == 0 and "unknown-object" not in checked.stdout, checked.stdout
     server.start()
     with Connection(server.port) as connection:
         assert connection.fetch_all(TOPIC) == [(i, b"%d" % i) for i in range(COUNT)]
+
+
+@pytest.mark.parametrize("durability", ["object", "fsync"])
+def test_what_lies_behind_a_missing_object_is_named_and_stays(new_server, s3, tmp_path, durability):
+    """Also once a rebuild filled the offsets there, whatever a start, fsck --repair and another rebuild think of it."""
+    prefix = f"hole-{durability}"
+    bucket = s3.flags(prefix)
+    flags = ("--segment-bytes", "128KiB", "--segment-age-ms", "2s", "--object-linger-ms", "20ms", *bucket)
+    server = new_server(*flags, **KEYS).start()
+    with Connection(server.port) as connection:
+        assert connection.create_topic(TOPIC, 1, SETTINGS | {"durability": durability}) == (0, None)
+        for i in range(COUNT):
+            assert connection.produce(TOPIC, wire.batch_of(b"%d" % i + b"x" * 150_000)).base_offset == i
+            if durability == "fsync":
+                wait_for("its object", lambda: len(s3.names(prefix)) > i, LONG_S)  # noqa: B023 - awaited here
+    server.kill()
+    shutil.rmtree(server.data)
+    firsts = {}
+    for name in s3.names(prefix):
+        (tmp_path / "object").write_bytes(s3.filer(name))
+        firsts[name] = segments.read(tmp_path / "object").parts[0].first
+    assert sorted(firsts.values()) == list(range(COUNT))
+    (gone,) = (name for name, first in firsts.items() if first == COUNT // 2)
+    behind = {name for name, first in firsts.items() if first > COUNT // 2}
+    s3.move(gone, "aside.seg")
+
+    server = new_server(*flags, data=tmp_path / "next", **KEYS)
+    made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    assert made.returncode == 0, made.stderr
+    assert any(f"of topic {TOPIC} partition 0 from offset" in line and "left alone" in line for line in json.loads(made.stdout)["lost"]), made.stdout
+    for back in (False, True):
+        if back:
+            s3.move("aside.seg", gone)
+            assert run("rebuild", "--replace", "--data", server.data, *bucket, timeout=LONG_S, **KEYS).returncode == 0
+        server.start()
+        wait_for("the sweep", lambda: "left alone" in server.process.text(), LONG_S)
+        server.terminate()
+        run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+        assert behind | ({gone} if back else set()) <= set(s3.names(prefix))
