@@ -14,7 +14,6 @@
 #include "io/disk.h"
 #include "io/disk_reserve.h"
 #include "io/lock_file.h"
-#include "io/medium.h"
 #include "journal/commit_log.h"
 #include "kafka/service.h"
 #include "net/http_server.h"
@@ -33,8 +32,10 @@
 #include "segment/format.h"
 #include "server/background.h"
 #include "server/budgets.h"
+#include "server/media.h"
 #include "server/metrics.h"
 #include "server/open_files.h"
+#include "server/rebuild.h"
 #include "server/segment_store.h"
 #include "tables/tables.h"
 #include "tables/trust.h"
@@ -49,7 +50,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr size_t kReaderThreads = 4;
-constexpr uint64_t kRotationalRunBytes = uint64_t{16} << 20;  // each sync waits for a turn
 constexpr size_t kBlockingThreads = 2;
 constexpr size_t kColdThreads = 4;  // that read segment objects
 constexpr int kColdNice = 5;
@@ -119,42 +119,11 @@ struct Application::Parts {
   size_t stop_pools(runtime::Deadline deadline);
 };
 
-namespace {
-
-/// The lock and the catalog need a disk of this machine: on somebody else's, flock(2) may hold
-/// nobody off, and a sync promise nothing.
-Status check_medium(const std::string& data) {
-  MILLRACE_TRY(const io::Medium medium, io::medium_of(data));
-  return medium.is_network
-             ? make_error(Code::kInvalid,
-                          "data: {} is on a network file system ({}), where its lock and its "
-                          "catalog are not safe; name a directory on a disk of this machine",
-                          data, medium.file_system)
-             : Status();
-}
-
-/// The journal's folder may be a file system of its own.
-Status look_at_medium(journal::JournalOptions& journal) {
-  MILLRACE_TRY_STATUS(io::posix_disk().make_directories(journal.directory));
-  MILLRACE_TRY(const io::Medium medium, io::medium_of(journal.directory));
-  if (medium.is_network) {
-    log::warning("journal",
-                 "{} is on a network file system ({}): each write waits for its server, and is as "
-                 "durable as that says",
-                 journal.directory, medium.file_system);
-  }
-  if (medium.is_rotational) {
-    journal.recovery.writer.run_bytes = kRotationalRunBytes;
-  }
-  return {};
-}
-
-}  // namespace
-
 Status Application::Parts::open_directory() {
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(options.data));
   MILLRACE_TRY_STATUS(check_medium(options.data));
   MILLRACE_TRY(lock, io::LockFile::acquire(options.data + "/lock"));
+  MILLRACE_TRY_STATUS(check_unfinished_rebuild(io::posix_disk(), options.data));
   const Budgets budgets = budgets_for(options.memory_bytes);
   buffer_budget = std::make_unique<MemoryBudget>("request buffers",
                                                  budgets.request_buffers / 2 + budgets.tail_cache);

@@ -478,6 +478,18 @@ Status Rebuild::publish() {
 
 }  // namespace
 
+Status check_unfinished_rebuild(io::Disk& disk, const std::string& data) {
+  MILLRACE_TRY(const bool has_journal, disk.exists(data + "/journal"));
+  MILLRACE_TRY(const bool has_new, disk.exists(data + "/" + kJournalBeingMade));
+  MILLRACE_TRY(const bool has_catalog, disk.exists(data + "/" + kBeingMade));
+  return has_journal || (!has_new && !has_catalog)
+             ? Status()
+             : make_error(Code::kConflict,
+                          "{}: a rebuild was cut short here and left no journal: say it again, or "
+                          "choose another directory",
+                          data);
+}
+
 Result<RebuildReport> rebuild(const RebuildOptions& options) {
   return Rebuild(options).run();
 }

@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "io/disk.h"
 #include "server/options.h"
 
 #include <cstddef>
@@ -67,6 +68,9 @@ struct RebuildReport {
   std::vector<std::string> lost;
   std::vector<std::string> moved;  // to quarantine/
 };
+
+/// kConflict, saying what to do, where a rebuild was cut short before there was a journal.
+Status check_unfinished_rebuild(io::Disk& disk, const std::string& data);
 
 /// With a journal in the data directory: makes catalog.db again. Without, where the directory is
 /// missing or empty and a bucket is named: makes a directory that serves what the bucket has. Takes

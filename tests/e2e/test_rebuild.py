@@ -368,6 +368,8 @@ def test_a_rebuild_that_was_cut_short_goes_on(new_server, bucket):
     for number in (1, 2):
         (data / "journal.new" / f"{number:020}.log").write_bytes(b"half")
     (data / "catalog.db.rebuilt").write_bytes(b"half")
+    status, told = world.server.refused()
+    assert status != 0 and "a rebuild was cut short here" in told and not (data / "journal").exists()
     rebuild(world.server, bucket=bucket)
     assert {path.name for path in data.iterdir()} <= {"journal", "catalog.db", "lock", "tmp"}
     (data / "catalog.db").unlink()  # as if it had ended between the two renames
