@@ -1,6 +1,7 @@
 #include "broker/found_objects.h"
 
 #include "broker/orphans.h"
+#include "segment/object_check.h"
 #include "segment/segment.h"
 
 namespace millrace::broker {
@@ -19,11 +20,6 @@ Result<FoundObject> read_object(objects::ObjectStore& store, const objects::Obje
   return FoundObject{info.name, info.bytes, header, object->tail()};
 }
 
-bool is_of_the_object(const Error& error) {
-  return error.code == Code::kCorrupt || error.code == Code::kUnsupported ||
-         error.code == Code::kNotFound;
-}
-
 }  // namespace
 
 Result<FoundObjects> find_objects(objects::ObjectStore& store,
@@ -35,7 +31,7 @@ Result<FoundObjects> find_objects(objects::ObjectStore& store,
     auto object = read_object(store, infos[i]);
     if (object.ok()) {
       found.objects.push_back(*std::move(object));
-    } else if (is_of_the_object(object.error())) {
+    } else if (segment::is_of_the_object(object.error())) {
       found.unused.push_back({infos[i].name, object.error().message});
     } else {
       return std::move(object).error();

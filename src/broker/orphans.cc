@@ -1,5 +1,7 @@
 #include "broker/orphans.h"
 
+#include "segment/object_check.h"
+
 #include <algorithm>
 
 namespace millrace::broker {
@@ -7,10 +9,6 @@ namespace {
 
 using segment::PartitionRow;
 using segment::Segment;
-
-bool is_of_the_object(const Error& error) {
-  return error.code == Code::kCorrupt || error.code == Code::kUnsupported;
-}
 
 std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& rules) {
   const std::string partition = fmt::format("partition {} of topic {}", row.partition.partition,
@@ -53,17 +51,18 @@ Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const s
                                             const OrphanRules& rules) {
   auto reader = store.read(name);
   if (!reader.ok()) {
-    return std::move(reader).error();
+    return reader.error().code == Code::kIo ? Result(std::optional(reader.error().message))
+                                            : std::move(reader).error();
   }
   const auto object = Segment::open(*std::move(reader), name);
   if (!object.ok()) {
-    return is_of_the_object(object.error()) ? Result(std::optional(object.error().message))
-                                            : object.error();
+    return segment::is_of_the_object(object.error()) ? Result(std::optional(object.error().message))
+                                                     : object.error();
   }
   const auto header = (*object)->header();
   if (!header.ok()) {
-    return is_of_the_object(header.error()) ? Result(std::optional(header.error().message))
-                                            : header.error();
+    return segment::is_of_the_object(header.error()) ? Result(std::optional(header.error().message))
+                                                     : header.error();
   }
   if (header->directory != rules.directory) {
     return std::optional(

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "tables/file_check.h"
+#include "tables/found_files.h"
 #include "tables/unit_writer.h"
 
 #include <algorithm>
@@ -104,7 +105,7 @@ class TableCheck {
         touched.push_back({partition, range->start, range->end});
       }
       MILLRACE_TRY(const bool is_lost,
-                   tables::lost_its_row(name, table.name, partition, in_files, catalog_, store_));
+                   tables::lost_its_row(name, table, in_files, catalog_, store_));
       if (is_lost) {
         work_.add({.problem = "forgotten-file",
                    .file = store_.location_of(name),

@@ -46,11 +46,6 @@ Status check_bytes(const ObjectReader& file, const std::vector<std::byte>& foote
   return {};
 }
 
-bool says(const columnar::ParquetFooter& footer, const char* key, const std::string& value) {
-  const auto found = footer.metadata.find(key);
-  return found != footer.metadata.end() && found->second == value;
-}
-
 Status check_footer(const TableFile& file, const TopicPartition& partition,
                     const columnar::ParquetFooter& footer) {
   const std::array<std::pair<const char*, std::string>, 6> wanted = {{
@@ -140,31 +135,6 @@ std::optional<record::PartitionRange> offsets_named(const std::string& path, con
   return name && io::parent_of(path) == folder_of(table, partition.topic)
              ? std::optional(record::PartitionRange{name->first, name->next})
              : std::nullopt;
-}
-
-Result<bool> lost_its_row(const std::string& path, const TableName& table,
-                          const TopicPartition& partition, Offset in_files,
-                          const catalog::Contents& catalog, objects::ObjectStore& store) {
-  const auto range = offsets_named(path, table, partition);
-  if (!range || range->end > in_files) {
-    return false;
-  }
-  MILLRACE_TRY(const auto reader, store.read(path));
-  const auto bytes = footer_of(*reader);
-  if (!bytes.ok()) {
-    return bytes.error().code == Code::kCorrupt ? Result(false) : bytes.error();
-  }
-  const auto footer = columnar::parse_footer(*bytes);
-  if (!footer.ok() || !says(*footer, "millrace.topic_id", partition.topic.to_string()) ||
-      !says(*footer, "millrace.first_offset", fmt::format("{}", range->start)) ||
-      !says(*footer, "millrace.next_offset", fmt::format("{}", range->end))) {
-    return false;
-  }
-  // Those of its own commit have other parts of its rows.
-  return std::ranges::none_of(catalog.files, [&](const catalog::FileRow& row) {
-    return row.partition == partition && row.first < range->end && range->start < row.next &&
-           !says(*footer, "millrace.commit_id", row.commit.to_string());
-  });
 }
 
 void add_damage(std::string& damage, const TableFile& file, std::string_view what) {

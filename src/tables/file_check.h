@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
-#include "catalog/catalog.h"
 #include "objects/object_store.h"
 #include "record/commit_log.h"
 #include "runtime/deadline.h"
@@ -40,13 +39,6 @@ bool is_made_again(const std::string& path, const TableName& table, const TopicP
 /// The offsets that such a file names, when it is one of this table.
 std::optional<record::PartitionRange> offsets_named(const std::string& path, const TableName& table,
                                                     const TopicPartition& partition);
-
-/// Whether rows are in this file alone, and the catalog names it no longer: a whole file of the
-/// table, which is in files below `in_files`, while no other one that `catalog` names has its
-/// offsets. Blocks. Errors: the store's; not for a file that is damaged.
-Result<bool> lost_its_row(const std::string& path, const TableName& table,
-                          const TopicPartition& partition, Offset in_files,
-                          const catalog::Contents& catalog, objects::ObjectStore& store);
 
 /// "FILE is missing (offsets 0 to 9, 10 rows)", behind those that `damage` names already.
 void add_damage(std::string& damage, const TableFile& file, std::string_view what);

@@ -46,12 +46,12 @@ Status expect(const ParquetFooter& footer, const std::string& key, const std::st
 }
 
 /// Errors: of the file kCorrupt, kNotFound; else the store's.
-Result<Found> read_file(objects::ObjectStore& store, const objects::ObjectInfo& info,
-                        const FileName& name, const JournalTable& table) {
-  MILLRACE_TRY(const auto reader, store.read(info.name));
+Result<Found> read_file(objects::ObjectStore& store, const std::string& path, const FileName& name,
+                        const SchemaFact& table) {
+  MILLRACE_TRY(const auto reader, store.read(path));
   MILLRACE_TRY(const auto bytes, footer_of(*reader));
   MILLRACE_TRY(const ParquetFooter footer, columnar::parse_footer(bytes));
-  MILLRACE_TRY_STATUS(expect(footer, "millrace.topic_id", table.fact.topic.to_string()));
+  MILLRACE_TRY_STATUS(expect(footer, "millrace.topic_id", table.topic.to_string()));
   MILLRACE_TRY_STATUS(expect(footer, "millrace.partition", "0"));
   MILLRACE_TRY_STATUS(expect(footer, "millrace.first_offset", fmt::format("{}", name.first)));
   MILLRACE_TRY_STATUS(expect(footer, "millrace.next_offset", fmt::format("{}", name.next)));
@@ -60,8 +60,8 @@ Result<Found> read_file(objects::ObjectStore& store, const objects::ObjectInfo& 
   }
   MILLRACE_TRY(const std::string version, value_of(footer, "millrace.schema_version"));
   MILLRACE_TRY(const std::string commit, value_of(footer, "millrace.commit_id"));
-  Found found{{.path = info.name,
-               .partition = {table.fact.topic, PartitionId{0}},
+  Found found{{.path = path,
+               .partition = {table.topic, PartitionId{0}},
                .first = name.first,
                .next = name.next,
                .rows = footer.rows,
@@ -78,7 +78,7 @@ Result<Found> read_file(objects::ObjectStore& store, const objects::ObjectInfo& 
   const auto [read, failed] = std::from_chars(version.data(), end, found.row.schema_version);
   const auto id = Uuid::parse(commit);
   if (failed != std::errc{} || read != end || !id ||
-      found.row.schema_version > table.fact.schema->version) {
+      found.row.schema_version > table.schema->version) {
     return make_error(Code::kCorrupt, "its footer names schema version {} and commit {}", version,
                       commit);
   }
@@ -88,7 +88,7 @@ Result<Found> read_file(objects::ObjectStore& store, const objects::ObjectInfo& 
 
 bool is_of_the_file(const Error& error) {
   return error.code == Code::kCorrupt || error.code == Code::kUnsupported ||
-         error.code == Code::kNotFound;
+         error.code == Code::kNotFound || error.code == Code::kIo;
 }
 
 /// One search through a store.
@@ -138,7 +138,7 @@ class Search {
       ++found_.replayed;
       return {};
     }
-    auto read = read_file(store_, info, *name, table);
+    auto read = read_file(store_, info.name, *name, table.fact);
     if (read.ok()) {
       units_[&table][{name->first, -name->next.value}].push_back(*std::move(read));
     } else if (is_of_the_file(read.error())) {
@@ -217,6 +217,23 @@ class Search {
 };
 
 }  // namespace
+
+Result<bool> lost_its_row(const std::string& path, const SchemaFact& table, Offset in_files,
+                          const catalog::Contents& catalog, objects::ObjectStore& store) {
+  const TopicPartition partition{table.topic, PartitionId{0}};
+  const auto name = FileName::parse(path);
+  if (!name || io::parent_of(path) != folder_of(table.name, table.topic) || name->next > in_files) {
+    return false;
+  }
+  const auto found = read_file(store, path, *name, table);
+  if (!found.ok()) {
+    return is_of_the_file(found.error()) ? Result(false) : Result<bool>(found.error());
+  }
+  return std::ranges::none_of(catalog.files, [&](const FileRow& row) {
+    return row.partition == partition && row.first < name->next && name->first < row.next &&
+           row.commit != found->row.commit;
+  });
+}
 
 Result<FoundFiles> find_files(objects::ObjectStore& store, const std::vector<JournalTable>& tables,
                               const JournalPlace& place,

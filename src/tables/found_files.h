@@ -35,6 +35,13 @@ struct FoundFiles {
   uint64_t replayed = 0;          // files whose rows the journal has
 };
 
+/// Whether rows are in this file alone, and the catalog names it no longer: a file that
+/// find_files() would take in, of offsets below `in_files`, which files hold, and of which none
+/// that `catalog` names has rows but of other parts of the same commit. Blocks. Errors: the
+/// store's; not for a file that is damaged.
+Result<bool> lost_its_row(const std::string& path, const SchemaFact& table, Offset in_files,
+                          const catalog::Contents& catalog, objects::ObjectStore& store);
+
 /// Takes in the files that hold rows from before what the journal keeps. Those behind were maybe
 /// made by a crash and never committed; their rows are in the journal, and each row must be in one
 /// place alone. Reads footers, not all bytes: a file that is damaged in its pages is taken in, and

@@ -4,6 +4,7 @@
 #include "runtime/on_shard.h"
 #include "tables/entry.h"
 #include "tables/file_check.h"
+#include "tables/found_files.h"
 #include "tables/tables.h"
 #include "tables/unit_writer.h"
 
@@ -125,8 +126,9 @@ Status Tables::judge_leftover(const std::string& path, const catalog::Contents& 
       log::info("tables", "{}: not in the catalog, and its rows are replayed: removed", path);
       return parts_.store.remove(path);
     }
-    MILLRACE_TRY(const bool is_lost, lost_its_row(path, table->name(), table->partition(), in_files,
-                                                  contents, parts_.store));
+    MILLRACE_TRY(const bool is_lost,
+                 lost_its_row(path, {table->partition().topic, table->name(), table->schema()},
+                              in_files, contents, parts_.store));
     if (is_lost) {
       Error error = make_error(
           Code::kCorrupt,

@@ -221,6 +221,24 @@ def test_a_file_of_a_table_that_lost_its_row(copy):
     server.close()
 
 
+def test_a_double_or_a_damaged_footer_below_tables_is_no_forgotten_file(copy):
+    known = next(copy.data.glob("tables/*/*/*1-0000.parquet"))
+    double = known.with_name(known.name.replace("-0000.", "-0001."))
+    shutil.copy(known, double)
+    copy.finds("unknown-file", double, None, None)
+    double.unlink()
+    copy.sql(("DELETE FROM table_files WHERE path LIKE ?", ("%" + known.name,)))
+    content = known.read_bytes()
+    at = content.rindex(b"millrace.commit_id")
+    known.write_bytes(content[:at] + b"X" + content[at + 1 :])
+    copy.finds("unknown-file", known, None, None)
+    server = Server(copy.data).start()
+    with Client(server) as client:
+        assert client.rows("SELECT count(*) FROM cpu") == [(3,)]
+    server.close()
+    assert not known.exists() and "kept as" in server.process.text()
+
+
 def test_a_stranger_below_tables(copy):
     known = next(copy.data.glob("tables/*/*/*.parquet"))
     stranger = known.with_name(known.name.replace(f"{1:020}", f"{10**15:020}"))
