@@ -54,6 +54,16 @@ Result<std::optional<catalog::Contents>> check_catalog(Work& work) {
     work.report.unchecked.emplace_back("whether journal and catalog belong together");
     return std::optional<catalog::Contents>();
   }
+  if (inspected->contents.is_new) {
+    work.add({.kind = Kind::kLeftover,
+              .problem = "no-catalog",
+              .file = path,
+              .what = "it is not there",
+              .advice =
+                  "put a copy of it back, or make it again: millrace rebuild; where the journal "
+                  "has everything, a start makes it anew",
+              .cure = Cure::kWait});
+  }
   if (const auto& broken = inspected->broken; broken) {
     work.add({.problem = "catalog-rule",
               .file = path,

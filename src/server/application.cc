@@ -185,6 +185,12 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   } else {
     log::info("journal", "directory {}: {} runs since its checkpoint, the last {} synced again",
               report.directory.to_string(), report.runs_walked, report.runs_rewritten);
+    if (catalog->contents().is_new) {
+      log::warning(
+          "catalog",
+          "{}/catalog.db was not there, and is made anew: the journal has all that it said",
+          options.data);
+    }
   }
   log::info("journal", "runs are written by {}{}", io::name_of(report.method.method),
             report.method.figures.empty()

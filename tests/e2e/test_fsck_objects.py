@@ -254,6 +254,23 @@ def test_a_damaged_catalog(copy):
     assert len(summary["unchecked"]) == 3
 
 
+def test_a_catalog_that_is_gone_while_the_journal_has_everything(new_server):
+    server = new_server().start()
+    values = fill(server, "t", 5)
+    with Client(server) as client:
+        client.write("cpu", {"n": [1], "time": [1_700_000_000]})
+        client.flush("cpu")
+    assert server.terminate() == 0
+    (server.data / "catalog.db").unlink()
+    code, findings, _ = Copy(server.data).fsck()
+    assert code == 0 and [finding["problem"] for finding in findings] == ["no-catalog", "unnamed-file"]
+    server.start()
+    assert "catalog.db was not there, and is made anew" in server.process.text()
+    assert values_of(server, "t") == values
+    with Client(server) as client:
+        assert client.rows("SELECT n FROM cpu") == [(1,)]
+
+
 def test_a_catalog_behind_the_journal(copy, built):
     shutil.copy(built.early / "catalog.db", copy.data / "catalog.db")
     _, findings, summary = copy.fsck()
