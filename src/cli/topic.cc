@@ -147,7 +147,7 @@ Status list(client::Admin& admin, const TopicArguments& arguments) {
 }
 
 void print_table(const client::TopicInfo& topic, std::optional<Pinned> pinned) {
-  std::printf("%-9s %15s %15s %15s\n", "PARTITION", "START", "END", "RECORDS");
+  std::printf("%-9s %15s %15s %15s\n", "PARTITION", "START", "END", "OFFSETS");
   for (const auto& partition : topic.partitions) {
     std::printf("%9d %15lld %15lld %15lld\n", partition.id,
                 static_cast<long long>(partition.start_offset),
@@ -223,7 +223,8 @@ void add_topic(CLI::App& app, int& exit_code) {
       *verb,
       "Settings: retention.ms (milliseconds; default 604800000, which is 7 days; -1: for ever), "
       "retention.bytes (of each partition; default -1: no limit), max.message.bytes (of a "
-      "batch as it was sent, at most what the server has memory for; default 1048588).",
+      "batch as it was sent, at most what the server has memory for; default 1048588), durability "
+      "(fsync, interval or object: what an acknowledgement says; default fsync).",
       {"millrace topic create orders",
        "millrace topic create events -p 8 -c retention.ms=86400000 -c retention.bytes=-1"});
   arguments = std::make_shared<TopicArguments>();
