@@ -78,6 +78,7 @@ struct Leave {
 
 struct Consumer::Impl {
   std::unique_ptr<rd_kafka_t, Leave> handle;
+  KnownTopic known;
   std::string topic;
   size_t partitions = 0;
   std::set<int32_t> at_end;
@@ -123,6 +124,7 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
   impl->topic = topic;
   impl->start = start;
   impl->partitions = partitions.size();
+  MILLRACE_TRY(impl->known, know_topic(impl->handle.get(), topic, timeout, "consume " + topic));
   const std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter> list(
       rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
   for (const int32_t partition : partitions) {

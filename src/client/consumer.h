@@ -34,7 +34,8 @@ struct ConsumedRecord {
 
 class Consumer {
  public:
-  /// Assigns `partitions` of the topic. Errors: kInvalid, kTimeout (nobody answers).
+  /// Assigns `partitions` of the topic. Errors: kInvalid, kTimeout (nobody answers), kNotFound (no
+  /// such topic).
   static Result<std::unique_ptr<Consumer>> open(const std::string& servers,
                                                 const std::string& topic,
                                                 const std::vector<int32_t>& partitions,

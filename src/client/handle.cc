@@ -77,4 +77,21 @@ Result<Handle> make_handle(rd_kafka_type_t type, const std::string& servers,
   return Handle(handle);
 }
 
+Result<KnownTopic> know_topic(rd_kafka_t* handle, const std::string& topic,
+                              std::chrono::milliseconds timeout, const std::string& what) {
+  KnownTopic known(rd_kafka_topic_new(handle, topic.c_str(), nullptr));
+  const struct rd_kafka_metadata* raw = nullptr;
+  const auto answered =
+      rd_kafka_metadata(handle, 0, known.get(), &raw, static_cast<int>(timeout.count()));
+  if (answered != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(answered, what);
+  }
+  const auto of_topic = raw->topic_cnt == 1 ? raw->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  rd_kafka_metadata_destroy(raw);
+  if (of_topic != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(of_topic, what);
+  }
+  return known;
+}
+
 }  // namespace millrace::client

@@ -5,6 +5,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -27,5 +28,18 @@ Error error_of(rd_kafka_resp_err_t code, std::string_view what, std::string_view
 Result<Handle> make_handle(rd_kafka_type_t type, const std::string& servers,
                            std::initializer_list<std::pair<const char*, std::string>> settings,
                            bool* is_down = nullptr);
+
+struct TopicDeleter {
+  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
+};
+
+/// What a handle knows of a topic, while this lives; destroyed before the handle.
+using KnownTopic = std::unique_ptr<rd_kafka_topic_t, TopicDeleter>;
+
+/// Waits until the topic's partitions are known. Who needs them before has the library ask, and
+/// look at the answer up to a second later. Errors: kTimeout (nobody answers), kNotFound (no such
+/// topic), kIo; `what` says what was tried.
+Result<KnownTopic> know_topic(rd_kafka_t* handle, const std::string& topic,
+                              std::chrono::milliseconds timeout, const std::string& what);
 
 }  // namespace millrace::client

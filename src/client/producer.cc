@@ -59,10 +59,6 @@ struct Answers {
   }
 };
 
-struct TopicDeleter {
-  void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
-};
-
 }  // namespace
 
 struct Producer::Impl {
@@ -70,7 +66,7 @@ struct Producer::Impl {
   Deliveries deliveries;
   Answers answers;
   Handle handle;
-  std::unique_ptr<rd_kafka_topic_t, TopicDeleter> known;  // holds what prepare() learned
+  KnownTopic known;  // holds what prepare() learned
 
   std::function<bool()> keep_waiting;
   std::chrono::milliseconds delivery_timeout{0};
@@ -163,18 +159,9 @@ Result<std::unique_ptr<Producer>> Producer::open(const ProducerOptions& options)
 }
 
 Status Producer::prepare(std::chrono::milliseconds timeout) {
-  rd_kafka_t* handle = impl_->handle.get();
-  impl_->known.reset(rd_kafka_topic_new(handle, impl_->topic.c_str(), nullptr));
-  const struct rd_kafka_metadata* raw = nullptr;
-  const auto answered =
-      rd_kafka_metadata(handle, 0, impl_->known.get(), &raw, static_cast<int>(timeout.count()));
-  const std::string what = "produce to " + impl_->topic;
-  if (answered != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return error_of(answered, what);
-  }
-  const auto of_topic = raw->topic_cnt == 1 ? raw->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-  rd_kafka_metadata_destroy(raw);
-  return of_topic == RD_KAFKA_RESP_ERR_NO_ERROR ? Status{} : Status(error_of(of_topic, what));
+  MILLRACE_TRY(impl_->known, know_topic(impl_->handle.get(), impl_->topic, timeout,
+                                        "produce to " + impl_->topic));
+  return {};
 }
 
 Status Producer::Impl::enqueue(const ProducedRecord& record, rd_kafka_headers_t* headers) {

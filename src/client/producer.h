@@ -44,9 +44,8 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
-  /// Waits until the topic's partitions are known. Without it the first record has the library ask
-  /// for them, which may be up to a second later: it looks around that often. Errors: kTimeout
-  /// (nobody answers), kNotFound (no such topic), kIo.
+  /// Waits until the topic's partitions are known, so that the first record does not. Errors:
+  /// kTimeout (nobody answers), kNotFound (no such topic), kIo.
   Status prepare(std::chrono::milliseconds timeout);
   /// Copies the record into the queue; waits while that is full. Errors: those of flush() for an
   /// earlier record, kForbidden (refused, too large), kCancelled (keep_waiting said so).
