@@ -84,6 +84,21 @@ struct Consumer::Impl {
   std::set<int32_t> at_end;
   StartAt start;
 
+  Error failed(const rd_kafka_message_t& message) const {
+    std::string where = "consume " + topic;
+    if (message.partition >= 0) {
+      where += fmt::format(" partition {}", message.partition);
+    }
+    if (message.offset >= 0) {
+      where += fmt::format(" from offset {} on", message.offset);
+    }
+    Error error = error_of(message.err, where, rd_kafka_message_errstr(&message));
+    if (message.err == RD_KAFKA_RESP_ERR_INVALID_MSG) {
+      error.message += fmt::format("; what is damaged there says: millrace verify {}", topic);
+    }
+    return error;
+  }
+
   /// Which offsets there are instead.
   Error out_of_range(int32_t partition) const {
     int64_t first = 0;
@@ -165,7 +180,7 @@ Result<bool> Consumer::poll(std::chrono::milliseconds wait,
     return impl_->out_of_range(message->partition);
   }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return error_of(message->err, "consume", rd_kafka_message_errstr(message.get()));
+    return impl_->failed(*message);
   }
   impl_->at_end.erase(message->partition);
   visit(record_of(*message));

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from . import journal, wire
+from .server import run
 from .test_serve import SMALL, fill, values_of
 from .web import Client
 from .wire import Connection, batch_of
@@ -70,6 +71,9 @@ def test_damage_in_a_proven_payload_is_an_error_of_that_offset_alone(filled):
     (line,) = [line for line in server.process.log if "cannot read" in line]
     assert f" error journal: cannot read offset {bad[0]} of partition 0 of topic " in line
     assert str(victim.path) in line and f"(run {victim.run})" in line, line
+    consumed = run("consume", "t", "--kafka", server.address, "-o", bad[0])
+    assert consumed.returncode == 1
+    assert f"consume t partition 0 from offset {bad[0]} on: " in consumed.stderr and "millrace verify t" in consumed.stderr, consumed.stderr
 
 
 @pytest.mark.parametrize("kind", ["garbage", "header", "header and half"])
