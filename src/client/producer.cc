@@ -101,7 +101,8 @@ struct Producer::Impl {
     return make_error(
         Code::kOverloaded,
         "{}: the server answers, but acknowledged nothing for {} s; its journal may be "
-        "at its budget (journal.max_bytes) or its disk full: see its log and /metrics",
+        "at its budget (journal.max_bytes), its disk full, or the bucket of a "
+        "durability=object topic away: see its log and /metrics",
         what, std::chrono::ceil<std::chrono::seconds>(delivery_timeout).count());
   }
 
