@@ -122,7 +122,8 @@ Result<std::unique_ptr<Connection>> Connection::open(SqliteVfs& vfs, const std::
   // Exclusive before anything is read: else SQLite wants shared memory for a WAL.
   MILLRACE_TRY_STATUS(
       connection->execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;"
-                          "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON"));
+                          "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON",
+                          "open"));
   return connection;
 }
 
@@ -131,9 +132,9 @@ Connection::~Connection() {
   MILLRACE_CHECK(sqlite3_close(database_) == SQLITE_OK, "a statement outlives its connection");
 }
 
-Status Connection::execute(const char* sql) {
+Status Connection::execute(const char* sql, const char* what) {
   const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? Status{} : error(sql, code);
+  return code == SQLITE_OK ? Status{} : error(what != nullptr ? what : sql, code);
 }
 
 Result<Statement> Connection::prepare(std::string_view sql) {

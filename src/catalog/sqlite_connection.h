@@ -70,7 +70,8 @@ class Connection {
                                                   bool creates);
   ~Connection();
 
-  Status execute(const char* sql);
+  /// `what`: said in errors; null: the SQL.
+  Status execute(const char* sql, const char* what = nullptr);
   Result<Statement> prepare(std::string_view sql);
   Result<int64_t> query_integer(std::string_view sql);
   Result<std::string> query_text(std::string_view sql);

@@ -33,8 +33,8 @@ Error damage(const std::string& path, std::string_view what) {
   return make_error(
       Code::kCorrupt,
       "catalog {}: {}; nothing was changed. Put back a copy of it together with its "
-      "-wal file, if there is one. Do not delete it: it alone knows which table files "
-      "hold the rows that the journal no longer has",
+      "-wal file, if there is one, or make it again: millrace rebuild --replace. Do not delete it: "
+      "it says which table files hold the rows that the journal no longer has",
       path, what);
 }
 

@@ -50,7 +50,9 @@ Result<std::optional<catalog::Contents>> check_catalog(Work& work) {
     work.add({.problem = "catalog",
               .file = path,
               .what = inspected.error().message,
-              .advice = "put a copy of it back, together with its -wal file if there is one"});
+              .advice = "put a copy of it back, together with its -wal file if there is one, or "
+                        "make it again: "
+                        "millrace rebuild --replace"});
     work.report.unchecked.emplace_back("whether journal and catalog belong together");
     return std::optional<catalog::Contents>();
   }
