@@ -17,7 +17,6 @@ struct ChainPart {
   Offset first;
   Offset next;
   uint64_t bytes = 0;  // of its batches
-  uint32_t batches = 0;
 };
 
 /// A dense chain: each part begins where the one before ends. Returns indexes of `parts`, in order

@@ -2,7 +2,6 @@
 
 #include "broker/segment_chain.h"
 #include "broker/segment_retention.h"
-#include "record/record_batch_builder.h"
 
 #include <algorithm>
 #include <set>
@@ -40,8 +39,7 @@ Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
     for (size_t row = 0; row < rows.size(); ++row) {
       if (is_known(topics, rows[row].partition)) {
         Line& line = lines[rows[row].partition];
-        line.parts.push_back(
-            {rows[row].first, rows[row].next, rows[row].data_bytes, rows[row].batches});
+        line.parts.push_back({rows[row].first, rows[row].next, rows[row].data_bytes});
         line.places.emplace_back(i, row);
       }
     }
@@ -82,21 +80,19 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
                      line.chain.empty() ? "the journal" : "the objects that go on to its end");
 }
 
-/// A rebuild fills gaps with batches that have none.
-bool has_records(const broker::ChainPart& part) {
-  return part.bytes > part.batches * record::filler_batch(1).size();
-}
-
-/// Whether the parts that are named have records at all of its offsets.
-bool is_double(const FoundObject& object, const Lines& lines) {
+/// Whether objects of the same directory that are named have all of its offsets: so they have its
+/// records. Those of another one may have filled a gap there.
+bool is_double(const FoundObject& object, const Lines& lines, const broker::FoundObjects& found) {
   return std::ranges::all_of(object.tail.partitions, [&](const PartitionRow& row) {
     const auto line = lines.find(row.partition);
     Offset covered = row.first;
     if (line != lines.end()) {
       for (const size_t i : line->second.chain) {
         const broker::ChainPart& part = line->second.parts[i];
-        covered =
-            part.first <= covered && has_records(part) ? std::max(covered, part.next) : covered;
+        const FoundObject& other = found.objects[line->second.places[i].first];
+        const bool is_evidence =
+            part.first <= covered && other.header.directory == object.header.directory;
+        covered = is_evidence ? std::max(covered, part.next) : covered;
       }
     }
     return covered >= row.next;
@@ -131,7 +127,6 @@ void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
     const bool is_expired = expired.contains(row.object);
     if (is_expired) {
       plan.unused.push_back({row.name, "it is expired, or of a deleted topic"});
-      plan.leaving.push_back({row.object, row.name});
     }
     return is_expired;
   });
@@ -163,7 +158,7 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
         plan.unused.push_back({object.name, why_unused(object.tail.partitions[row], lines, left)});
       }
     }
-    if (used[i].empty() && is_double(object, lines)) {
+    if (used[i].empty() && is_double(object, lines, found)) {
       plan.leaving.push_back({object.header.object, object.name});
     }
     if (!used[i].empty()) {
