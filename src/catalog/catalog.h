@@ -108,6 +108,14 @@ struct LeavingObject {
   bool operator==(const LeavingObject&) const = default;
 };
 
+/// A part that a row loses while others of its object stay: nobody wants it any more.
+struct TrimmedPart {
+  Uuid object;
+  TopicPartition partition;
+
+  auto operator<=>(const TrimmedPart&) const = default;
+};
+
 struct SegmentsCommit {
   std::vector<SegmentRow> added;
   std::vector<Uuid> removed;  // objects that are there; from then on they are leaving
@@ -116,6 +124,7 @@ struct SegmentsCommit {
   /// Objects that are neither added nor leaving, may be in the store, and that nothing needs: they
   /// are leaving from then on.
   std::vector<LeavingObject> leaving = {};
+  std::vector<TrimmedPart> trimmed = {};  // of objects that are there and not removed
 };
 
 /// What there is when a catalog is opened.
@@ -167,10 +176,11 @@ class Catalog {
   /// Forgets a table, its files and its offsets. Nothing to do is success.
   virtual Status drop_table(const TopicId& topic, const JournalPlace& place) = 0;
 
-  /// Adds and removes objects in one transaction. Of each partition the parts stay dense, and the
-  /// end of the last one does not move back: kInvalid otherwise, naming partition and offsets.
-  /// kConflict: an object that is added, or is to leave without that, is there already, one that is
-  /// removed is not, or one that is gone was not leaving. Nothing was written after either.
+  /// Adds and removes objects and parts in one transaction. Of each partition the parts stay dense,
+  /// and the end of the last one does not move back: kInvalid otherwise, naming partition and
+  /// offsets; also for an object that would have no part left. kConflict: an object that is added,
+  /// or is to leave without that, is there already, one that is removed, or a part that is trimmed,
+  /// is not, or one that is gone was not leaving. Nothing was written after either.
   virtual Status commit_segments(const SegmentsCommit& commit) = 0;
 
   /// Where segment objects are (docs/formats/catalog.md, `meta`); before the first

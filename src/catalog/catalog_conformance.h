@@ -116,6 +116,13 @@ inline SegmentsCommit segments_of(std::vector<SegmentRow> added,
   return commit;
 }
 
+inline SegmentsCommit trimmed_of(std::vector<TrimmedPart> parts, uint64_t run = 7) {
+  SegmentsCommit commit;
+  commit.trimmed = std::move(parts);
+  commit.place = place_of(run);
+  return commit;
+}
+
 inline SegmentsCommit gone_of(const std::vector<uint64_t>& objects, uint64_t run = 7) {
   SegmentsCommit commit;
   for (const uint64_t number : objects) {

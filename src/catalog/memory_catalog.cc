@@ -3,6 +3,7 @@
 #include "catalog/rules.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -25,6 +26,26 @@ bool is_leaving(const Contents& contents, const Uuid& object) {
 const SegmentRow* find_object(const Contents& contents, const Uuid& object) {
   const auto at = position_of(contents.segments, object);
   return at != contents.segments.end() && at->object == object ? &*at : nullptr;
+}
+
+Status add_trimmed(const Contents& contents, const std::vector<TrimmedPart>& trimmed,
+                   SegmentChanges& changes) {
+  std::map<Uuid, size_t> left;
+  for (const TrimmedPart& part : trimmed) {
+    const SegmentRow* object = find_object(contents, part.object);
+    if (object == nullptr) {
+      return object_is_missing(part.object);
+    }
+    const auto found = std::ranges::find(object->parts, part.partition, &SegmentPartRow::partition);
+    if (found == object->parts.end()) {
+      return part_is_missing(part);
+    }
+    changes[part.partition].removed.push_back({found->first, found->next});
+    if (--left.try_emplace(part.object, object->parts.size()).first->second == 0) {
+      return no_part_is_left(part.object);
+    }
+  }
+  return {};
 }
 
 /// For each partition of the changes, what its parts cover.
@@ -127,8 +148,13 @@ Status apply(Contents& contents, const SegmentsCommit& commit) {
       return object_is_missing(object);
     }
   }
+  MILLRACE_TRY_STATUS(add_trimmed(contents, commit.trimmed, changes));
   add_extents(contents, changes);
   MILLRACE_TRY_STATUS(check(changes));
+  for (const TrimmedPart& part : commit.trimmed) {
+    std::erase_if(position_of(contents.segments, part.object)->parts,
+                  [&](const SegmentPartRow& row) { return row.partition == part.partition; });
+  }
   for (const Uuid& object : commit.removed) {
     const auto row = position_of(contents.segments, object);
     contents.leaving.insert(position_of(contents.leaving, object), {object, row->name});

@@ -344,6 +344,13 @@ Status check(const SegmentsCommit& commit) {
     MILLRACE_TRY_STATUS(check_leaving(object));
     objects.push_back(object.object);
   }
+  MILLRACE_TRY_STATUS(
+      check_unique(commit.trimmed, "a trimmed part", [](const TrimmedPart& part) { return part; }));
+  std::set<Uuid> trimmed;
+  for (const TrimmedPart& part : commit.trimmed) {
+    trimmed.insert(part.object);
+  }
+  objects.insert(objects.end(), trimmed.begin(), trimmed.end());
   return check_unique(objects, "a segment object", [](const Uuid& object) { return object; });
 }
 
@@ -405,6 +412,16 @@ Error object_is_there(const Uuid& object) {
 
 Error object_is_missing(const Uuid& object) {
   return make_error(Code::kConflict, "segment object {} is not in the catalog", object.to_string());
+}
+
+Error part_is_missing(const TrimmedPart& part) {
+  return make_error(Code::kConflict, "segment object {} has no part of {} in the catalog",
+                    part.object.to_string(), text_of(part.partition));
+}
+
+Error no_part_is_left(const Uuid& object) {
+  return make_error(Code::kInvalid, "segment object {}: it would have no parts left",
+                    object.to_string());
 }
 
 }  // namespace millrace::catalog

@@ -45,5 +45,7 @@ Error offset_conflict(const FlushCommit& flush, Offset table_offset);
 Error path_conflict(const std::string& path);
 Error object_is_there(const Uuid& object);
 Error object_is_missing(const Uuid& object);
+Error part_is_missing(const TrimmedPart& part);
+Error no_part_is_left(const Uuid& object);
 
 }  // namespace millrace::catalog

@@ -148,6 +148,38 @@ TEST_P(SegmentsTest, AMixedObjectIsAtTheFrontOnlyWhereAllItsPartsAre) {
   EXPECT_OK(catalog_->commit_segments(segments_of({}, {1, 2})));
 }
 
+TEST_P(SegmentsTest, ATrimmedPartLeavesItsObjectToTheOthers) {
+  const auto part = [](uint64_t object, int32_t partition) {
+    return TrimmedPart{object_id(object), {topic_id(2), PartitionId{partition}}};
+  };
+  EXPECT_OK(catalog_->commit_segments(
+      segments_of({object_of(1, {part_of(2, 0, 0, 5), part_of(2, 1, 3, 9), part_of(2, 2, 0, 1)}),
+                   object_of(2, {part_of(2, 0, 5, 9), part_of(2, 1, 9, 10)}),
+                   object_of(3, {part_of(2, 0, 9, 12)})})));
+  expect_refused(trimmed_of({part(2, 0)}), "partition 0: offsets 5 to 8 are in no object");
+  expect_refused(trimmed_of({part(2, 1)}), "partition 1: their end would move back from 10 to 9");
+  expect_refused(trimmed_of({part(1, 0), part(1, 0)}), "a trimmed part stands there twice");
+  EXPECT_CODE(kConflict, catalog_->commit_segments(trimmed_of({part(1, 3)})));
+  EXPECT_CODE(kConflict, catalog_->commit_segments(trimmed_of({part(4, 0)})));
+  expect_refused(trimmed_of({part(1, 0), part(1, 1), part(1, 2)}), "it would have no parts left");
+  SegmentsCommit both = segments_of({}, {1});
+  both.trimmed = {part(1, 0)};
+  expect_refused(both, "a segment object stands there twice");
+  EXPECT_OK(catalog_->commit_segments(trimmed_of({part(1, 0), part(2, 0)}, 8)));
+  EXPECT_EQ(stored().segments_place, place_of(8));
+  EXPECT_EQ(stored().segments[0].parts, (std::vector{part_of(2, 1, 3, 9), part_of(2, 2, 0, 1)}));
+  EXPECT_EQ(stored().segments[1].parts, std::vector{part_of(2, 1, 9, 10)});
+  EXPECT_CODE(kConflict, catalog_->commit_segments(trimmed_of({part(1, 0)})));
+  // The last of partition 2, with an object that it has nothing to do with.
+  SegmentsCommit mixed = segments_of({object_of(5, {part_of(2, 0, 12, 13)})}, {3});
+  mixed.trimmed = {part(1, 2)};
+  EXPECT_OK(catalog_->commit_segments(mixed));
+  EXPECT_EQ(stored_objects(), (std::vector<uint64_t>{1, 2, 5}));
+  // Away with what is left of it, as of any other.
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {1})));
+  EXPECT_EQ(stored().leaving.size(), 2U);
+}
+
 TEST_P(SegmentsTest, AMergeReplacesObjectsByOthersOfTheSameOffsets) {
   EXPECT_OK(catalog_->commit_segments(
       segments_of({object_of(1, {part_of(2, 0, 0, 5), part_of(2, 1, 3, 4)}),
@@ -331,15 +363,20 @@ class RandomSegments {
     step.commit = segments_of({});
     CountedOffsets before;
     CountedOffsets after;
+    const bool is_trim = below(4) == 0;
     for (const SegmentRow& object : there) {
       before.add(object);
-      if (below(3) == 0) {
-        step.commit.removed.push_back(object.object);
-      } else {
+      if (below(3) != 0) {
         step.left.push_back(object);
+      } else if (!is_trim) {
+        step.commit.removed.push_back(object.object);
+      } else if (SegmentRow& left = step.left.emplace_back(object); left.parts.size() > 1) {
+        const auto part = left.parts.begin() + static_cast<ptrdiff_t>(below(left.parts.size()));
+        step.commit.trimmed.push_back({object.object, part->partition});
+        left.parts.erase(part);
       }
     }
-    for (uint64_t n = below(3); n > 0; --n) {
+    for (uint64_t n = is_trim ? below(2) : below(3); n > 0; --n) {
       SegmentRow object = make_object();
       step.left.push_back(object);
       step.commit.added.push_back(std::move(object));
@@ -387,9 +424,10 @@ TEST_P(ManySegmentsTest, AreTakenExactlyWhenWhatTheyLeaveIsDense) {
   RandomSegments segments;
   int additions = 0;
   int removals = 0;
+  int trims = 0;
   int replacements = 0;
   int refusals = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 15000; ++i) {
     RandomSegments::Step step = segments.next();
     const Status status = catalog_->commit_segments(step.commit);
     ASSERT_EQ(status.ok(), step.is_right) << i << (status.ok() ? "" : status.error().message);
@@ -402,11 +440,12 @@ TEST_P(ManySegmentsTest, AreTakenExactlyWhenWhatTheyLeaveIsDense) {
     }
     additions += has_added && !has_removed ? 1 : 0;
     removals += has_removed && !has_added && !step.left.empty() ? 1 : 0;
+    trims += step.commit.trimmed.empty() ? 0 : 1;
     replacements += has_added && has_removed ? 1 : 0;
     segments.there = std::move(step.left);
   }
   EXPECT_EQ(stored().segments, segments.there);  // both in order of the numbers
-  for (const int count : {additions, removals, replacements, refusals}) {
+  for (const int count : {additions, removals, trims, replacements, refusals}) {
     EXPECT_GT(count, 30);
   }
 }

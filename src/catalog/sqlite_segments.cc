@@ -86,6 +86,33 @@ Status add_removed(Connection& connection, const std::vector<Uuid>& objects,
   return {};
 }
 
+Status add_trimmed(Connection& connection, const std::vector<TrimmedPart>& parts,
+                   SegmentChanges& changes) {
+  MILLRACE_TRY(Statement find,
+               connection.prepare("SELECT first, next FROM segment_parts"
+                                  " WHERE object_id = ? AND topic_id = ? AND partition = ?"));
+  MILLRACE_TRY(Statement any,
+               connection.prepare("SELECT 1 FROM segment_parts WHERE object_id = ? LIMIT 1"));
+  for (const TrimmedPart& part : parts) {
+    const std::string id = part.object.to_string();
+    const std::string topic = part.partition.topic.to_string();
+    bool is_there = false;
+    MILLRACE_TRY_STATUS(
+        read_all(find.bind(id).bind(topic).bind(int64_t{part.partition.partition.value}),
+                 [&](const Statement& row) {
+                   changes[part.partition].removed.push_back(
+                       {Offset{row.integer(0)}, Offset{row.integer(1)}});
+                   is_there = true;
+                   return Status{};
+                 }));
+    if (!is_there) {
+      MILLRACE_TRY(const bool has_others, any.bind(id).step());
+      return has_others ? part_is_missing(part) : object_is_missing(part.object);
+    }
+  }
+  return {};
+}
+
 Status add_added(Connection& connection, const std::vector<SegmentRow>& objects,
                  SegmentChanges& changes) {
   MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM segments WHERE id = ?1 UNION ALL"
@@ -157,6 +184,29 @@ Status remove_objects(Connection& connection, const std::vector<Uuid>& objects) 
   return {};
 }
 
+Status trim_objects(Connection& connection, const std::vector<TrimmedPart>& parts) {
+  MILLRACE_TRY(Statement trim,
+               connection.prepare("DELETE FROM segment_parts"
+                                  " WHERE object_id = ? AND topic_id = ? AND partition = ?"));
+  MILLRACE_TRY(Statement any,
+               connection.prepare("SELECT 1 FROM segment_parts WHERE object_id = ? LIMIT 1"));
+  for (const TrimmedPart& part : parts) {
+    const std::string topic = part.partition.topic.to_string();
+    const std::string id = part.object.to_string();
+    MILLRACE_TRY_STATUS(
+        trim.bind(id).bind(topic).bind(int64_t{part.partition.partition.value}).run());
+    bool is_left = false;
+    MILLRACE_TRY_STATUS(read_all(any.bind(id), [&](const Statement&) {
+      is_left = true;
+      return Status{};
+    }));
+    if (!is_left) {
+      return no_part_is_left(part.object);  // the transaction is rolled back
+    }
+  }
+  return {};
+}
+
 Status insert_leaving(Connection& connection, const std::vector<LeavingObject>& objects) {
   MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM segments WHERE id = ?1 UNION ALL"
                                                   " SELECT 1 FROM leaving_objects WHERE id = ?1"));
@@ -213,10 +263,12 @@ Status read_segments(Connection& connection, int64_t version, Contents& contents
 Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   SegmentChanges changes;
   MILLRACE_TRY_STATUS(add_removed(connection, commit.removed, changes));
+  MILLRACE_TRY_STATUS(add_trimmed(connection, commit.trimmed, changes));
   MILLRACE_TRY_STATUS(add_added(connection, commit.added, changes));
   MILLRACE_TRY_STATUS(add_extents(connection, changes));
   MILLRACE_TRY_STATUS(check(changes));
   MILLRACE_TRY_STATUS(forget_gone(connection, commit.gone));
+  MILLRACE_TRY_STATUS(trim_objects(connection, commit.trimmed));
   // Removed first: what is added may begin where a removed part did.
   MILLRACE_TRY_STATUS(remove_objects(connection, commit.removed));
   MILLRACE_TRY_STATUS(insert_objects(connection, commit.added));

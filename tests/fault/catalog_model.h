@@ -62,7 +62,8 @@ struct ModelCounters {
   uint64_t segments_merged = 0;
   uint64_t segments_unknown = 0;
   uint64_t segments_refused = 0;
-  uint64_t segments_gone = 0;  // of those removed before
+  uint64_t segments_gone = 0;     // of those removed before
+  uint64_t segments_trimmed = 0;  // parts
 
   std::map<std::string, uint64_t> named() const;
   void add(const ModelCounters& other);
@@ -107,6 +108,7 @@ class CatalogModel {
   void commit_wrong_segments();
   SegmentsCommit add_segments();
   SegmentsCommit retain_segments();
+  SegmentsCommit trim_segments();
   SegmentsCommit merge_segments();
   SegmentsCommit forget_segments();
   SegmentRow make_object(const std::map<TopicPartition, std::pair<Offset, Offset>>& ranges);

@@ -29,7 +29,8 @@ std::map<std::string, uint64_t> ModelCounters::named() const {
           {"segments_merged", segments_merged},
           {"segments_unknown", segments_unknown},
           {"segments_refused", segments_refused},
-          {"segments_gone", segments_gone}};
+          {"segments_gone", segments_gone},
+          {"segments_trimmed", segments_trimmed}};
 }
 
 void ModelCounters::add(const ModelCounters& other) {
@@ -60,6 +61,7 @@ void ModelCounters::add(const ModelCounters& other) {
   segments_unknown += other.segments_unknown;
   segments_refused += other.segments_refused;
   segments_gone += other.segments_gone;
+  segments_trimmed += other.segments_trimmed;
 }
 
 }  // namespace millrace::catalog

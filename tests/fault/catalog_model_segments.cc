@@ -95,6 +95,23 @@ SegmentsCommit CatalogModel::retain_segments() {
   return commit;
 }
 
+/// Parts at the front of mixed objects, some of each.
+SegmentsCommit CatalogModel::trim_segments() {
+  SegmentsCommit commit;
+  const Ranges ranges = covered(state_.segments);
+  for (const SegmentRow& object : state_.segments) {
+    size_t left = object.parts.size();
+    for (const SegmentPartRow& part : object.parts) {
+      if (left > 1 && part.first == ranges.at(part.partition).first && below(2) == 0) {
+        commit.trimmed.push_back({object.object, part.partition});
+        --left;
+      }
+    }
+  }
+  commit.place = next_place();
+  return commit;
+}
+
 /// Some objects by others of one partition each, of the same offsets.
 SegmentsCommit CatalogModel::merge_segments() {
   SegmentsCommit commit;
@@ -134,11 +151,12 @@ SegmentsCommit CatalogModel::forget_segments() {
 }
 
 void CatalogModel::commit_segments() {
-  const uint64_t choice = state_.segments.empty() ? 0 : below(5);
+  const uint64_t choice = state_.segments.empty() ? 0 : below(6);
   const SegmentsCommit commit = choice < 2    ? add_segments()
                                 : choice == 2 ? retain_segments()
                                 : choice == 3 ? merge_segments()
-                                              : forget_segments();
+                                : choice == 4 ? forget_segments()
+                                              : trim_segments();
   Contents after = state_;
   const Status expected = apply(after, commit);
   if (!expected.ok()) {
@@ -149,6 +167,8 @@ void CatalogModel::commit_segments() {
     ++counters_.segments_added;
   } else if (status.ok() && choice == 4) {
     counters_.segments_gone += commit.gone.size();
+  } else if (status.ok() && choice == 5) {
+    counters_.segments_trimmed += commit.trimmed.size();
   } else if (status.ok()) {
     ++(commit.added.empty() ? counters_.segments_retained : counters_.segments_merged);
   } else if (status.error().code == Code::kIo) {
