@@ -108,6 +108,9 @@ Result<std::optional<record::StoredBatch>> History::try_find(TopicPartition part
 void History::apply(const catalog::SegmentsCommit& commit) {
   {
     MutexLock lock(mutex_);
+    for (const catalog::TrimmedPart& part : commit.trimmed) {
+      trim(part);
+    }
     for (const Uuid& object : commit.removed) {
       remove(object);
     }
@@ -131,17 +134,30 @@ void History::add(const catalog::SegmentRow& row) {
   }
 }
 
+void History::trim(const catalog::TrimmedPart& trimmed) {
+  auto row = *segments_.at(trimmed.object);
+  const auto part =
+      std::ranges::find(row.parts, trimmed.partition, &catalog::SegmentPartRow::partition);
+  remove(*part);
+  row.parts.erase(part);
+  segments_[trimmed.object] = std::make_shared<const catalog::SegmentRow>(std::move(row));
+}
+
+void History::remove(const catalog::SegmentPartRow& part) {
+  const auto partition = partitions_.find(part.partition);
+  partition->second.erase(part.first);
+  if (partition->second.empty()) {
+    partitions_.erase(partition);
+  }
+}
+
 void History::remove(const Uuid& object) {
   const auto segment = segments_.find(object);
   if (segment == segments_.end()) {
     return;
   }
   for (const catalog::SegmentPartRow& part : segment->second->parts) {
-    const auto partition = partitions_.find(part.partition);
-    partition->second.erase(part.first);
-    if (partition->second.empty()) {
-      partitions_.erase(partition);
-    }
+    remove(part);
   }
   bytes_ -= segment->second->bytes;
   removed_[object] = segment->second;

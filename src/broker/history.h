@@ -84,9 +84,9 @@ class History {
   /// A put of an object with something of these topics failed, or a removal after it: the object
   /// may be there for all that is known. Until the next start, which looks.
   void tell_perhaps_left(const std::vector<TopicPartition>& partitions);
-  /// The store has, or may have, an object with something of the topic: one that the catalog names,
-  /// one that it no longer names and that is not gone() yet, one that is perhaps left, or one of an
-  /// earlier process.
+  /// The store has, or may have, an object with something of the topic that the catalog knows of:
+  /// one that it names for it, one that it no longer names and that is not gone() yet, one that is
+  /// perhaps left, or one of an earlier process.
   bool may_have(const TopicId& topic) const;
   /// What was removed by apply() is no longer in the store.
   void gone(const Uuid& object);
@@ -115,6 +115,8 @@ class History {
                                                       int64_t timestamp_ms);
   Result<segment::SegmentCache::Part> open(const Part& part, TopicPartition partition);
   void add(const catalog::SegmentRow& row) MILLRACE_REQUIRES(mutex_);
+  void trim(const catalog::TrimmedPart& trimmed) MILLRACE_REQUIRES(mutex_);
+  void remove(const catalog::SegmentPartRow& part) MILLRACE_REQUIRES(mutex_);
   void remove(const Uuid& object) MILLRACE_REQUIRES(mutex_);
 
   segment::SegmentCache cache_;

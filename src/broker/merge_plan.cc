@@ -143,8 +143,7 @@ void add_segments(std::span<const MergePart> run, const MergeRules& rules,
 }  // namespace
 
 bool is_mergeable(const catalog::SegmentRow& object, const MergeRules& rules) {
-  return object.parts.size() == 1 ? object.parts.front().bytes < rules.least_segment
-                                  : object.bytes < rules.bytes / 2;
+  return bytes_of(object) < (object.parts.size() == 1 ? rules.least_segment : rules.bytes / 2);
 }
 
 std::vector<SegmentPtr> plan_merge(std::vector<SegmentPtr> objects, int64_t now_ms,

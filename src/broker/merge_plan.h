@@ -23,8 +23,8 @@ struct MergeRules {
   size_t most_objects = 256;  // in a group
 };
 
-/// Something can be won by merging it: a small segment, or a mixed object of less than half the
-/// bytes of a segment.
+/// Something can be won by merging it: a small segment, or a mixed object of which less than half
+/// the bytes of a segment are wanted.
 bool is_mergeable(const catalog::SegmentRow& object, const MergeRules& rules);
 
 /// Two or more objects to be merged, so that in them each partition's parts are contiguous; none:

@@ -105,6 +105,9 @@ TEST_F(MergePlan, WhatIsLargeIsLeftAlone) {
   EXPECT_FALSE(is_mergeable(*objects_[1], kRules));
   EXPECT_TRUE(is_mergeable(*objects_[2], kRules));
   EXPECT_FALSE(is_mergeable(*objects_[3], kRules));
+  auto trimmed = *objects_[3];
+  trimmed.parts.front().bytes = 249;
+  EXPECT_TRUE(is_mergeable(trimmed, kRules)) << "of its 500 bytes 499 are wanted";
 }
 
 TEST_F(MergePlan, WhatAnotherObjectIsBetweenIsNotMerged) {

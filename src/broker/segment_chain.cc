@@ -1,6 +1,7 @@
 #include "broker/segment_chain.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 
@@ -36,6 +37,16 @@ std::vector<size_t> in_order(std::span<const ChainPart> parts,
   return order;
 }
 
+/// Its parts, in order.
+std::vector<size_t> parts_of(const Chain& chain, const std::vector<std::optional<size_t>>& before) {
+  std::vector<size_t> parts;
+  for (auto at = chain.last; at; at = before[*at]) {
+    parts.push_back(*at);
+  }
+  std::ranges::reverse(parts);
+  return parts;
+}
+
 }  // namespace
 
 std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
@@ -66,12 +77,30 @@ std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
       chosen = chain;
     }
   }
-  std::vector<size_t> chain;
-  for (auto at = chosen.last; at; at = before[*at]) {
-    chain.push_back(*at);
+  return parts_of(chosen, before);
+}
+
+std::vector<size_t> choose_parts(std::span<const ChainPart> parts) {
+  std::map<Offset, Chain> best;  // by where it ends; each is better than those that end before it
+  std::vector<std::optional<size_t>> before(parts.size());
+  for (const size_t i : in_order(parts, std::nullopt)) {
+    const ChainPart& part = parts[i];
+    const auto behind = best.upper_bound(part.first);
+    Chain chain = behind == best.begin() ? Chain{} : std::prev(behind)->second;
+    before[i] = chain.last;
+    chain.bytes += part.bytes;
+    ++chain.parts;
+    chain.last = i;
+    const auto worse = best.upper_bound(part.next);
+    if (worse != best.begin() && !chain.is_better_than(std::prev(worse)->second)) {
+      continue;
+    }
+    auto at = best.insert_or_assign(part.next, chain).first;
+    for (++at; at != best.end() && !at->second.is_better_than(chain);) {
+      at = best.erase(at);
+    }
   }
-  std::ranges::reverse(chain);
-  return chain;
+  return best.empty() ? std::vector<size_t>() : parts_of(best.rbegin()->second, before);
 }
 
 }  // namespace millrace::broker

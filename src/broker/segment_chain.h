@@ -31,4 +31,9 @@ struct ChainPart {
 std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
                                  const std::optional<record::PartitionRange>& kept);
 
+/// Where offsets may be missing between two: retention took them, whose later parts shared no
+/// object with anybody, or they are lost. Of parts that overlap those that together hold most, then
+/// the fewest. Returns indexes of `parts`, in order of offset.
+std::vector<size_t> choose_parts(std::span<const ChainPart> parts);
+
 }  // namespace millrace::broker

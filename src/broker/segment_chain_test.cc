@@ -51,6 +51,34 @@ TEST(SegmentChain, WithoutAJournalTakesTheSideOfAGapThatHoldsMost) {
   EXPECT_THAT(chosen({part(0, 10), part(20, 30)}), ElementsAre(1)) << "the last of equal ones";
 }
 
+std::vector<size_t> all_of(const std::vector<ChainPart>& parts) {
+  return choose_parts(parts);
+}
+
+TEST(SegmentParts, AreThoseOnBothSidesOfWhatIsMissing) {
+  EXPECT_THAT(all_of({}), IsEmpty());
+  EXPECT_THAT(all_of({part(40, 45), part(0, 30)}), ElementsAre(1, 0));
+  EXPECT_THAT(all_of({part(20, 25), part(0, 10), part(25, 60), part(90, 91), part(10, 12)}),
+              ElementsAre(1, 4, 0, 2, 3));
+}
+
+TEST(SegmentParts, OfThoseThatOverlapHoldTheMost) {
+  // A crash left [10, 25) and [59, 81): they were cut again otherwise.
+  EXPECT_THAT(all_of({part(0, 10), part(10, 25), part(10, 20), part(20, 60), part(60, 65),
+                      part(59, 81), part(65, 80)}),
+              ElementsAre(0, 2, 3, 4, 6));
+  EXPECT_THAT(all_of({part(0, 10), part(5, 30)}), ElementsAre(1));
+  EXPECT_THAT(all_of({part(0, 30), part(29, 58)}), ElementsAre(0));
+  EXPECT_THAT(all_of({part(0, 10), part(10, 20), part(0, 20)}), ElementsAre(2)) << "fewest objects";
+  // A filler of what is there after all.
+  EXPECT_THAT(all_of({part(0, 10, 1000), part(10, 20, 61), part(10, 20, 1000), part(20, 30)}),
+              ElementsAre(0, 2, 3));
+  // One long one begins before many and ends before them.
+  EXPECT_THAT(all_of({part(0, 100, 50), part(10, 20), part(30, 45), part(50, 90)}),
+              ElementsAre(1, 2, 3));
+  EXPECT_THAT(all_of({part(0, 100, 66), part(10, 20), part(30, 45), part(50, 90)}), ElementsAre(0));
+}
+
 TEST(SegmentChain, MeetsTheJournal) {
   EXPECT_THAT(chosen({part(0, 10), part(20, 30)}, {{30, 50}}), ElementsAre(1));
   EXPECT_THAT(chosen({part(0, 10), part(20, 30)}, {{5, 50}}), ElementsAre(0));

@@ -1,82 +1,72 @@
 #include "broker/segment_retention.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <set>
-#include <unordered_map>
+#include <numeric>
 
 namespace millrace::broker {
 namespace {
 
 using catalog::SegmentPartRow;
 using catalog::SegmentRow;
+using catalog::TrimmedPart;
 
-/// A partition's parts, oldest first, and what is behind those not looked at yet.
+/// A partition's part, and the object that has it: an index.
+struct Place {
+  const SegmentPartRow* part;
+  size_t object;
+};
+
+/// A partition's parts, oldest first.
 struct Line {
-  std::map<Offset, const SegmentPartRow*> parts;
-  uint64_t bytes = 0;  // of the parts, and in the journal
-  Offset deleted_below;
-  std::optional<TopicSettings> settings;
+  std::vector<Place> places;
+  size_t expired = 0;  // so many of them
+  size_t taken = 0;    // of these
 };
 
 using Lines = std::map<TopicPartition, Line>;
 
-Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wishes) {
+Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wishes,
+               int64_t now_ms) {
   Lines lines;
-  for (const SegmentRow& segment : segments) {
-    for (const SegmentPartRow& part : segment.parts) {
-      const auto [at, is_new] = lines.try_emplace(part.partition);
-      if (is_new) {
-        at->second.settings = wishes.settings(part.partition.topic);
-        at->second.bytes = wishes.bytes_behind(part.partition);
-        at->second.deleted_below = wishes.deleted_below(part.partition);
-      }
-      at->second.parts[part.first] = &part;
-      at->second.bytes += part.bytes;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    for (const SegmentPartRow& part : segments[i].parts) {
+      lines[part.partition].places.push_back({&part, i});
     }
+  }
+  for (auto& [partition, line] : lines) {
+    std::ranges::sort(line.places, {}, [](const Place& place) { return place.part->first; });
+    std::vector<SegmentPartRow> parts;
+    parts.reserve(line.places.size());
+    std::ranges::transform(line.places, std::back_inserter(parts),
+                           [](const Place& place) { return *place.part; });
+    const Offset from = wanted_from(parts, wishes, now_ms);
+    line.expired = static_cast<size_t>(std::ranges::count_if(
+        parts, [&](const SegmentPartRow& part) { return part.next <= from; }));
   }
   return lines;
 }
 
-bool is_unwanted(const Line& line, const SegmentPartRow& part, int64_t now_ms) {
-  if (line.parts.begin()->second != &part) {
-    return false;
-  }
-  return !line.settings || part.next <= line.deleted_below ||
-         line.settings->is_expired(part.max_timestamp_ms, line.bytes - part.bytes, now_ms);
-}
-
 }  // namespace
 
-std::vector<Uuid> expired_segments(const std::vector<SegmentRow>& segments,
-                                   const SegmentWishes& wishes, int64_t now_ms) {
-  Lines lines = lines_of(segments, wishes);
-  std::vector<const SegmentRow*> left;
-  left.reserve(segments.size());
-  for (const SegmentRow& segment : segments) {
-    left.push_back(&segment);
-  }
-  // In order of offset one pass takes nearly all; another finds what mixed objects held back.
-  std::ranges::sort(left, {},
-                    [](const SegmentRow* segment) { return segment->parts.front().first; });
-  std::vector<Uuid> expired;
-  for (bool is_more = true; is_more;) {
-    const size_t before = expired.size();
-    std::erase_if(left, [&](const SegmentRow* segment) {
-      const bool is_expired = std::ranges::all_of(segment->parts, [&](const SegmentPartRow& part) {
-        return is_unwanted(lines.at(part.partition), part, now_ms);
-      });
-      if (is_expired) {
-        expired.push_back(segment->object);
-        for (const SegmentPartRow& part : segment->parts) {
-          Line& line = lines.at(part.partition);
-          line.parts.erase(part.first);
-          line.bytes -= part.bytes;
-        }
+std::vector<TrimmedPart> expired_parts(const std::vector<SegmentRow>& segments,
+                                       const SegmentWishes& wishes, int64_t now_ms) {
+  Lines lines = lines_of(segments, wishes, now_ms);
+  std::vector<size_t> order(segments.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(
+      order, {}, [&](size_t i) { return std::pair(segments[i].created_ms, segments[i].object); });
+  std::vector<bool> is_due(segments.size());
+  std::vector<TrimmedPart> expired;
+  for (const size_t i : order) {
+    is_due[i] = true;
+    for (const SegmentPartRow& part : segments[i].parts) {
+      Line& line = lines.at(part.partition);
+      for (; line.taken < line.expired && is_due[line.places[line.taken].object]; ++line.taken) {
+        expired.push_back({segments[line.places[line.taken].object].object, part.partition});
       }
-      return is_expired;
-    });
-    is_more = expired.size() > before;
+    }
   }
   return expired;
 }

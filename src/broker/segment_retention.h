@@ -1,4 +1,4 @@
-// Which segment objects nobody wants any more.
+// Which parts of segment objects nobody wants any more.
 #pragma once
 
 #include "broker/topic.h"
@@ -21,16 +21,15 @@ struct SegmentWishes {
   std::function<Offset(TopicPartition)> deleted_below;
 };
 
-/// Objects of which every part is expired, by retention.ms (its newest record is older),
-/// retention.bytes (so many bytes are behind it), the deletion of all its records or the end of its
-/// topic. Of each partition only
-/// its oldest parts, so that what is left is dense: a mixed object keeps those behind it as long as
-/// another partition wants it, also those of a deleted topic.
-std::vector<Uuid> expired_segments(const std::vector<catalog::SegmentRow>& segments,
-                                   const SegmentWishes& wishes, int64_t now_ms);
+/// Parts that are expired, by retention.ms (their newest record is older), retention.bytes (so many
+/// bytes are behind them), the deletion of all their records or the end of their topic. Of each
+/// partition only its oldest, so that what is left is dense, whatever else their objects hold. In
+/// an order in which each partition's older parts come first, and else by object.
+std::vector<catalog::TrimmedPart> expired_parts(const std::vector<catalog::SegmentRow>& segments,
+                                                const SegmentWishes& wishes, int64_t now_ms);
 
-/// The first offset of a partition that is wanted, by the same rules but wherever its parts are:
-/// their end if none is. `parts`: all that segments have of it, in order of offset.
+/// The first offset of a partition that is wanted, by the same rules: their end if none is.
+/// `parts`: all that segments have of it, in order of offset.
 Offset wanted_from(const std::vector<catalog::SegmentPartRow>& parts, const SegmentWishes& wishes,
                    int64_t now_ms);
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 
 namespace millrace::broker {
@@ -11,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pair;
 using testing::UnorderedElementsAre;
 
 TopicPartition partition_of(uint8_t topic, int32_t partition = 0) {
@@ -67,10 +69,29 @@ class SegmentRetentionTest : public testing::Test {
     return broker::wanted_from(parts, wishes(), now_ms).value;
   }
 
+  /// Object, topic: of all expired parts, each partition's in order of offset.
+  std::vector<std::pair<int, int>> expired_parts(int64_t now_ms) const {
+    std::vector<std::pair<int, int>> parts;
+    std::map<TopicPartition, Offset> starts;
+    for (const auto& [object, partition] : broker::expired_parts(segments_, wishes(), now_ms)) {
+      parts.emplace_back(object.bytes[0], partition.topic.bytes[0]);
+      const auto row = std::ranges::find(segments_, object, &catalog::SegmentRow::object);
+      const auto part =
+          std::ranges::find(row->parts, partition, &catalog::SegmentPartRow::partition);
+      Offset& start = starts[partition];
+      EXPECT_LE(start, part->first) << "of one partition, in order";
+      start = part->next;
+    }
+    return parts;
+  }
+
+  /// Of kA.
   std::vector<int> expired(int64_t now_ms) const {
     std::vector<int> numbers;
-    for (const Uuid& object : expired_segments(segments_, wishes(), now_ms)) {
-      numbers.push_back(object.bytes[0]);
+    for (const auto& [object, topic] : expired_parts(now_ms)) {
+      if (topic == 1) {
+        numbers.push_back(object);
+      }
     }
     return numbers;
   }
@@ -122,65 +143,54 @@ TEST_F(SegmentRetentionTest, ByBytesWithThoseInTheJournal) {
 TEST_F(SegmentRetentionTest, NothingOfADeletedTopicIsWanted) {
   settings(kA);
   add(1, {{kB, 0, 10}});
-  add(2, {{kB, 10, 20}, {partition_of(3), 0, 5}});
-  add(3, {{kA, 0, 10}});
-  EXPECT_THAT(expired(1 << 30), UnorderedElementsAre(1, 2));
-}
-
-TEST_F(SegmentRetentionTest, ADeletedTopicGoesFromTheFrontTooSinceTheCatalogTakesNoGap) {
-  settings(kA);
-  add(1, {{kB, 0, 10}});
-  add(2, {{kA, 0, 10}, {kB, 10, 20}});
+  add(2, {{kA, 0, 10}, {kB, 10, 20}, {partition_of(3), 0, 5}});
   add(3, {{kB, 20, 30}});
-  EXPECT_THAT(expired(0), ElementsAre(1));
-  settings_.erase(kA.topic);
-  EXPECT_THAT(expired(0), UnorderedElementsAre(1, 2, 3));
+  EXPECT_THAT(expired_parts(1 << 30),
+              UnorderedElementsAre(Pair(1, 2), Pair(2, 2), Pair(2, 3), Pair(3, 2)));
 }
 
-TEST_F(SegmentRetentionTest, AMixedObjectStaysAsLongAsOneOfItsPartitionsWantsIt) {
+TEST_F(SegmentRetentionTest, AMixedObjectHoldsNothingBackThatIsBehindIt) {
   settings(kA).retention_ms = 1000;
   settings(kB);
   add(1, {{kA, 0, 10, 100}, {kB, 0, 10, 100}});
   add(2, {{kA, 10, 20, 200}});
-  EXPECT_THAT(expired(5000), IsEmpty());  // 2 is not kA's oldest
+  add(3, {{kA, 20, 30, 300}, {kB, 10, 20, 300}});
+  EXPECT_THAT(expired_parts(1100), IsEmpty());
+  EXPECT_THAT(expired_parts(1101), ElementsAre(Pair(1, 1)));
+  EXPECT_THAT(expired_parts(1300), ElementsAre(Pair(1, 1), Pair(2, 1)));
   settings(kB).retention_ms = 1000;
-  EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2));
-  settings_.erase(kB.topic);
-  EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2));
+  EXPECT_THAT(expired_parts(1300), UnorderedElementsAre(Pair(1, 1), Pair(1, 2), Pair(2, 1)));
 }
 
-TEST_F(SegmentRetentionTest, ADeletedTopicGoesFromItsFrontToo) {
-  settings(kA);
-  add(1, {{kA, 0, 10}, {kB, 0, 10}});
-  add(2, {{kB, 10, 20}});
-  EXPECT_THAT(expired(5000), IsEmpty());  // else what is left of kB would end before it did
-}
-
-TEST_F(SegmentRetentionTest, WhatMixedObjectsHeldBackGoesInTheSameCall) {
+TEST_F(SegmentRetentionTest, PartsOfAnObjectComeBesideOneAnotherWhereTheOrderAllows) {
   for (const TopicPartition partition : {kA, kB}) {
     settings(partition).retention_ms = 1000;
   }
-  // Sorted by their first parts, 2 is looked at before 1, which it waits for.
-  add(1, {{kA, 50, 60, 0}, {kB, 0, 10, 0}});
-  add(2, {{kA, 40, 50, 0}});
-  add(3, {{kB, 10, 20, 0}});
-  EXPECT_THAT(expired(5000), UnorderedElementsAre(1, 2, 3));
+  add(2, {{kA, 10, 20}, {kB, 10, 20}});
+  add(1, {{kA, 0, 10}, {kB, 0, 10}});
+  segments_[0].created_ms = 2;
+  segments_[1].created_ms = 1;
+  EXPECT_THAT(expired_parts(5000), ElementsAre(Pair(1, 1), Pair(1, 2), Pair(2, 1), Pair(2, 2)));
+  // Each has what comes first in one of them.
+  segments_[0].parts[1].first = Offset{0};
+  segments_[0].parts[1].next = Offset{10};
+  segments_[1].parts[1].first = Offset{10};
+  segments_[1].parts[1].next = Offset{20};
+  EXPECT_THAT(expired_parts(5000), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(2, 2), Pair(1, 2)));
 }
 
-TEST_F(SegmentRetentionTest, DeletedRecordsGoWithTheLastOfTheirObject) {
+TEST_F(SegmentRetentionTest, DeletedRecordsGoWithTheLastOfTheirPart) {
   settings(kA);
   settings(kB);
   add(1, {{kA, 0, 10}});
   add(2, {{kA, 10, 20}, {kB, 0, 5}});
   add(3, {{kA, 20, 30}});
   deleted_below_[kA] = Offset{9};
-  EXPECT_THAT(expired(0), IsEmpty());
+  EXPECT_THAT(expired_parts(0), IsEmpty());
   deleted_below_[kA] = Offset{10};
-  EXPECT_THAT(expired(0), ElementsAre(1));
+  EXPECT_THAT(expired_parts(0), ElementsAre(Pair(1, 1)));
   deleted_below_[kA] = Offset{30};
-  EXPECT_THAT(expired(0), ElementsAre(1)) << "kB holds the second, and that the third";
-  deleted_below_[kB] = Offset{5};
-  EXPECT_THAT(expired(0), UnorderedElementsAre(1, 2, 3));
+  EXPECT_THAT(expired_parts(0), ElementsAre(Pair(1, 1), Pair(2, 1), Pair(3, 1)));
 }
 
 TEST_F(SegmentRetentionTest, WhatIsWantedBeginsBehindDeletedRecords) {

@@ -14,7 +14,7 @@ namespace millrace::broker {
 namespace {
 
 constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
-/// Of what is expired, about as many go in one commit. On a disk without a free byte there is room
+/// Of what is expired, as many go in one commit. On a disk without a free byte there is room
 /// for one of 500 pages of the catalog (io::DiskReserve), and each part may lie in three of its
 /// own.
 constexpr size_t kPartsAtOnce = 150;
@@ -237,51 +237,51 @@ SegmentWishes Segments::wishes() const {
 Status Segments::expire() {
   const auto segments = parts_.history.segments();
   const auto expired =
-      expired_segments(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count());
-  if (expired.empty()) {
-    return {};
-  }
+      expired_parts(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count());
   std::map<Uuid, const catalog::SegmentRow*> rows;
   for (const catalog::SegmentRow& row : segments) {
     rows.emplace(row.object, &row);
   }
-  std::set<Uuid> removed;
   Status done;
-  for (auto next = expired.begin(); next != expired.end() && done.ok();) {
+  std::map<Uuid, size_t> taken;  // parts of each object
+  size_t committed = 0;          // of `expired`
+  while (committed < expired.size() && done.ok()) {
+    const size_t end = std::min(committed + kPartsAtOnce, expired.size());
     catalog::SegmentsCommit commit{.place = parts_.log.place()};
-    for (size_t parts = 0; next != expired.end() && parts < kPartsAtOnce; ++next) {
-      commit.removed.push_back(*next);  // in this order: what is left is dense after each
-      parts += rows.at(*next)->parts.size();
+    for (size_t i = committed; i < end; ++i) {  // in this order: what is left is dense
+      commit.trimmed.push_back(expired[i]);
+      if (const Uuid& object = expired[i].object;
+          ++taken[object] == rows.at(object)->parts.size()) {
+        commit.removed.push_back(object);
+      }
     }
+    const std::set<Uuid> removed(commit.removed.begin(), commit.removed.end());
+    std::erase_if(commit.trimmed, [&](const auto& part) { return removed.contains(part.object); });
     done = parts_.catalog.commit_segments(commit);
     if (done.ok()) {
       parts_.history.apply(commit);
       for (const Uuid& object : commit.removed) {
         leaving_.push_back({{object, rows.at(object)->name}, parts_.clock.steady()});
       }
-      removed.insert(commit.removed.begin(), commit.removed.end());
+      expired_ += commit.removed.size();
+      committed = end;
     }
   }
-  if (!removed.empty()) {
+  if (committed > 0) {
     parts_.log.ask_for_round();  // what follows them in the journal may be free now
-    expired_ += removed.size();
-    tell_expired(segments, removed);
+    tell_expired(std::span(expired).first(committed));
   }
   return done;
 }
 
-void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,
-                            const std::set<Uuid>& removed) const {
+void Segments::tell_expired(std::span<const catalog::TrimmedPart> parts) const {
   std::map<std::pair<std::string, PartitionId>, Offset> starts;
-  for (const catalog::SegmentRow& row : segments) {
-    if (!removed.contains(row.object)) {
-      continue;
-    }
-    for (const catalog::SegmentPartRow& part : row.parts) {
-      if (const TopicPtr topic = parts_.broker.find(part.partition.topic)) {
-        Offset& start = starts[{topic->name(), part.partition.partition}];
-        start = std::max(start, part.next);
-      }
+  for (const auto& [object, partition] : parts) {
+    const TopicPtr topic = parts_.broker.find(partition.topic);
+    const auto left = parts_.history.range(partition);
+    if (topic) {
+      starts[{topic->name(), partition.partition}] =
+          left ? left->start : parts_.log.range(partition).start;
     }
   }
   std::string text;
@@ -294,8 +294,12 @@ void Segments::tell_expired(const std::vector<catalog::SegmentRow>& segments,
     text += fmt::format("{} {} partition {} is kept from offset {} on", text.empty() ? ":" : ",",
                         partition.first, partition.second, start);
   }
-  log::info("segments", "{} {} expired{}", removed.size(),
-            removed.size() == 1 ? "object" : "objects",
+  std::set<Uuid> objects;
+  for (const catalog::TrimmedPart& part : parts) {
+    objects.insert(part.object);
+  }
+  log::info("segments", "parts of {} {} expired{}", objects.size(),
+            objects.size() == 1 ? "object" : "objects",
             text.empty() ? ": of deleted topics" : text);
 }
 

@@ -21,7 +21,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -88,8 +88,7 @@ class Segments {
   Status forget_gone();
   OrphanRules orphan_rules() const;
   SegmentWishes wishes() const;
-  void tell_expired(const std::vector<catalog::SegmentRow>& segments,
-                    const std::set<Uuid>& removed) const;
+  void tell_expired(std::span<const catalog::TrimmedPart> parts) const;
 
   const SegmentsParts parts_;
   const SegmentsOptions options_;

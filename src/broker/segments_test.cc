@@ -329,21 +329,77 @@ TEST_F(SegmentsTest, WhateverAMergeLeftIsRemovedByTheNextStart) {
   }
 }
 
-TEST_F(SegmentsTest, ADeletedTopicLeavesInOrderAsLongAsAnotherHoldsAnObject) {
+/// Two topics share the first object, and `topic` alone goes on.
+class SharedObjectTest : public SegmentsTest {
+ protected:
+  void share(const TopicPtr& topic, const TopicPtr& other) {
+    write(other, 1, kKiB);
+    add_small_object(topic);
+    ASSERT_EQ(history_->size().objects, 1U);
+    write(topic, 30);
+    ASSERT_TRUE(round().ok());
+    ASSERT_GT(history_->size().objects, 1U);
+  }
+};
+
+TEST_F(SharedObjectTest, ADeletedTopicGoesWholeAndLeavesItToTheOther) {
   const auto topic = create("orders");
   const auto other = create("other");
-  write(other, 1, kKiB);
-  add_small_object(topic);
-  ASSERT_EQ(history_->size().objects, 1U);
-  write(topic, 30);
-  ASSERT_TRUE(round().ok());
-  ASSERT_GT(history_->size().objects, 1U);
+  share(topic, other);
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
-  ASSERT_TRUE(round().ok());  // the catalog would refuse a gap
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(history_->size().objects, 1U);
+  EXPECT_EQ(history_->range(topic->partition({})->id()), std::nullopt);
   expect_whole(other);
+  restart();
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(history_->size().objects, 1U);
+  EXPECT_EQ(stored(), 1U);
+  expect_whole(broker_->find("other"));
   ASSERT_TRUE(run(broker_->remove("other")).ok());
   ASSERT_TRUE(round().ok());
   EXPECT_EQ(history_->size().objects, 0U);
 }
+
+TEST_F(SharedObjectTest, WhatIsExpiredIsReadNoLongerAndTheOtherIs) {
+  const auto topic = create("orders", {{"retention.bytes", "100000"}});
+  const auto other = create("other");
+  share(topic, other);
+  for (int i = 0; i < 5; ++i) {
+    write(topic, 30);
+    free_journal();
+  }
+  const TopicPartition id = topic->partition({})->id();
+  const auto start = history_->range(id)->start;
+  EXPECT_GT(start, Offset{100});
+  EXPECT_EQ(run(topic->partition({})->read(Offset{0}, 1)).error().code, Code::kNotFound);
+  expect_whole(topic);
+  expect_whole(other);
+  restart();
+  EXPECT_EQ(history_->range(id)->start, start);
+  expect_whole(broker_->find("orders"));
+  expect_whole(broker_->find("other"));
+}
+
+TEST_F(SharedObjectTest, ManyPartsLeaveInSeveralCommits) {
+  std::vector<TopicPtr> topics;
+  for (int i = 0; i < 200; ++i) {
+    topics.push_back(create(fmt::format("topic-{}", i), {{"retention.ms", "3600000"}}));
+    write(topics.back(), 1, 100);
+  }
+  add_small_object(create("kept"));
+  ASSERT_EQ(history_->size().objects, 1U);
+  ASSERT_EQ(history_->segments().front().parts.size(), 201U);
+  clock_.advance(1h);
+  ASSERT_TRUE(round().ok());
+  ASSERT_EQ(history_->size().objects, 1U);
+  EXPECT_EQ(history_->segments().front().parts.size(), 1U);
+  EXPECT_EQ(kept().segments, history_->segments());
+  ASSERT_TRUE(run(broker_->remove("kept")).ok());
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(history_->size().objects, 0U);
+  EXPECT_EQ(segments_->expired(), 1U);
+}
+
 }  // namespace
 }  // namespace millrace::broker

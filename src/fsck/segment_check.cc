@@ -1,5 +1,6 @@
 #include "fsck/segment_check.h"
 
+#include "base/clock.h"
 #include "broker/orphans.h"
 #include "fsck/chain.h"
 #include "segment/object_check.h"
@@ -300,12 +301,13 @@ class SegmentCheck {
     return true;
   }
 
-  /// What the row says of a partition and what the object holds; either may be null. A rebuild
-  /// takes a partition out of one of the objects that have it: of the others' rows it says nothing.
+  /// What the row says of a partition and what the object holds; either may be null. The row loses
+  /// a part that is expired, and of objects that have the same offsets a rebuild names one for
+  /// them.
   void compare(const std::string& name, TopicPartition partition, const SegmentPartRow* said,
                const SegmentPartRow* held) {
     if ((said != nullptr && held != nullptr && *said == *held) ||
-        (said == nullptr && is_elsewhere(*held))) {
+        (said == nullptr && (is_elsewhere(*held) || is_trimmed(*held)))) {
       return;
     }
     Touched touched{partition, said != nullptr ? said->first : held->first,
@@ -336,6 +338,18 @@ class SegmentCheck {
     }
     const record::PartitionRange kept = start_.range(part.partition);
     return at >= part.next || (start_.is_trusted && kept.start <= at && part.next <= kept.end);
+  }
+
+  /// Nothing before it is kept, and it is expired, for all that is known: how much of the journal
+  /// retention.bytes counted is not.
+  bool is_trimmed(const SegmentPartRow& part) const {
+    const auto topic = start_.topics.find(part.partition.topic);
+    if (!rules_ || topic == start_.topics.end() || part.next > rules_->start(part.partition)) {
+      return false;
+    }
+    const auto now = system_clock().wall_ms().time_since_epoch().count();
+    const broker::TopicSettings& settings = topic->second.settings;
+    return settings.retention_bytes >= 0 || settings.is_too_old(part.max_timestamp_ms, now);
   }
 
   Work& work_;

@@ -84,6 +84,7 @@ class Rebuild {
   io::FrozenDisk frozen_{disk_};  // what is there is read through it
   std::optional<io::LockFile> lock_;
   std::unique_ptr<objects::ObjectStore> store_;
+  const int64_t now_ms_ = system_clock().wall_ms().time_since_epoch().count();
   RebuildReport report_;
 };
 
@@ -189,8 +190,7 @@ Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY(const broker::FoundObjects found, read_objects());
   MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
-  const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
-  SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms);
+  SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms_);
   report_.directory = journal.directory;
   describe(journal.topics, plan, journal.kept, journal.starts);
   describe(journal, files);
@@ -343,11 +343,11 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
       // One whose objects have all expired has come about as far as the others.
       const Offset last = has_objects ? end->second : greatest[id];
       gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
-                      last + offsets});
+                      last + offsets, now_ms_});
       if (has_objects && gaps.back().first < last) {
         report_.lost.push_back(
-            fmt::format("records of topic {} partition {} from offset {} to {}: an object between "
-                        "is missing or damaged, and those behind it are left alone",
+            fmt::format("records of topic {} partition {} with offsets {} to {}: the object that "
+                        "has them begins amid another, and is left alone",
                         topic.name, i, gaps.back().first, last.value - 1));
       }
       if (topic.settings.durability == broker::Durability::kObject) {
@@ -364,20 +364,23 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
                             topic.name, i, last + offsets));
     }
   }
+  report_.lost.insert(report_.lost.begin(), plan.lost.begin(), plan.lost.end());
   report_.lost.emplace_back(
       "topics that no object is of, and which topics and records were deleted");
   report_.lost.emplace_back("tables: their rows and files were in the lost directory alone");
   return gaps;
 }
 
-/// The object of the gaps comes first: what a server gives out is behind it for ever. The catalog
+/// The objects of the gaps come first: what a server gives out is behind them for ever. The catalog
 /// comes last: with a journal alone a rebuild goes on where this one ended.
 Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
                                const std::vector<Gap>& gaps) {
   MILLRACE_TRY_STATUS(remove_unfinished_journal());
-  const int64_t now_ms = system_clock().wall_ms().time_since_epoch().count();
-  MILLRACE_TRY(auto filled, write_gaps(*store_, report_.directory, topics, gaps, now_ms));
-  plan.rows.push_back(std::move(filled));
+  std::vector<Gap> all = plan.holes;
+  all.insert(all.end(), gaps.begin(), gaps.end());
+  std::ranges::sort(all, {}, [](const Gap& gap) { return std::pair(gap.partition, gap.first); });
+  MILLRACE_TRY(auto filled, write_gaps(*store_, report_.directory, topics, all, now_ms_));
+  std::ranges::move(filled, std::back_inserter(plan.rows));
   journal::Seed seed;
   NewCatalog made{.directory = report_.directory, .broker = {}, .flushes = {}, .segments = {}};
   for (const auto& [id, topic] : topics) {

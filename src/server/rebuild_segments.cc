@@ -48,7 +48,8 @@ Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
     if (kept && !topics.at(partition.topic).is_deleted) {
       line.kept = kept->at(partition);
     }
-    line.chain = broker::choose_chain(line.parts, line.kept);
+    line.chain =
+        kept ? broker::choose_chain(line.parts, line.kept) : broker::choose_parts(line.parts);
   }
   return lines;
 }
@@ -68,10 +69,16 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
   if (line.kept && row.next > line.kept->end) {
     return fmt::format("{}: the journal ends at {}", offsets, line.kept->end);
   }
+  const auto shares = [&](size_t i) {
+    return line.parts[i].first < row.next && row.first < line.parts[i].next;
+  };
   const Offset start = line.chain.empty() ? Offset{} : line.parts[line.chain.front()].first;
   const Offset end = line.chain.empty() ? Offset{} : line.parts[line.chain.back()].next;
   if (start <= row.first && row.next <= end) {
     return fmt::format("{} are in other objects too", offsets);
+  }
+  if (!line.kept && std::ranges::any_of(line.chain, shares)) {
+    return fmt::format("{} are in other objects too, some of them", offsets);
   }
   if (line.kept && line.kept->start <= row.first) {
     return fmt::format("{} are in the journal too", offsets);
@@ -121,14 +128,16 @@ void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
         return topic.is_deleted ? std::nullopt : std::optional(topic.settings);
       },
       [](TopicPartition) { return uint64_t{0}; }, [](TopicPartition) { return Offset{0}; }};
-  const auto ids = broker::expired_segments(plan.rows, wishes, now_ms);
-  const std::set<Uuid> expired(ids.begin(), ids.end());
-  std::erase_if(plan.rows, [&](const catalog::SegmentRow& row) {
-    const bool is_expired = expired.contains(row.object);
-    if (is_expired) {
+  const auto parts = broker::expired_parts(plan.rows, wishes, now_ms);
+  const std::set<catalog::TrimmedPart> expired(parts.begin(), parts.end());
+  std::erase_if(plan.rows, [&](catalog::SegmentRow& row) {
+    std::erase_if(row.parts, [&](const catalog::SegmentPartRow& part) {
+      return expired.contains({row.object, part.partition});
+    });
+    if (row.parts.empty()) {
       plan.unused.push_back({row.name, "it is expired, or of a deleted topic"});
     }
-    return is_expired;
+    return row.parts.empty();
   });
 }
 
@@ -143,8 +152,20 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
   const Lines lines = lines_of(found, topics, kept);
   std::vector<std::set<size_t>> used(found.objects.size());
   for (const auto& [partition, line] : lines) {
+    const PartitionRow* before = nullptr;
     for (const size_t i : line.chain) {
-      used[line.places[i].first].insert(line.places[i].second);
+      const auto [object, row] = line.places[i];
+      const PartitionRow& part = found.objects[object].tail.partitions[row];
+      used[object].insert(row);
+      if (before != nullptr && before->next < part.first) {
+        plan.holes.push_back({partition, before->next, part.first, before->max_timestamp_ms});
+        plan.lost.push_back(
+            fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
+                        "expired: no object has them",
+                        topics.at(partition.topic).name, partition.partition, before->next,
+                        part.first.value - 1));
+      }
+      before = &part;
     }
     for (const broker::ChainPart& part : line.parts) {
       Offset& end = plan.ends[partition];

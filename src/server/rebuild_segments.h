@@ -3,6 +3,7 @@
 
 #include "broker/found_objects.h"
 #include "catalog/catalog.h"
+#include "server/rebuild_gap.h"
 #include "server/rebuild_journal.h"
 
 #include <cstddef>
@@ -25,14 +26,18 @@ struct SegmentPlan {
   std::vector<catalog::SegmentRow> rows;
   std::map<TopicPartition, History> histories;  // of those that have one
   std::map<TopicPartition, Offset> ends;        // behind the last offset in any object
+  std::vector<Gap> holes;                       // between parts that are named
+  std::vector<std::string> lost;                // what was in these
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
   std::vector<catalog::LeavingObject> leaving;  // of `unused`: those that nothing needs
 };
 
-/// Of each partition a dense chain of parts (broker/segment_chain.h), which meets `kept` where
-/// there is a journal. Of a topic that was deleted too, so that its objects go as ever. `left`: of
-/// topics that are not there, why. `now_ms`: objects that retention has taken by then are not
-/// named; nullopt: that is left to a server.
+/// Of each partition, with a journal, a dense chain of parts (broker/segment_chain.h) that meets
+/// `kept`; without one the parts that have most of it, and what is missing between them as holes:
+/// to be filled as records as old as those before, so that retention takes them with these. Of a
+/// topic that was deleted too, so that its objects go as ever. `left`: of topics that are not
+/// there, why. `now_ms`: objects that retention has taken by then are not named; nullopt: that is
+/// left to a server.
 SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
                           const std::optional<Ranges>& kept,
                           const std::map<TopicId, std::string>& left,

@@ -193,16 +193,66 @@ TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
   EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, std::nullopt)), SizeIs(3));
 }
 
+TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) {
+  Found found;
+  found.object(1, 0, {}, {{1, 0, 0, 10, kNow - 7}, {1, 1, 0, 10}});
+  found.object(2, 0, {}, {{1, 1, 10, 20}});
+  found.object(3, 0, {}, {{1, 0, 50, 60, kNow - 3}});
+  found.object(4, 0, {}, {{1, 0, 58, 63}});
+  found.object(5, 0, {}, {{1, 0, 61, 90}});
+  const Topics topics = topics_in({record_of(1, "t")});
+  const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, std::nullopt);
+  EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2", "object 3", "object 5"));
+  const TopicPartition partition{topic_of(1), PartitionId{0}};
+  ASSERT_THAT(plan.holes, SizeIs(2));
+  for (const Gap& hole : plan.holes) {
+    EXPECT_EQ(hole.partition, partition);
+  }
+  EXPECT_EQ(plan.holes[0].first, Offset{10});
+  EXPECT_EQ(plan.holes[0].next, Offset{50});
+  EXPECT_EQ(plan.holes[0].time_ms, kNow - 7);
+  EXPECT_EQ(plan.holes[1].first, Offset{60});
+  EXPECT_EQ(plan.holes[1].next, Offset{61});
+  EXPECT_EQ(plan.holes[1].time_ms, kNow - 3);
+  ASSERT_THAT(plan.unused, SizeIs(1));
+  EXPECT_THAT(plan.unused.front().name, "object 4");
+  EXPECT_THAT(plan.unused.front().why, HasSubstr("are in other objects too"));
+  EXPECT_THAT(plan.leaving, IsEmpty()) << "of offset 60 it has the only record";
+}
+
+TEST(RebuildGap, OfOnePartitionEachIsInAnObjectOfItsOwn) {
+  objects::MemoryStore store;
+  const Topics topics = topics_in({record_of(1, "a")});
+  const TopicPartition first{topic_of(1), PartitionId{0}};
+  const TopicPartition second{topic_of(1), PartitionId{1}};
+  const auto rows = write_gaps(store, DirectoryId(Uuid::random()), topics,
+                               {{first, Offset{1}, Offset{2}, kNow - 9},
+                                {first, Offset{5}, Offset{7}, kNow - 5},
+                                {second, Offset{3}, Offset{4}, kNow}},
+                               kNow);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_THAT(*rows, SizeIs(2));
+  const auto& [one, other] = std::tie((*rows)[0].parts, (*rows)[1].parts);
+  ASSERT_THAT(one, SizeIs(2));
+  EXPECT_EQ(one[0].first, Offset{1});
+  EXPECT_EQ(one[0].max_timestamp_ms, kNow - 9);
+  EXPECT_EQ(one[1].partition, second);
+  ASSERT_THAT(other, SizeIs(1));
+  EXPECT_EQ(other[0].next, Offset{7});
+}
+
 TEST(RebuildGap, IsAnObjectOfFillersThatIsReadAsAnyOther) {
   objects::MemoryStore store;
   const DirectoryId directory(Uuid::random());
   const Topics topics = topics_in({record_of(1, "a"), record_of(2, "b")});
   const int64_t far = int64_t{5} << 30;  // more than a batch can take
-  const std::vector<Gap> gaps{{{topic_of(1), PartitionId{0}}, Offset{0}, Offset{10}},
-                              {{topic_of(1), PartitionId{1}}, Offset{7}, Offset{7 + far}},
-                              {{topic_of(2), PartitionId{0}}, Offset{3}, Offset{4}}};
-  const auto row = write_gaps(store, directory, topics, gaps, kNow);
-  ASSERT_TRUE(row.ok());
+  const std::vector<Gap> gaps{{{topic_of(1), PartitionId{0}}, Offset{0}, Offset{10}, kNow},
+                              {{topic_of(1), PartitionId{1}}, Offset{7}, Offset{7 + far}, kNow},
+                              {{topic_of(2), PartitionId{0}}, Offset{3}, Offset{4}, kNow}};
+  const auto rows = write_gaps(store, directory, topics, gaps, kNow);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_THAT(*rows, SizeIs(1));
+  const catalog::SegmentRow* row = &rows->front();
   const auto object = segment::Segment::open(store.read(row->name).value(), row->name).value();
   EXPECT_EQ(object->verify()->directory, directory);
   ASSERT_THAT(object->tail().partitions, SizeIs(3));

@@ -127,16 +127,17 @@ def test_what_the_lost_machine_had_merged_goes(new_server, s3, tmp_path):
 
 
 @pytest.mark.parametrize("durability", ["object", "fsync"])
-def test_what_lies_behind_a_missing_object_is_named_and_stays(new_server, s3, tmp_path, durability):
-    """Also once a rebuild filled the offsets there, whatever a start, fsck --repair and another rebuild think of it."""
+def test_what_lies_behind_a_missing_object_is_read_and_what_is_missing_named(new_server, s3, tmp_path, durability):
+    """Also what the missing one has, once it is back: whatever a start and fsck --repair thought of it before."""
     prefix = f"hole-{durability}"
     bucket = s3.flags(prefix)
     flags = ("--segment-bytes", "128KiB", "--segment-age-ms", "2s", "--object-linger-ms", "20ms", *bucket)
     server = new_server(*flags, **KEYS).start()
+    values = [b"%d" % i + b"x" * 150_000 for i in range(COUNT)]
     with Connection(server.port) as connection:
         assert connection.create_topic(TOPIC, 1, SETTINGS | {"durability": durability}) == (0, None)
         for i in range(COUNT):
-            assert connection.produce(TOPIC, wire.batch_of(b"%d" % i + b"x" * 150_000)).base_offset == i
+            assert connection.produce(TOPIC, wire.batch_of(values[i])).base_offset == i
             if durability == "fsync":
                 wait_for("its object", lambda: len(s3.names(prefix)) > i, LONG_S)  # noqa: B023 - awaited here
     server.kill()
@@ -146,20 +147,88 @@ def test_what_lies_behind_a_missing_object_is_named_and_stays(new_server, s3, tm
         (tmp_path / "object").write_bytes(s3.filer(name))
         firsts[name] = segments.read(tmp_path / "object").parts[0].first
     assert sorted(firsts.values()) == list(range(COUNT))
-    (gone,) = (name for name, first in firsts.items() if first == COUNT // 2)
-    behind = {name for name, first in firsts.items() if first > COUNT // 2}
+    missing = COUNT // 2
+    (gone,) = (name for name, first in firsts.items() if first == missing)
     s3.move(gone, "aside.seg")
 
     server = new_server(*flags, data=tmp_path / "next", **KEYS)
     made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
     assert made.returncode == 0, made.stderr
-    assert any(f"of topic {TOPIC} partition 0 from offset" in line and "left alone" in line for line in json.loads(made.stdout)["lost"]), made.stdout
+    lost = f"records of topic {TOPIC} partition 0 with offsets {missing} to {missing}, unless they were expired: no object has them"
+    assert lost in json.loads(made.stdout)["lost"], made.stdout
     for back in (False, True):
         if back:
             s3.move("aside.seg", gone)
-            assert run("rebuild", "--replace", "--data", server.data, *bucket, timeout=LONG_S, **KEYS).returncode == 0
+            again = run("rebuild", "--replace", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+            assert again.returncode == 0, again.stderr
         server.start()
-        wait_for("the sweep", lambda: "left alone" in server.process.text(), LONG_S)
+        with Connection(server.port) as connection:
+            assert connection.fetch_all(TOPIC) == [(i, values[i]) for i in range(COUNT) if back or i != missing]
         server.terminate()
-        run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
-        assert behind | ({gone} if back else set()) <= set(s3.names(prefix))
+        checked = run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+        assert checked.returncode == 0, checked.stdout
+        assert firsts.keys() - ({gone} if not back else set()) <= set(s3.names(prefix))
+
+
+def test_retention_of_one_topic_in_an_object_that_another_keeps(new_server, s3, tmp_path):
+    """The part of it goes, whatever was lost meanwhile, and nothing else."""
+    bucket = s3.flags("shared")
+    # An object of a linger has some of both, and is too large for a merge.
+    flags = ("--segment-bytes", "256KiB", "--object-linger-ms", "1s", "--journal-file-bytes", "1MiB",
+             "--journal-retention-check-ms", "100ms", *bucket)  # fmt: skip
+    server = new_server(*flags, **KEYS).start()
+    kept = [b"%d" % i + b"k" * 2_000 for i in range(COUNT)]
+    short = [b"%d" % i + b"s" * 20_000 for i in range(10 * COUNT)]
+    with Connection(server.port) as connection:
+        assert connection.create_topic("kept", 1, SETTINGS) == (0, None)
+        assert connection.create_topic("short", 1, SETTINGS | {"retention.bytes": "300000"}) == (0, None)
+    producer = ck.Producer({"bootstrap.servers": server.address, "acks": "all", "linger.ms": 0})
+    for value in kept:
+        producer.produce("kept", value)
+    for value in short[:COUNT]:
+        producer.produce("short", value)
+    assert producer.flush(LONG_S) == 0
+    for value in short[COUNT:]:
+        producer.produce("short", value)
+    assert producer.flush(LONG_S) == 0
+
+    def start():
+        with Connection(server.port) as connection:
+            return connection.list_offset("short", wire.EARLIEST)[2]
+
+    def is_kept():
+        with Connection(server.port) as connection:
+            found = connection.fetch_all("short", start())
+            assert found == [(i, short[i]) for i in range(found[0][0], len(short))]
+            assert connection.fetch_all("kept") == list(enumerate(kept))
+
+    def is_sound():
+        checked = run("fsck", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+        assert checked.returncode == 0, checked.stdout
+
+    def rebuild(*more):
+        made = run("rebuild", "--data", server.data, *bucket, *more, timeout=LONG_S, **KEYS)
+        assert made.returncode == 0, made.stderr
+
+    def is_shared(name):
+        (tmp_path / "object").write_bytes(s3.filer(name))
+        return [part.first for part in segments.read(tmp_path / "object").parts] == [0, 0]
+
+    wait_for("its records to go", start, LONG_S)
+    is_kept()
+    assert [name for name in s3.names("shared") if is_shared(name)]
+    server.kill()
+    is_sound()
+    rebuild("--replace")
+    is_sound()
+    server.start()
+    is_kept()
+    server.kill()
+    shutil.rmtree(server.data)
+    server = new_server(*flags, data=tmp_path / "next", **KEYS)
+    rebuild()
+    server.start()
+    wait_for("its records to go again", start, LONG_S)
+    is_kept()
+    server.terminate()
+    is_sound()

@@ -112,6 +112,7 @@ class HistoryModel {
   std::optional<std::string> end_life();
   void cut_power();
   std::optional<std::string> settle();
+  std::optional<std::string> check_retention();
   std::optional<std::string> check_store();
   bool may_stay(const std::string& name);
   void land_late_puts(size_t most);

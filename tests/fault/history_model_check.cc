@@ -207,7 +207,35 @@ bool HistoryModel::may_stay(const std::string& name) {
   return object.ok() && std::ranges::any_of((*object)->tail().partitions, is_excused);
 }
 
+/// Nothing of a deleted topic is named, and of one with retention.bytes no part that has as many
+/// behind it, whatever else is in their objects.
+std::optional<std::string> HistoryModel::check_retention() {
+  std::map<TopicPartition, uint64_t> bytes;
+  for (const auto& segment : history_->segments()) {
+    for (const catalog::SegmentPartRow& part : segment.parts) {
+      bytes[part.partition] += part.bytes;
+    }
+  }
+  for (const auto& [partition, all] : bytes) {
+    const TopicPtr topic = broker_->find(partition.topic);
+    if (!topic) {
+      return "parts of a deleted topic stay: " + partition.topic.to_string();
+    }
+    const int64_t most = topic->record.settings.retention_bytes;
+    const catalog::SegmentPartRow first = history_->parts(partition).front();
+    if (most >= 0 && all - first.bytes >= static_cast<uint64_t>(most)) {
+      return fmt::format("kept too long: {}, {} bytes are behind its part",
+                         place(topic->name(), partition.partition.value, first.first.value),
+                         all - first.bytes);
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> HistoryModel::check_store() {
+  if (auto violation = check_retention()) {
+    return violation;
+  }
   std::set<std::string> names;
   for (const auto& segment : history_->segments()) {
     names.insert(segment.name);
