@@ -379,6 +379,16 @@ class Connection:
             offset = part.end()
         return found
 
+    def fetch_kept(self, topic, partition=0):
+        """The first offset, and fetch_all() from there; again where retention took what was being read."""
+        while True:
+            start = self.list_offset(topic, EARLIEST, partition)[2]
+            try:
+                return start, self.fetch_all(topic, start, partition)
+            except AssertionError:
+                if self.list_offset(topic, EARLIEST, partition)[2] == start:
+                    raise
+
     def list_offset(self, topic, timestamp, partition=0):
         """(error, timestamp, offset)"""
         one = text(topic) + array([struct.pack(">iq", partition, timestamp)])
