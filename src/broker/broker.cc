@@ -56,6 +56,10 @@ TopicPtr Broker::find(const TopicId& id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+std::optional<Error> Broker::object_failure() const {
+  return sources_.uploader == nullptr ? std::nullopt : sources_.uploader->failure();
+}
+
 void Broker::upload_objects(ObjectUploader& uploader,
                             const std::vector<catalog::PartitionRow>& catalog) {
   sources_.uploader = &uploader;

@@ -106,6 +106,9 @@ class Broker {
   /// partitions as the catalog was opened. Outlives the requests.
   void upload_objects(ObjectUploader& uploader, const std::vector<catalog::PartitionRow>& catalog);
 
+  /// Why writes to durability=object topics wait; nullopt: they do not. Any thread.
+  std::optional<Error> object_failure() const;
+
   TopicPtr find(std::string_view name) const;
   TopicPtr find(const TopicId& id) const;
   /// By name.

@@ -1,7 +1,7 @@
 #include "broker/object_uploader.h"
 
 #include "base/backoff.h"
-#include "base/log.h"
+#include "base/failure_log.h"
 #include "broker/cut_plan.h"
 #include "broker/partition.h"
 #include "runtime/coroutine.h"
@@ -64,8 +64,19 @@ void ObjectUploader::add_locked(const Written& records) {
 
 runtime::Task<void> ObjectUploader::run(runtime::CancelToken stop) {
   Backoff backoff(kFirstPause, kLongestPause);
+  FailureLog failures("segments",
+                      "writes to durability=object topics wait for the object store; nothing is "
+                      "lost, and it is tried again",
+                      "writes to durability=object topics are in the object store again");
   while (co_await wait_for_records(stop)) {
     const Status uploaded = co_await upload(stop);
+    if (!stop.is_cancelled()) {
+      failures.tell(uploaded);
+    }
+    {
+      MutexLock lock(mutex_);
+      failure_ = uploaded.ok() ? std::nullopt : std::optional(uploaded.error());
+    }
     if (uploaded.ok()) {
       backoff.reset();
     } else if (!co_await runtime::sleep_until(runtime::Deadline::after(backoff.next()), stop)) {
@@ -180,6 +191,11 @@ void ObjectUploader::tell(const Pending& pending) {
   for (const auto& waiter : answered) {
     waiter->done.set();
   }
+}
+
+std::optional<Error> ObjectUploader::failure() const {
+  MutexLock lock(mutex_);
+  return failure_;
 }
 
 void ObjectUploader::finish() {

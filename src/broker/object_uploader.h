@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -52,6 +53,9 @@ class ObjectUploader {
   /// Makes objects until `stop`, whatever fails. On the shard of SegmentMaker::make().
   runtime::Task<void> run(runtime::CancelToken stop);
 
+  /// Why the last try failed, while records wait for the next; any thread.
+  std::optional<Error> failure() const;
+
   const SegmentMakerCounters& counters() const { return maker_.counters(); }
 
   /// Partitions that it has made objects of: those that are there, and for a while deleted ones.
@@ -80,10 +84,11 @@ class ObjectUploader {
   SegmentMaker maker_;
   const ObjectUploaderOptions options_;
   size_t remembered_ = 0;  // partitions after forget_deleted() went through them
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Pending pending_ MILLRACE_GUARDED_BY(mutex_);
   std::list<std::shared_ptr<Waiter>> waiters_ MILLRACE_GUARDED_BY(mutex_);
   std::shared_ptr<runtime::Signal> wake_ MILLRACE_GUARDED_BY(mutex_);  // null: run() is busy
+  std::optional<Error> failure_ MILLRACE_GUARDED_BY(mutex_);
   bool is_stopped_ MILLRACE_GUARDED_BY(mutex_) = false;
 };
 

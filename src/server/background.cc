@@ -1,7 +1,7 @@
 #include "server/background.h"
 
 #include "base/backoff.h"
-#include "base/log.h"
+#include "base/failure_log.h"
 #include "runtime/coroutine.h"
 
 #include <algorithm>
@@ -14,30 +14,6 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kFirstPause = 100ms;
 constexpr std::chrono::milliseconds kLongestPause = 30s;
-constexpr std::chrono::minutes kBetweenLines{1};
-
-/// One line when rounds begin to fail, one a minute as long as they do, one when it is over.
-class FailureLog {
- public:
-  void tell(const Status& status) {
-    const auto now = std::chrono::steady_clock::now();
-    if (status.ok()) {
-      if (told_at_) {
-        log::info("segments", "objects are written and removed again");
-      }
-      told_at_.reset();
-    } else if (!told_at_ || now - *told_at_ >= kBetweenLines) {
-      told_at_ = now;
-      log::warning("segments",
-                   "not all that is due was written or removed; nothing is lost, and it is tried "
-                   "again: {}",
-                   status.error().message);
-    }
-  }
-
- private:
-  std::optional<std::chrono::steady_clock::time_point> told_at_;
-};
 
 }  // namespace
 
@@ -72,7 +48,10 @@ runtime::Task<void> retention_loop(LookedAfter of, std::chrono::milliseconds int
 runtime::Task<void> segments_loop(LookedAfter of, std::chrono::milliseconds interval,
                                   runtime::CancelToken stop) {
   Backoff backoff(kFirstPause, kLongestPause);
-  FailureLog failures;
+  FailureLog failures(
+      "segments",
+      "not all that is due was written or removed; nothing is lost, and it is tried again",
+      "objects are written and removed again");
   auto pause = std::min<std::chrono::milliseconds>(1s, interval);
   while (co_await of.short_of_room.wait(runtime::Deadline::after(pause), stop) !=
          runtime::Woken::kCancelled) {

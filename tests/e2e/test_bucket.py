@@ -130,8 +130,13 @@ def test_an_object_topic_is_acknowledged_when_the_bucket_has_it(new_bucket_serve
         wait_for("failed uploads", lambda: metric(server, "millrace_upload_failures_total") >= 1, 30)
         assert reader.list_offset("t", wire.LATEST)[2] == 3, "readers do not see what is not acknowledged"
         assert reader.fetch("t", 3).records == b""
-        s3.start()
-        assert connection.receive_produced(sent).base_offset == 3
+        with Client(server) as client:
+            assert s3.endpoint.removeprefix("http://") in client.get("/ready").json["object_message"]
+            assert "writes to durability=object topics wait for the object store" in server.process.text()
+            s3.start()
+            assert connection.receive_produced(sent).base_offset == 3
+            wait_for("/ready to say nothing of it", lambda: "object_writes" not in client.get("/ready").json)
+        assert "writes to durability=object topics are in the object store again" in server.process.text()
         assert reader.fetch_all("t") == [(i, b"%d" % i) for i in range(4)]
     server.kill()
     server.start()

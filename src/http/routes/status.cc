@@ -40,6 +40,11 @@ runtime::Task<net::HttpResponse> ready(Call call) {
     content["journal_bytes"] = log.total_bytes();
     content["journal_max_bytes"] = log.max_bytes();
   }
+  if (const auto failure = call.context.broker.object_failure()) {
+    content["object_writes"] = "waiting";
+    content["object_message"] =
+        "writes to durability=object topics wait for the object store: " + failure->message;
+  }
   co_return net::HttpResponse::json(200, content.dump());
 }
 
