@@ -70,12 +70,18 @@ std::optional<Error> Writer::full() const {
 
 Error Writer::no_room_for(uint64_t bytes) const {
   const uint64_t used = index_.total_bytes();
-  const bool is_budget = used + bytes > options_.max_bytes;
+  if (used + bytes > options_.max_bytes) {
+    return make_error(Code::kOverloaded,
+                      "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes); "
+                      "delete topics or lower their retention, flush tables, or raise "
+                      "journal.max_bytes",
+                      used, options_.max_bytes);
+  }
   return make_error(Code::kOverloaded,
-                    "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes){}; "
-                    "delete topics or lower their retention, flush tables, or {}",
-                    used, options_.max_bytes, is_budget ? "" : ", and its next file cannot be made",
-                    is_budget ? "raise journal.max_bytes" : "free disk space");
+                    "the journal's next file, of {} bytes, cannot be made: its disk is full, and "
+                    "the journal holds {} of {} bytes (journal.max_bytes); free disk space, delete "
+                    "topics or lower their retention, or flush tables",
+                    bytes, used, options_.max_bytes);
 }
 
 uint64_t Writer::checkpoint_bytes(const State& state, const WriterOptions& options) {

@@ -265,7 +265,7 @@ TEST(JournalWriter, AFullDiskKeepsRoomForDeletes) {
   while (last.ok()) {
     last = log.append(kA, "small");
   }
-  EXPECT_THAT(last.error().message, HasSubstr("its next file cannot be made"));
+  EXPECT_THAT(last.error().message, HasSubstr("cannot be made: its disk is full"));
   EXPECT_THAT(last.error().message, HasSubstr("No space left on device"));
   record::CommitRequest request;
   request.makes_room = true;
