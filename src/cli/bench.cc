@@ -1,6 +1,7 @@
 #include "cli/bench.h"
 
 #include "cli/arguments.h"
+#include "cli/bench_values.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/server_metrics.h"
@@ -19,14 +20,6 @@
 
 namespace millrace::cli {
 namespace {
-
-nlohmann::json number_or_null(const std::optional<double>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-std::string whole_or_none(const std::optional<double>& value) {
-  return value ? fmt::format("{:.0f}", *value) : "no";
-}
 
 void print_table(const BenchReport& report, double mb_per_second, double share) {
   std::printf("%-8s %s, %.1f MB in %.2f s%s\n", report.verb.c_str(),
@@ -144,12 +137,12 @@ void print(const BenchArguments& arguments, const BenchReport& report) {
                            {"records", report.records},
                            {"seconds", report.seconds},
                            {"megabytes_per_second", mb_per_second},
-                           {"p50_ms", percentile_ms(latencies, 0.5)},
-                           {"p99_ms", percentile_ms(latencies, 0.99)},
-                           {"p999_ms", percentile_ms(latencies, 0.999)},
-                           {"max_ms", percentile_ms(latencies, 1)},
+                           {"p50_ms", ms_or_null(latencies, 0.5)},
+                           {"p99_ms", ms_or_null(latencies, 0.99)},
+                           {"p999_ms", ms_or_null(latencies, 0.999)},
+                           {"max_ms", ms_or_null(latencies, 1)},
                            {"client_cpu_seconds", report.client_cpu_seconds},
-                           {"server_cpu_seconds", report.server_cpu_seconds},
+                           {"server_cpu_seconds", cpu_or_null(report.server_cpu_seconds)},
                            {"server_rss_before_mb", number_or_null(report.server_rss_before_mb)},
                            {"server_rss_mb", number_or_null(report.server_rss_mb)},
                            {"is_interrupted", report.is_interrupted}};

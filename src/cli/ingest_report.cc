@@ -1,6 +1,7 @@
 // What `bench ingest` prints, and its verdict.
 #include "cli/bench.h"
 #include "cli/bench_ingest.h"
+#include "cli/bench_values.h"
 
 #include <nlohmann/json.hpp>
 
@@ -41,14 +42,6 @@ const char* name_of(IngestFormat format) {
   return format == IngestFormat::kLine ? "line" : "msgpack";
 }
 
-nlohmann::json number_or_null(const std::optional<double>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-std::string whole_or_none(const std::optional<double>& value) {
-  return value ? fmt::format("{:.0f}", *value) : "no";
-}
-
 }  // namespace
 
 std::optional<std::string> find_difference(const std::vector<IngestTally>& tallies,
@@ -87,11 +80,11 @@ std::string format_json(const IngestArguments& arguments, const IngestOutcome& o
                            {"rows_per_second", totals.rows_per_second},
                            {"rows_landed_per_second", totals.landed_per_second},
                            {"megabytes_per_second", totals.megabytes_per_second},
-                           {"p50_ms", percentile_ms(latencies, 0.5)},
-                           {"p95_ms", percentile_ms(latencies, 0.95)},
-                           {"p99_ms", percentile_ms(latencies, 0.99)},
-                           {"p999_ms", percentile_ms(latencies, 0.999)},
-                           {"max_ms", percentile_ms(latencies, 1)},
+                           {"p50_ms", ms_or_null(latencies, 0.5)},
+                           {"p95_ms", ms_or_null(latencies, 0.95)},
+                           {"p99_ms", ms_or_null(latencies, 0.99)},
+                           {"p999_ms", ms_or_null(latencies, 0.999)},
+                           {"max_ms", ms_or_null(latencies, 1)},
                            {"total_rows_acknowledged", totals.acked},
                            {"total_rows_landed", totals.landed},
                            {"total_rows_unknown", totals.unknown},
@@ -103,7 +96,7 @@ std::string format_json(const IngestArguments& arguments, const IngestOutcome& o
                            {"client_cpu_seconds", outcome.client_cpu_seconds},
                            {"client_cpu_share", totals.share},
                            {"is_generator_limit", totals.share > kLimitShare},
-                           {"server_cpu_seconds", outcome.server_cpu_seconds},
+                           {"server_cpu_seconds", cpu_or_null(outcome.server_cpu_seconds)},
                            {"server_rss_before_mb", number_or_null(server.rss_before_mb)},
                            {"server_rss_mb", number_or_null(server.rss_mb)},
                            {"flushes", number_or_null(server.flushes)},
@@ -116,6 +109,11 @@ std::string format_text(const IngestArguments& arguments, const IngestOutcome& o
                         const IngestServer& server, const std::vector<IngestLanded>& landed) {
   const Totals totals = totals_of(arguments, outcome, landed);
   const Histogram& latencies = outcome.latencies_us;
+  if (outcome.is_interrupted && outcome.window_rows == 0) {
+    return fmt::format(
+        "ingest   interrupted before anything was measured: {} rows acknowledged, {} landed\n",
+        totals.acked, totals.landed);
+  }
   std::string out = fmt::format(
       "ingest   {} rows acknowledged in {:.2f} s{}, {} a request, {} connections, database {}\n",
       outcome.window_rows, outcome.seconds, outcome.is_interrupted ? ", then interrupted" : "",

@@ -88,6 +88,17 @@ struct Producer::Impl {
           "/api/v1/write/msgpack",
           what);
     }
+    if (failure == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+      return make_error(Code::kNotFound,
+                        "{}: the topic has no such partition; those it has: millrace topic "
+                        "describe {}",
+                        what, topic);
+    }
+    if (failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+      return make_error(Code::kInvalid,
+                        "{}: a record is larger than the topic takes (its max.message.bytes)",
+                        what);
+    }
     if (failure != RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
       return error_of(failure, what);
     }
@@ -184,7 +195,7 @@ Status Producer::Impl::enqueue(const ProducedRecord& record, rd_kafka_headers_t*
       return {};
     }
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-      return error_of(code, "produce");
+      return explain(code);
     }
     rd_kafka_poll(handle.get(), kPollMs);  // waits for deliveries, which make room
     MILLRACE_TRY_STATUS(first_error());
