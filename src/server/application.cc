@@ -32,10 +32,10 @@
 #include "segment/format.h"
 #include "server/background.h"
 #include "server/budgets.h"
+#include "server/data_directory.h"
 #include "server/media.h"
 #include "server/metrics.h"
 #include "server/open_files.h"
-#include "server/rebuild.h"
 #include "server/segment_store.h"
 #include "tables/tables.h"
 #include "tables/trust.h"
@@ -120,10 +120,10 @@ struct Application::Parts {
 };
 
 Status Application::Parts::open_directory() {
+  MILLRACE_TRY_STATUS(check_data_directory(io::posix_disk(), options.data));
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(options.data));
   MILLRACE_TRY_STATUS(check_medium(options.data));
   MILLRACE_TRY(lock, io::LockFile::acquire(options.data + "/lock"));
-  MILLRACE_TRY_STATUS(check_unfinished_rebuild(io::posix_disk(), options.data));
   const Budgets budgets = budgets_for(options.memory_bytes);
   buffer_budget = std::make_unique<MemoryBudget>("request buffers",
                                                  budgets.request_buffers / 2 + budgets.tail_cache);

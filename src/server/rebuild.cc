@@ -11,6 +11,7 @@
 #include "journal/seed.h"
 #include "objects/local_store.h"
 #include "segment/format.h"
+#include "server/data_directory.h"
 #include "server/rebuild_gap.h"
 #include "server/rebuild_journal.h"
 #include "server/rebuild_segments.h"
@@ -18,7 +19,6 @@
 #include "tables/found_files.h"
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,12 +27,6 @@
 
 namespace millrace::server {
 namespace {
-
-constexpr const char* kBeingMade = "catalog.db.rebuilt";
-constexpr const char* kJournalBeingMade = "journal.new";
-/// What may be in a directory that counts as empty: of a process that did not get far.
-constexpr std::array<std::string_view, 5> kNothing = {"lock", "tmp", "reserve", kBeingMade,
-                                                      kJournalBeingMade};
 
 /// All that a catalog says.
 struct NewCatalog {
@@ -60,7 +54,6 @@ class Rebuild {
   std::string path(const std::string& name) const { return data_ + "/" + name; }
 
   Result<bool> has_journal();
-  Result<bool> is_empty();
   Status lock();
   Result<broker::FoundObjects> read_objects();
   Status check_place(const broker::FoundObjects& found);
@@ -99,18 +92,6 @@ Result<bool> Rebuild::has_journal() {
   });
 }
 
-Result<bool> Rebuild::is_empty() {
-  MILLRACE_TRY(const bool is_there, disk_.exists(data_));
-  if (!is_there) {
-    return true;
-  }
-  MILLRACE_TRY(const auto entries, disk_.list(data_));
-  return std::ranges::all_of(entries, [](const io::DirectoryEntry& entry) {
-    return std::ranges::any_of(kNothing,
-                               [&](std::string_view name) { return entry.name.starts_with(name); });
-  });
-}
-
 Status Rebuild::lock() {
   MILLRACE_TRY(lock_, options_.dry_run ? io::LockFile::acquire_to_read(path("lock"))
                                        : io::LockFile::acquire(path("lock")));
@@ -128,7 +109,7 @@ Result<RebuildReport> Rebuild::run() {
         Code::kNotFound,
         "{}: no journal is there, and only a bucket can stand in for it: say --bucket", data_);
   }
-  MILLRACE_TRY(const bool empty, is_empty());
+  MILLRACE_TRY(const bool empty, is_as_empty(disk_, data_));
   if (!empty) {
     return make_error(Code::kConflict,
                       "{}: no journal is there, and it is not empty: a directory is made out of a "
@@ -419,12 +400,12 @@ Status Rebuild::remove_unfinished_journal() {
 /// Beside the name that it gets when it is whole.
 Status Rebuild::write(const NewCatalog& made) {
   for (const char* end : {"", "-wal", "-wal.tmp", ".new", ".new-wal"}) {  // of one cut short
-    const Status removed = disk_.remove(path(kBeingMade) + end);
+    const Status removed = disk_.remove(path(kCatalogBeingMade) + end);
     if (!removed.ok() && removed.error().code != Code::kNotFound) {
       return removed;
     }
   }
-  MILLRACE_TRY(const auto catalog, catalog::open_sqlite(disk_, path(kBeingMade)));
+  MILLRACE_TRY(const auto catalog, catalog::open_sqlite(disk_, path(kCatalogBeingMade)));
   MILLRACE_TRY_STATUS(catalog->begin(made.directory));
   MILLRACE_TRY_STATUS(commit(*catalog, made));
   return catalog->close();
@@ -475,23 +456,11 @@ Status Rebuild::move_aside(const std::vector<std::string>& names) {
 }
 
 Status Rebuild::publish() {
-  MILLRACE_TRY_STATUS(disk_.rename(path(kBeingMade), path("catalog.db")));
+  MILLRACE_TRY_STATUS(disk_.rename(path(kCatalogBeingMade), path("catalog.db")));
   return disk_.sync_directory(data_);
 }
 
 }  // namespace
-
-Status check_unfinished_rebuild(io::Disk& disk, const std::string& data) {
-  MILLRACE_TRY(const bool has_journal, disk.exists(data + "/journal"));
-  MILLRACE_TRY(const bool has_new, disk.exists(data + "/" + kJournalBeingMade));
-  MILLRACE_TRY(const bool has_catalog, disk.exists(data + "/" + kBeingMade));
-  return has_journal || (!has_new && !has_catalog)
-             ? Status()
-             : make_error(Code::kConflict,
-                          "{}: a rebuild was cut short here and left no journal: say it again, or "
-                          "choose another directory",
-                          data);
-}
 
 Result<RebuildReport> rebuild(const RebuildOptions& options) {
   return Rebuild(options).run();

@@ -69,9 +69,6 @@ struct RebuildReport {
   std::vector<std::string> moved;  // to quarantine/
 };
 
-/// kConflict, saying what to do, where a rebuild was cut short before there was a journal.
-Status check_unfinished_rebuild(io::Disk& disk, const std::string& data);
-
 /// With a journal in the data directory: makes catalog.db again. Without, where the directory is
 /// missing or empty and a bucket is named: makes a directory that serves what the bucket has. Takes
 /// the directory's lock. What it makes gets its name when it is whole; nothing is deleted. Errors:

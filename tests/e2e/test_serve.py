@@ -198,6 +198,23 @@ def test_a_directory_that_cannot_be_used_is_refused_by_name(new_server, tmp_path
     assert (status, str(path) in text) == (1, True), text
 
 
+def test_a_directory_of_something_else_is_left_as_it_is(new_server, tmp_path):
+    """A server empties tmp/ and moves what it does not know out of tables/."""
+    path = tmp_path / "home"
+    for name in ("tmp/mine.txt", "tables/mine.parquet"):
+        (path / name).parent.mkdir(parents=True)
+        (path / name).write_text("mine")
+    status, text = new_server(data=path).refused()
+    assert status == 1 and f"{path}: it is no data directory, and not empty" in text, text
+    assert sorted(str(one.relative_to(path)) for one in path.rglob("*")) == ["tables", "tables/mine.parquet", "tmp", "tmp/mine.txt"]
+    mount = tmp_path / "mount"
+    (mount / "lost+found").mkdir(parents=True)
+    server = new_server(data=mount).start()
+    assert server.terminate() == 0
+    (mount / "notes.txt").write_text("beside it")
+    assert server.start().terminate() == 0
+
+
 @pytest.mark.parametrize("level, has_lines", [("silent", False), ("normal", True), ("verbose", True)])
 def test_log_levels(new_server, level, has_lines):
     server = new_server("--log-level", level).start()
