@@ -2,8 +2,10 @@
 
 import collections
 import json
+import pathlib
 import random
 import shutil
+import tempfile
 import time
 
 import confluent_kafka as ck
@@ -126,31 +128,38 @@ def test_what_the_lost_machine_had_merged_goes(new_server, s3, tmp_path):
         assert connection.fetch_all(TOPIC) == [(i, b"%d" % i) for i in range(COUNT)]
 
 
+def fill_one_object_each(server, s3, prefix, values, durability="object"):
+    """The name of the object of each value, in order."""
+    with Connection(server.port) as connection:
+        assert connection.create_topic(TOPIC, 1, SETTINGS | {"durability": durability}) == (0, None)
+        for i, value in enumerate(values):
+            assert connection.produce(TOPIC, wire.batch_of(value)).base_offset == i
+            if durability == "fsync":
+                wait_for("its object", lambda: len(s3.names(prefix)) > i, LONG_S)  # noqa: B023 - awaited here
+    server.kill()
+    shutil.rmtree(server.data)
+
+    def first_of(name):
+        with tempfile.NamedTemporaryFile() as copy:
+            copy.write(s3.filer(name))
+            copy.flush()
+            return segments.read(pathlib.Path(copy.name)).parts[0].first
+
+    names = sorted(s3.names(prefix), key=first_of)
+    assert list(map(first_of, names)) == list(range(len(values)))
+    return names
+
+
 @pytest.mark.parametrize("durability", ["object", "fsync"])
 def test_what_lies_behind_a_missing_object_is_read_and_what_is_missing_named(new_server, s3, tmp_path, durability):
     """Also what the missing one has, once it is back: whatever a start and fsck --repair thought of it before."""
     prefix = f"hole-{durability}"
     bucket = s3.flags(prefix)
     flags = ("--segment-bytes", "128KiB", "--segment-age-ms", "2s", "--object-linger-ms", "20ms", *bucket)
-    server = new_server(*flags, **KEYS).start()
     values = [b"%d" % i + b"x" * 150_000 for i in range(COUNT)]
-    with Connection(server.port) as connection:
-        assert connection.create_topic(TOPIC, 1, SETTINGS | {"durability": durability}) == (0, None)
-        for i in range(COUNT):
-            assert connection.produce(TOPIC, wire.batch_of(values[i])).base_offset == i
-            if durability == "fsync":
-                wait_for("its object", lambda: len(s3.names(prefix)) > i, LONG_S)  # noqa: B023 - awaited here
-    server.kill()
-    shutil.rmtree(server.data)
-    firsts = {}
-    for name in s3.names(prefix):
-        (tmp_path / "object").write_bytes(s3.filer(name))
-        firsts[name] = segments.read(tmp_path / "object").parts[0].first
-    assert sorted(firsts.values()) == list(range(COUNT))
+    names = fill_one_object_each(new_server(*flags, **KEYS).start(), s3, prefix, values, durability)
     missing = COUNT // 2
-    (gone,) = (name for name, first in firsts.items() if first == missing)
-    s3.move(gone, "aside.seg")
-
+    s3.move(names[missing], "aside.seg")
     server = new_server(*flags, data=tmp_path / "next", **KEYS)
     made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
     assert made.returncode == 0, made.stderr
@@ -158,7 +167,7 @@ def test_what_lies_behind_a_missing_object_is_read_and_what_is_missing_named(new
     assert lost in json.loads(made.stdout)["lost"], made.stdout
     for back in (False, True):
         if back:
-            s3.move("aside.seg", gone)
+            s3.move("aside.seg", names[missing])
             again = run("rebuild", "--replace", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
             assert again.returncode == 0, again.stderr
         server.start()
@@ -167,7 +176,42 @@ def test_what_lies_behind_a_missing_object_is_read_and_what_is_missing_named(new
         server.terminate()
         checked = run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
         assert checked.returncode == 0, checked.stdout
-        assert firsts.keys() - ({gone} if not back else set()) <= set(s3.names(prefix))
+        assert set(names) - ({names[missing]} if not back else set()) <= set(s3.names(prefix))
+
+
+def test_a_merge_over_missing_offsets_stands_for_no_record_of_them(new_server, s3, tmp_path):
+    """What was missing and comes back stays, the only copy that there is, though a merged object has its offsets."""
+    prefix = "merged-hole"
+    bucket = s3.flags(prefix)
+    flags = ("--segment-age-ms", "300ms", "--object-linger-ms", "20ms", "--journal-retention-check-ms", "100ms", *bucket)
+    values = [b"%d" % i + b"x" * 10_000 for i in range(COUNT)]
+    quiet = ("--segment-age-ms", "1h", "--object-linger-ms", "20ms", *bucket)  # nothing is merged yet
+    names = fill_one_object_each(new_server(*quiet, **KEYS).start(), s3, prefix, values)
+    missing = COUNT // 2
+    s3.move(names[missing], "aside.seg")
+    server = new_server(*flags, data=tmp_path / "next", **KEYS)
+    made = run("rebuild", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+    assert made.returncode == 0, made.stderr
+    server.start()
+    with Client(server) as client:
+        wait_for("all of it to be merged", lambda: client.metrics()["millrace_segments_merged_total"] >= COUNT + 1, LONG_S)
+    server.terminate()  # those that were merged go
+    s3.move("aside.seg", names[missing])
+    (merged,) = set(s3.names(prefix)) - {names[missing]}
+    rest = [(i, values[i]) for i in range(COUNT) if i != missing]
+    for lost in ((), ("catalog.db",)):
+        for name in lost:
+            (server.data / name).unlink()
+            made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+            assert made.returncode == 0, made.stderr
+            assert [one["path"].endswith(names[missing]) for one in json.loads(made.stdout)["left_alone"]] == [True]
+        server.start()
+        wait_for("the sweep", lambda: f"{names[missing]} is not in the catalog and left alone" in server.process.text(), LONG_S)
+        with Connection(server.port) as connection:
+            assert connection.fetch_all(TOPIC) == rest
+        server.terminate()
+        run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+        assert {merged, names[missing]} <= set(s3.names(prefix))
 
 
 def test_retention_of_one_topic_in_an_object_that_another_keeps(new_server, s3, tmp_path):
