@@ -1,7 +1,9 @@
 #include "server/segment_store.h"
 
+#include "base/log.h"
 #include "objects/local_store.h"
 #include "objects/s3_store.h"
+#include "segment/format.h"
 
 #include <algorithm>
 
@@ -63,6 +65,26 @@ Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& o
   s3.prefix = options.prefix;
   MILLRACE_TRY(auto bucket, objects::S3Store::open(std::move(s3)));
   return std::unique_ptr<objects::ObjectStore>(std::move(bucket));
+}
+
+Status check_bucket_is_empty(const BucketOptions& options) {
+  MILLRACE_TRY(const auto bucket, open_bucket(options));
+  const std::string place = bucket->location_of(segment::kFolder);
+  const auto objects = bucket->list(segment::kFolder);
+  if (!objects.ok()) {
+    log::warning("segments", "whether {} has objects of another data directory is not known: {}",
+                 place, objects.error().message);
+    return {};
+  }
+  if (objects->empty()) {
+    return {};
+  }
+  return make_error(
+      Code::kConflict,
+      "bucket: the data directory is new, and {} has {} objects of another one, which would not be "
+      "served; nothing was changed. Make the directory out of them: millrace rebuild, with the "
+      "same --data and --bucket; or choose another bucket or prefix",
+      place, objects->size());
 }
 
 Result<std::unique_ptr<SegmentStore>> SegmentStore::open(io::Disk& disk, const Options& options) {

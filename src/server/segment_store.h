@@ -24,6 +24,11 @@ Status remember_store(catalog::Catalog& catalog, objects::ObjectStore& store,
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
 
+/// For a directory that is new. kConflict, saying what to do: the bucket has objects, those of
+/// another one, and what they hold would not be served. One that does not answer is taken for
+/// empty, with a warning. Errors: kInvalid (an option) too.
+Status check_bucket_is_empty(const BucketOptions& options);
+
 /// The data directory, or a bucket behind a cache of its blocks in DIR/cache. Outlived by the disk.
 class SegmentStore {
  public:

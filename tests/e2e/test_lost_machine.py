@@ -89,6 +89,8 @@ def test_it_is_read_back_whole_by_a_new_server(new_server, s3, tmp_path):
         written.write_until_killed(server, rng)
         shutil.rmtree(server.data)
         server = new_server(*FLAGS, *bucket, data=tmp_path / f"machine-{life}", **KEYS)
+        status, told = server.refused()  # else it would begin without all of it
+        assert status == 1 and "objects of another one" in told and "millrace rebuild" in told, told
         made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
         assert made.returncode == 0, made.stderr
         assert [topic["name"] for topic in json.loads(made.stdout)["topics"]] == [TOPIC]
