@@ -185,9 +185,12 @@ TEST(IngestReport, SaysThatItWasInterrupted) {
   EXPECT_EQ(json["is_interrupted"], true);
   EXPECT_EQ(json["rows_per_second"], 0.0);
   const std::string text = format_text(arguments, outcome, {}, {{12'000, 5}});
-  EXPECT_THAT(text, HasSubstr("in 0.00 s, then interrupted"));
-  EXPECT_THAT(text, testing::Not(HasSubstr("nan")));
-  EXPECT_THAT(text, testing::Not(HasSubstr("inf")));
+  EXPECT_THAT(text, HasSubstr("interrupted before anything was measured: 12000 rows"));
+  outcome.window_rows = 1;  // and no time went by
+  const std::string measured = format_text(arguments, outcome, {}, {{12'000, 5}});
+  EXPECT_THAT(measured, HasSubstr("1 rows acknowledged in 0.00 s, then interrupted"));
+  EXPECT_THAT(measured, testing::Not(HasSubstr("nan")));
+  EXPECT_THAT(measured, testing::Not(HasSubstr("inf")));
 }
 
 TEST(Refusals, HaveTheServersWordsInEachOfItsForms) {

@@ -1,7 +1,6 @@
 #include "fsck/fsck.h"
 
 #include "base/log.h"
-#include "base/settings.h"
 #include "cli/finish_buckets.h"
 #include "cli/fsck_format.h"
 #include "cli/help.h"
@@ -10,16 +9,12 @@
 #include "cli/setting_flags.h"
 #include "cli/verbs.h"
 #include "io/lock_file.h"
-#include "server/options.h"
 #include "server/segment_store.h"
 
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
 #include <CLI/App.hpp>
 #include <cstdio>
-#include <map>
 #include <memory>
 
 namespace millrace::cli {
@@ -28,24 +23,10 @@ namespace {
 constexpr uint64_t kMegabyte = 1'000'000;
 
 struct FsckArguments {
-  std::map<std::string, std::string> flags;  // settings that were named
-  std::string config;
+  DirectoryFlags directory;
   bool is_repair = false;
   bool as_json = false;
 };
-
-Result<server::Options> options_of(const FsckArguments& arguments) {
-  Settings::Sources sources{arguments.flags, millrace_variables(), arguments.config};
-  if (sources.file.empty() && ::access("millrace.toml", F_OK) == 0) {
-    sources.file = "millrace.toml";
-  }
-  MILLRACE_TRY(const Settings settings, Settings::load(server::settings_schema(), sources));
-  MILLRACE_TRY(server::Options options, server::options_from(settings));
-  while (options.data.size() > 1 && options.data.ends_with('/')) {
-    options.data.pop_back();
-  }
-  return options;
-}
 
 Result<fsck::Report> check(const fsck::Subject& subject) {
   const Interrupt interrupt;
@@ -86,7 +67,7 @@ void print_report(const fsck::Report& report, const FsckArguments& arguments,
 }
 
 Result<int> fsck_directory(const FsckArguments& arguments) {
-  MILLRACE_TRY(const server::Options options, options_of(arguments));
+  MILLRACE_TRY(const server::Options options, options_of(arguments.directory));
   const FinishBuckets finish_buckets;
   fsck::Subject subject{
       .disk = io::posix_disk(), .data = options.data, .store = server::name_of_store(options)};
@@ -111,13 +92,7 @@ Result<int> fsck_directory(const FsckArguments& arguments) {
 void add_fsck(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("fsck", "check a data directory while no server has it");
   const auto arguments = std::make_shared<FsckArguments>();
-  add_setting_flag(*verb, arguments->flags, "data", "DIR", "the --data directory of a server");
-  add_setting_flag(*verb, arguments->flags, "bucket", "URL",
-                   "where its segment objects are, when the server is given it too");
-  add_setting_flag(*verb, arguments->flags, "bucket.endpoint", "URL", "as of serve");
-  add_setting_flag(*verb, arguments->flags, "bucket.region", "TEXT", "as of serve");
-  verb->add_option("--config", arguments->config, "settings file of the server (TOML)")
-      ->type_name("FILE");
+  add_directory_flags(*verb, arguments->directory);
   verb->add_flag("--repair", arguments->is_repair, "remove leftovers; leaves damage as it is");
   verb->add_flag("--json", arguments->as_json, "one JSON object a finding, and a summary");
   set_help(

@@ -4,12 +4,11 @@
 #include "cli/finish_buckets.h"
 #include "cli/help.h"
 #include "cli/progress.h"
+#include "cli/setting_flags.h"
 #include "cli/text_table.h"
 #include "cli/verbs.h"
 
 #include <nlohmann/json.hpp>
-
-#include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <cstdio>
@@ -22,8 +21,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct RebuildArguments {
-  std::map<std::string, std::string> flags;  // settings of serve
-  std::string config;
+  DirectoryFlags directory;
   bool replace = false;
   bool dry_run = false;
   bool as_json = false;
@@ -136,13 +134,8 @@ void print(const server::RebuildReport& report, const std::string& data, bool is
 }
 
 Result<server::RebuildOptions> options_of(const RebuildArguments& arguments) {
-  Settings::Sources sources{arguments.flags, millrace_variables(), arguments.config};
-  if (sources.file.empty() && ::access("millrace.toml", F_OK) == 0) {
-    sources.file = "millrace.toml";
-  }
-  MILLRACE_TRY(const Settings settings, Settings::load(server::settings_schema(), sources));
   server::RebuildOptions options;
-  MILLRACE_TRY(options.server, server::options_from(settings));
+  MILLRACE_TRY(options.server, options_of(arguments.directory));
   options.replace = arguments.replace;
   options.dry_run = arguments.dry_run;
   options.gap = arguments.gap;
@@ -205,23 +198,13 @@ void add_rebuild(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand(
       "rebuild", "make a lost catalog again, or a lost data directory out of its bucket");
   const auto arguments = std::make_shared<RebuildArguments>();
-  for (const char* name : {"data", "bucket", "bucket.endpoint", "bucket.region"}) {
-    const auto& schema = server::settings_schema();
-    const auto spec = std::ranges::find(schema, name, &SettingSpec::name);
-    verb->add_option_function<std::string>(
-            spec->flag(),
-            [arguments, name](const std::string& text) { arguments->flags[name] = text; },
-            fmt::format("as of serve ({})", spec->variable()))
-        ->type_name(spec->type_name());
-  }
-  verb->add_option("--config", arguments->config, "settings file, as of serve")->type_name("FILE");
+  add_directory_flags(*verb, arguments->directory);
   verb->add_flag("--replace", arguments->replace,
                  "a catalog.db that is there goes to quarantine/ first");
   verb->add_option("--gap", arguments->gap,
                    "without a journal: offsets that no record gets, behind the last one in the "
                    "bucket of each partition; more than the lost journal had there")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
-      ->type_name("NUMBER")
       ->capture_default_str();
   verb->add_flag("--dry-run", arguments->dry_run, "say what would be made, and make nothing");
   verb->add_flag("--json", arguments->as_json, "for machines");

@@ -271,8 +271,8 @@ void Rebuild::describe(const KnownJournal& journal, const tables::FoundFiles& fi
   std::ranges::sort(report_.tables, {}, &RebuiltTable::name);
   report_.lost.insert(report_.lost.end(), files.lost.begin(), files.lost.end());
   report_.lost.emplace_back(
-      "which objects and files there were: one that is gone altogether, with none behind it, is "
-      "not missed");
+      "what was in an object or a file that is gone altogether, if no other lies behind it: only "
+      "the lost catalog knew of it");
 }
 
 /// Topics are as their newest objects say, partitions go on behind a gap.
