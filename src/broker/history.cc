@@ -140,6 +140,7 @@ void History::trim(const catalog::TrimmedPart& trimmed) {
       std::ranges::find(row.parts, trimmed.partition, &catalog::SegmentPartRow::partition);
   remove(*part);
   row.parts.erase(part);
+  trimmed_[trimmed.object].insert(trimmed.partition.topic);
   segments_[trimmed.object] = std::make_shared<const catalog::SegmentRow>(std::move(row));
 }
 
@@ -212,14 +213,16 @@ bool History::may_have(const TopicId& topic) const {
   return !is_swept_ || perhaps_left_.contains(topic) ||
          std::ranges::any_of(partitions_,
                              [&](const auto& one) { return one.first.topic == topic; }) ||
-         std::ranges::any_of(removed_, [&](const auto& one) {
-           return std::ranges::any_of(one.second->parts, is_of_it);
-         });
+         std::ranges::any_of(
+             removed_,
+             [&](const auto& one) { return std::ranges::any_of(one.second->parts, is_of_it); }) ||
+         std::ranges::any_of(trimmed_, [&](const auto& one) { return one.second.contains(topic); });
 }
 
 void History::gone(const Uuid& object) {
   MutexLock lock(mutex_);
   removed_.erase(object);
+  trimmed_.erase(object);
 }
 
 void History::tell_swept() {

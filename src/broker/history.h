@@ -84,9 +84,9 @@ class History {
   /// A put of an object with something of these topics failed, or a removal after it: the object
   /// may be there for all that is known. Until the next start, which looks.
   void tell_perhaps_left(const std::vector<TopicPartition>& partitions);
-  /// The store has, or may have, an object with something of the topic that the catalog knows of:
-  /// one that it names for it, one that it no longer names and that is not gone() yet, one that is
-  /// perhaps left, or one of an earlier process.
+  /// The store has, or may have, an object with something of the topic: one that the catalog names
+  /// for it, or named until this process trimmed it; one that it no longer names and that is not
+  /// gone() yet, one that is perhaps left, or one of an earlier process.
   bool may_have(const TopicId& topic) const;
   /// What was removed by apply() is no longer in the store.
   void gone(const Uuid& object);
@@ -128,6 +128,7 @@ class History {
   std::unordered_set<std::string> names_ MILLRACE_GUARDED_BY(mutex_);  // of segments_
   std::set<Uuid> being_made_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
+  std::map<Uuid, std::set<TopicId>> trimmed_ MILLRACE_GUARDED_BY(mutex_);  // until they are gone
   std::unordered_set<TopicId> perhaps_left_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);

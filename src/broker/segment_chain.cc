@@ -10,13 +10,23 @@ namespace {
 
 /// A chain by its last part.
 struct Chain {
-  uint64_t needed = 0;  // bytes that nothing else has
+  uint64_t needed = 0;  // batches that nothing else has
+  uint64_t batches = 0;
   uint64_t bytes = 0;
   size_t parts = 0;
   std::optional<size_t> last;
 
   bool is_better_than(const Chain& other) const {
-    return std::tuple(needed, bytes, other.parts) > std::tuple(other.needed, other.bytes, parts);
+    return std::tuple(needed, batches, bytes, other.parts) >
+           std::tuple(other.needed, other.batches, other.bytes, parts);
+  }
+
+  void add(size_t i, const ChainPart& part, bool is_needed) {
+    needed += is_needed ? part.batches : 0;
+    batches += part.batches;
+    bytes += part.bytes;
+    ++parts;
+    last = i;
   }
 };
 
@@ -61,10 +71,7 @@ std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
     }
     Chain chain = found == best.end() ? Chain{} : found->second;
     before[i] = chain.last;
-    chain.needed += !kept || part.first < kept->start ? part.bytes : 0;
-    chain.bytes += part.bytes;
-    ++chain.parts;
-    chain.last = i;
+    chain.add(i, part, !kept || part.first < kept->start);
     const auto [at, is_new] = best.try_emplace(part.next, chain);
     if (!is_new && chain.is_better_than(at->second)) {
       at->second = chain;
@@ -88,9 +95,7 @@ std::vector<size_t> choose_parts(std::span<const ChainPart> parts) {
     const auto behind = best.upper_bound(part.first);
     Chain chain = behind == best.begin() ? Chain{} : std::prev(behind)->second;
     before[i] = chain.last;
-    chain.bytes += part.bytes;
-    ++chain.parts;
-    chain.last = i;
+    chain.add(i, part, true);
     const auto worse = best.upper_bound(part.next);
     if (worse != best.begin() && !chain.is_better_than(std::prev(worse)->second)) {
       continue;

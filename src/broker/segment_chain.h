@@ -16,7 +16,8 @@ namespace millrace::broker {
 struct ChainPart {
   Offset first;
   Offset next;
-  uint64_t bytes = 0;  // of its batches
+  uint64_t batches = 0;
+  uint64_t bytes = 0;  // of these
 };
 
 /// A dense chain: each part begins where the one before ends. Returns indexes of `parts`, in order
@@ -26,8 +27,10 @@ struct ChainPart {
 /// With `kept`, what the journal has of the partition, history and journal must meet: the chain
 /// begins at or before kept.start and ends in [kept.start, kept.end]. Otherwise offsets between
 /// them would be nowhere, or the journal would give up what no object has. Of all chains the one
-/// that holds most of what the journal has not (in bytes), then most at all, then in the fewest
-/// objects. Without `kept` the one that holds most; of equal ones the last.
+/// that holds most of what the journal has not, then most at all, then in the fewest objects.
+/// Without `kept` the one that holds most; of equal ones the last. What holds most has most
+/// batches, then most bytes: a filler is one of few bytes, however many offsets it has, also where
+/// a merge put it beside others.
 std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
                                  const std::optional<record::PartitionRange>& kept);
 

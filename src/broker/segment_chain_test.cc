@@ -11,9 +11,19 @@ using record::PartitionRange;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// One byte an offset, unless it says otherwise.
-ChainPart part(int64_t first, int64_t next, uint64_t bytes = 0) {
-  return {Offset{first}, Offset{next}, bytes != 0 ? bytes : static_cast<uint64_t>(next - first)};
+/// A batch and 100 bytes an offset.
+ChainPart part(int64_t first, int64_t next) {
+  const auto offsets = static_cast<uint64_t>(next - first);
+  return {Offset{first}, Offset{next}, offsets, 100 * offsets};
+}
+
+ChainPart part(int64_t first, int64_t next, uint64_t batches) {
+  return {Offset{first}, Offset{next}, batches, 100 * batches};
+}
+
+/// One batch without a record.
+ChainPart filler(int64_t first, int64_t next) {
+  return {Offset{first}, Offset{next}, 1, 61};
 }
 
 std::vector<size_t> chosen(const std::vector<ChainPart>& parts,
@@ -45,9 +55,9 @@ TEST(SegmentChain, OfEqualChainsTakesThatOfFewerObjects) {
 TEST(SegmentChain, WithoutAJournalTakesTheSideOfAGapThatHoldsMost) {
   EXPECT_THAT(chosen({part(0, 10), part(20, 25), part(25, 60)}), ElementsAre(1, 2));
   EXPECT_THAT(chosen({part(0, 30), part(40, 45)}), ElementsAre(0));
-  // A million offsets of a filler are few bytes.
-  EXPECT_THAT(chosen({part(0, 30), part(40, 1'000'040, 61)}), ElementsAre(1));
-  EXPECT_THAT(chosen({part(0, 100), part(140, 1'000'040, 61)}), ElementsAre(0));
+  // A million offsets of a filler are one batch of few bytes.
+  EXPECT_THAT(chosen({part(0, 30), filler(40, 1'000'040)}), ElementsAre(0));
+  EXPECT_THAT(chosen({filler(0, 1'000'000), part(1'000'002, 1'000'003)}), ElementsAre(1));
   EXPECT_THAT(chosen({part(0, 10), part(20, 30)}), ElementsAre(1)) << "the last of equal ones";
 }
 
@@ -71,8 +81,12 @@ TEST(SegmentParts, OfThoseThatOverlapHoldTheMost) {
   EXPECT_THAT(all_of({part(0, 30), part(29, 58)}), ElementsAre(0));
   EXPECT_THAT(all_of({part(0, 10), part(10, 20), part(0, 20)}), ElementsAre(2)) << "fewest objects";
   // A filler of what is there after all.
-  EXPECT_THAT(all_of({part(0, 10, 1000), part(10, 20, 61), part(10, 20, 1000), part(20, 30)}),
+  EXPECT_THAT(all_of({part(0, 10), filler(10, 20), part(10, 20, 1), part(20, 30)}),
               ElementsAre(0, 2, 3));
+  // A merge put it beside others, and what is there after all is one large batch.
+  EXPECT_THAT(all_of({ChainPart{Offset{0}, Offset{1'000'021}, 22, 2400},
+                      ChainPart{Offset{5}, Offset{6}, 1, 60'000}}),
+              ElementsAre(0));
   // One long one begins before many and ends before them.
   EXPECT_THAT(all_of({part(0, 100, 50), part(10, 20), part(30, 45), part(50, 90)}),
               ElementsAre(1, 2, 3));

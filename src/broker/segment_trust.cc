@@ -13,8 +13,11 @@ namespace {
 using catalog::Contents;
 using journal::Findings;
 
-constexpr const char* kAdvice =
-    "nothing was changed; put both back from one copy of the data directory";
+constexpr const char* kOlderJournal =
+    "nothing was changed; put the newer journal back, or both from one copy of the data directory";
+constexpr const char* kOlderCatalog =
+    "nothing was changed; make catalog.db again out of journal and objects: millrace rebuild "
+    "--replace";
 
 using Topics = std::map<TopicId, TopicRecord>;  // those that are there
 
@@ -47,15 +50,14 @@ Status check_ends(const Contents& catalog, const Findings& journal, const Topics
       return make_error(Code::kCorrupt,
                         "journal older than catalog: segment objects hold partition {} of topic {} "
                         "up to offset {}, and the journal ends at {}; {}",
-                        partition.partition, topic->second.name, end, range.end, kAdvice);
+                        partition.partition, topic->second.name, end, range.end, kOlderJournal);
     }
     if (range.start > end) {
-      return make_error(Code::kCorrupt,
-                        "catalog older than journal: offsets {} to {} of partition {} of topic {} "
-                        "are neither in segment objects that catalog.db names nor in the journal "
-                        "any more; {}",
-                        end, range.start.value - 1, partition.partition, topic->second.name,
-                        kAdvice);
+      return make_error(
+          Code::kCorrupt,
+          "catalog older than journal: it names no segment objects with offsets {} to "
+          "{} of partition {} of topic {}, which the journal no longer has; {}",
+          end, range.start.value - 1, partition.partition, topic->second.name, kOlderCatalog);
     }
   }
   return {};

@@ -98,8 +98,9 @@ TEST_F(SegmentTrustTest, BothOfOneTimeAreTrusted) {
 
 TEST_F(SegmentTrustTest, AnOlderCatalogIsRefused) {
   journal_.ranges[{topic_of(1), {}}] = {Offset{41}, Offset{50}};
-  EXPECT_THAT(refusal(), HasSubstr("catalog older than journal: offsets 40 to 40 of partition 0 of "
-                                   "topic orders are neither in segment objects"));
+  EXPECT_THAT(refusal(), HasSubstr("catalog older than journal: it names no segment objects with "
+                                   "offsets 40 to 40 of partition 0 of topic orders"));
+  EXPECT_THAT(refusal(), HasSubstr("millrace rebuild --replace"));
 }
 
 TEST_F(SegmentTrustTest, AMalformedStartOfRecordsIsRefused) {

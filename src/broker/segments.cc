@@ -278,10 +278,9 @@ void Segments::tell_expired(std::span<const catalog::TrimmedPart> parts) const {
   std::map<std::pair<std::string, PartitionId>, Offset> starts;
   for (const auto& [object, partition] : parts) {
     const TopicPtr topic = parts_.broker.find(partition.topic);
-    const auto left = parts_.history.range(partition);
     if (topic) {
       starts[{topic->name(), partition.partition}] =
-          left ? left->start : parts_.log.range(partition).start;
+          topic->partition(partition.partition)->range().start;
     }
   }
   std::string text;

@@ -119,6 +119,9 @@ void print(const server::RebuildReport& report, const std::string& data, bool is
   for (const std::string& moved : report.moved) {
     std::printf("what was there is now %s\n", moved.c_str());
   }
+  if (!report.moved.empty()) {
+    std::printf("to undo it before a server starts, move that back, all of it\n");
+  }
   print_topics(report);
   print_tables(report);
   if (!report.left_alone.empty()) {

@@ -64,6 +64,7 @@ class SegmentCheck {
           at->second.first = std::min(at->second.first, part.first);
           at->second.second = std::max(at->second.second, part.next);
           covered_[part.partition].emplace(part.first, part.next);
+          bytes_[part.partition] += part.bytes;
         }
       }
       if (start_.is_trusted) {
@@ -159,13 +160,17 @@ class SegmentCheck {
       return {};
     }
     std::vector<Touched> touched;
+    bool is_own = false;
     if (opened) {
+      const auto header = opened->header();
+      is_own = header.ok() && start_.directory == header->directory;
       misnamed_.emplace(broker::made_as(*opened), object.name);
       touched = touched_of(parts_of(*opened));
     }
     damage(object.name, "unknown-object", std::nullopt,
            "catalog.db does not name it, and no start removes it: " + *why, std::move(touched),
-           "see where it comes from: if it is not of this directory, move it away");
+           is_own ? "keep it: once what is missing is back, millrace rebuild --replace takes it up"
+                  : "see where it comes from: if it is not of this directory, move it away");
     return {};
   }
 
@@ -340,16 +345,18 @@ class SegmentCheck {
     return at >= part.next || (start_.is_trusted && kept.start <= at && part.next <= kept.end);
   }
 
-  /// Nothing before it is kept, and it is expired, for all that is known: how much of the journal
-  /// retention.bytes counted is not.
+  /// No row has anything before it, and it is expired if the whole journal is behind it.
   bool is_trimmed(const SegmentPartRow& part) const {
     const auto topic = start_.topics.find(part.partition.topic);
-    if (!rules_ || topic == start_.topics.end() || part.next > rules_->start(part.partition)) {
+    const auto rows = covered_.find(part.partition);
+    const bool is_behind = rows == covered_.end() || part.next <= rows->second.begin()->first;
+    if (!rules_ || topic == start_.topics.end() || !is_behind) {
       return false;
     }
-    const auto now = system_clock().wall_ms().time_since_epoch().count();
-    const broker::TopicSettings& settings = topic->second.settings;
-    return settings.retention_bytes >= 0 || settings.is_too_old(part.max_timestamp_ms, now);
+    const auto bytes = bytes_.find(part.partition);
+    const uint64_t behind = start_.journal_bytes + (bytes == bytes_.end() ? 0 : bytes->second);
+    return topic->second.settings.is_expired(part.max_timestamp_ms, behind,
+                                             system_clock().wall_ms().time_since_epoch().count());
   }
 
   Work& work_;
@@ -361,6 +368,7 @@ class SegmentCheck {
   /// Of each partition, what the objects of the catalog cover: they are dense.
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
   std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
+  std::map<TopicPartition, uint64_t> bytes_;                    // likewise
   std::set<std::string> leaving_;
   std::map<std::string, std::string> misnamed_;  // by what they were made as
 };

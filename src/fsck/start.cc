@@ -70,6 +70,10 @@ class Judgement {
     }
     MILLRACE_TRY_STATUS(take_facts(found));
     take_ranges(found);
+    MILLRACE_TRY(const auto files, work_.disk.list(work_.data + "/journal"));
+    for (const io::DirectoryEntry& file : files) {
+      start_.journal_bytes += file.size;
+    }
     const Status tables = tables::check_trust(catalog_, found);
     MILLRACE_TRY_STATUS(distrust(tables, rows_in_neither()));
     const Status objects = broker::check_segment_trust(catalog_, found, [this]() -> Result<bool> {
@@ -124,7 +128,12 @@ class Judgement {
                .file = work_.data + "/catalog.db",
                .what = status.error().message,
                .touched = std::move(touched),
-               .advice = "put journal/ and catalog.db back from one copy of the directory"});
+               .advice = catalog_.is_new
+                             ? "put catalog.db back from a copy of this time, or make it "
+                               "again: millrace rebuild"
+                             : "where the journal is the newer one, or nobody knows, "
+                               "make catalog.db again: millrace rebuild --replace; "
+                               "where it is the older one, put the right journal back"});
     return {};
   }
 

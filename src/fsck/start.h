@@ -25,6 +25,7 @@ struct Start {
   std::map<TopicId, tables::SchemaFact> tables;
   std::map<TopicPartition, record::PartitionRange> ranges;  // of topics, and all the catalog names
   std::map<TopicPartition, Offset> deleted_below;           // of those with deleted records
+  uint64_t journal_bytes = 0;                               // of its files
 
   record::PartitionRange range(TopicPartition partition) const;
   /// Records below it were deleted.

@@ -2,17 +2,32 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 namespace millrace::server {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNothing = {"lock", "tmp", "reserve", kCatalogBeingMade,
+constexpr std::string_view kOfTheFileSystem = "lost+found";
+/// That, and what a process leaves that did not get far.
+constexpr std::array<std::string_view, 5> kNothing = {kOfTheFileSystem, "lock", "tmp", "reserve",
                                                       kJournalBeingMade};
 /// One of them is in every data directory.
-constexpr std::array<std::string_view, 5> kOurs = {"lock", "journal", "catalog.db",
-                                                   "catalog.db-wal", kJournalBeingMade};
-constexpr std::string_view kOfTheFileSystem = "lost+found";
+constexpr std::array<std::string_view, 4> kOurs = {"lock", "catalog.db", "catalog.db-wal",
+                                                   kJournalBeingMade};
+
+bool is_one_of(std::span<const std::string_view> names, const io::DirectoryEntry& entry) {
+  return std::ranges::find(names, entry.name) != names.end();
+}
+
+/// Of a file system of its own that nobody wrote to yet, too.
+Result<bool> is_a_journal(io::Disk& disk, const std::string& path) {
+  MILLRACE_TRY(const auto entries, disk.list(path));
+  return std::ranges::all_of(entries, [](const io::DirectoryEntry& entry) {
+    return entry.name == kOfTheFileSystem || entry.name.ends_with(".log") ||
+           entry.name.ends_with(".index");
+  });
+}
 
 }  // namespace
 
@@ -27,7 +42,11 @@ Status check_data_directory(io::Disk& disk, const std::string& data) {
   };
   const auto foreign = std::ranges::find_if(
       entries, [](const auto& entry) { return entry.name != kOfTheFileSystem; });
-  if (std::ranges::none_of(kOurs, has) && foreign != entries.end()) {
+  bool is_ours = std::ranges::any_of(kOurs, has);
+  if (!is_ours && has("journal")) {
+    MILLRACE_TRY(is_ours, is_a_journal(disk, data + "/journal"));
+  }
+  if (!is_ours && foreign != entries.end()) {
     return make_error(Code::kConflict,
                       "{}: it is no data directory, and not empty: {} is there; nothing was "
                       "changed. Say --data with a directory that is empty or does not exist",
@@ -48,8 +67,7 @@ Result<bool> is_as_empty(io::Disk& disk, const std::string& data) {
   }
   MILLRACE_TRY(const auto entries, disk.list(data));
   return std::ranges::all_of(entries, [](const io::DirectoryEntry& entry) {
-    return std::ranges::any_of(kNothing,
-                               [&](std::string_view name) { return entry.name.starts_with(name); });
+    return is_one_of(kNothing, entry) || entry.name.starts_with(kCatalogBeingMade);
   });
 }
 

@@ -28,6 +28,9 @@
 namespace millrace::server {
 namespace {
 
+/// Offsets behind those of a topic of which no object says how far it came.
+constexpr int64_t kFar = int64_t{1} << 36;
+
 /// All that a catalog says.
 struct NewCatalog {
   DirectoryId directory;
@@ -243,6 +246,7 @@ void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Rang
     report_.topics.push_back(std::move(rebuilt));
   }
   std::ranges::sort(report_.topics, {}, &RebuiltTopic::name);
+  report_.lost.insert(report_.lost.begin(), plan.lost.begin(), plan.lost.end());
   for (const catalog::SegmentRow& row : plan.rows) {
     ++report_.objects;
     report_.object_bytes += row.bytes;
@@ -308,24 +312,36 @@ Status Rebuild::directory_of_bucket() {
 
 /// From where the history of each partition ends to where it goes on.
 std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan) {
+  // Of a partition with an expired part in an object that others keep, all behind that may be gone.
+  const auto may_be_more = [&](const broker::TopicRecord& topic, int64_t newest_ms) {
+    const bool is_by_bytes = topic.settings.retention_bytes >= 0 &&
+                             topic.settings.durability != broker::Durability::kObject;
+    return is_by_bytes || topic.settings.is_too_old(newest_ms, now_ms_);
+  };
   std::map<TopicId, Offset> greatest;
+  std::set<TopicId> fresh;  // of a partition it is known how far it came
   for (const auto& [partition, end] : plan.ends) {
     greatest[partition.topic] = std::max(greatest[partition.topic], end);
+    if (!may_be_more(topics.at(partition.topic), plan.newest_ms.at(partition))) {
+      fresh.insert(partition.topic);
+    }
   }
   std::vector<Gap> gaps;
   for (const auto& [id, topic] : topics) {
     const bool is_interval = topic.settings.durability == broker::Durability::kInterval;
-    const int64_t offsets = options_.gap + (is_interval ? journal::Writer::kReserveOffsets : 0);
+    const int64_t offsets = (fresh.contains(id) ? options_.gap : std::max(options_.gap, kFar)) +
+                            (is_interval ? journal::Writer::kReserveOffsets : 0);
     for (int32_t i = 0; i < topic.partitions; ++i) {
       const TopicPartition partition{id, PartitionId{i}};
       const auto history = plan.histories.find(partition);
       const auto end = plan.ends.find(partition);
       const bool has_objects = end != plan.ends.end();
+      const bool is_known = has_objects && !may_be_more(topic, plan.newest_ms.at(partition));
       // One whose objects have all expired has come about as far as the others.
-      const Offset last = has_objects ? end->second : greatest[id];
+      const Offset last = is_known ? end->second : greatest[id];
       gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
                       last + offsets, now_ms_});
-      if (has_objects && gaps.back().first < last) {
+      if (is_known && gaps.back().first < last) {
         report_.lost.push_back(
             fmt::format("records of topic {} partition {} with offsets {} to {}: the object that "
                         "has them begins amid another, and is left alone",
@@ -345,7 +361,6 @@ std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan)
                             topic.name, i, last + offsets));
     }
   }
-  report_.lost.insert(report_.lost.begin(), plan.lost.begin(), plan.lost.end());
   report_.lost.emplace_back(
       "topics that no object is of, and which topics and records were deleted");
   report_.lost.emplace_back("tables: their rows and files were in the lost directory alone");

@@ -4,6 +4,7 @@
 #include "broker/segment_retention.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -39,7 +40,8 @@ Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
     for (size_t row = 0; row < rows.size(); ++row) {
       if (is_known(topics, rows[row].partition)) {
         Line& line = lines[rows[row].partition];
-        line.parts.push_back({rows[row].first, rows[row].next, rows[row].data_bytes});
+        line.parts.push_back(
+            {rows[row].first, rows[row].next, rows[row].batches, rows[row].data_bytes});
         line.places.emplace_back(i, row);
       }
     }
@@ -120,6 +122,30 @@ catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& us
   return row;
 }
 
+/// What lies on the far side of missing offsets, and cannot be read on from. Empty: nothing that is
+/// not expired.
+std::string cut_off(const std::string& topic, TopicPartition partition, const Line& line,
+                    const std::function<bool(const Place&)>& is_expired) {
+  if (line.chain.empty()) {
+    return {};
+  }
+  const Offset start = line.parts[line.chain.front()].first;
+  std::optional<std::pair<Offset, Offset>> before;
+  for (size_t i = 0; i < line.parts.size(); ++i) {
+    const broker::ChainPart& part = line.parts[i];
+    if (part.next < start && !is_expired(line.places[i])) {
+      before = {before ? std::min(before->first, part.first) : part.first,
+                before ? std::max(before->second, part.next) : part.next};
+    }
+  }
+  return before ? fmt::format(
+                      "records of topic {} partition {} with offsets {} to {}: no object "
+                      "has them, and those before, from {} on, are not read until the "
+                      "objects between are back and this is said again",
+                      topic, partition.partition, before->second, start.value - 1, before->first)
+                : std::string();
+}
+
 /// What a server would take out first of all.
 void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
   const broker::SegmentWishes wishes{
@@ -152,6 +178,17 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
   const Lines lines = lines_of(found, topics, kept);
   std::vector<std::set<size_t>> used(found.objects.size());
   for (const auto& [partition, line] : lines) {
+    const broker::TopicRecord& topic = topics.at(partition.topic);
+    if (kept && !topic.is_deleted) {
+      const auto is_expired = [&](const Place& place) {
+        const auto [object, row] = place;
+        const PartitionRow& part = found.objects[object].tail.partitions[row];
+        return now_ms && topic.settings.is_too_old(part.max_timestamp_ms, *now_ms);
+      };
+      if (std::string text = cut_off(topic.name, partition, line, is_expired); !text.empty()) {
+        plan.lost.push_back(std::move(text));
+      }
+    }
     const PartitionRow* before = nullptr;
     for (const size_t i : line.chain) {
       const auto [object, row] = line.places[i];
@@ -162,14 +199,16 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
         plan.lost.push_back(
             fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
                         "expired: no object has them",
-                        topics.at(partition.topic).name, partition.partition, before->next,
-                        part.first.value - 1));
+                        topic.name, partition.partition, before->next, part.first.value - 1));
       }
       before = &part;
     }
-    for (const broker::ChainPart& part : line.parts) {
+    int64_t& newest_ms = plan.newest_ms.emplace(partition, -1).first->second;
+    for (const auto& [object, row] : line.places) {
+      const PartitionRow& part = found.objects[object].tail.partitions[row];
       Offset& end = plan.ends[partition];
       end = std::max(end, part.next);
+      newest_ms = std::max(newest_ms, part.max_timestamp_ms);
     }
   }
   for (size_t i = 0; i < found.objects.size(); ++i) {

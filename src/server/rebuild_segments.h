@@ -26,8 +26,9 @@ struct SegmentPlan {
   std::vector<catalog::SegmentRow> rows;
   std::map<TopicPartition, History> histories;  // of those that have one
   std::map<TopicPartition, Offset> ends;        // behind the last offset in any object
+  std::map<TopicPartition, int64_t> newest_ms;  // greatest timestamp in any object
   std::vector<Gap> holes;                       // between parts that are named
-  std::vector<std::string> lost;                // what was in these
+  std::vector<std::string> lost;                // what no object has, as far as others show it
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
   std::vector<catalog::LeavingObject> leaving;  // of `unused`: those that nothing needs
 };

@@ -64,6 +64,7 @@ class Found {
       row.partition = {topic_of(span.topic), PartitionId{span.partition}};
       row.first = Offset{span.first};
       row.next = Offset{span.next};
+      row.batches = static_cast<uint32_t>(span.next - span.first);
       row.max_timestamp_ms = span.max_timestamp_ms;
       row.data_bytes = static_cast<uint64_t>(span.next - span.first);
       object.tail.partitions.push_back(row);
@@ -173,6 +174,9 @@ TEST(RebuildSegments, WhatDoesNotJoinIsNamedWithItsReason) {
   EXPECT_THAT(why, HasSubstr("object 4: partition 0 of topic " + topic_of(9).to_string()));
   EXPECT_THAT(why, HasSubstr("object 5: partition 7"));
   EXPECT_EQ(plan.ends.at({topic_of(1), PartitionId{0}}), Offset{60});
+  ASSERT_THAT(plan.lost, SizeIs(1));
+  EXPECT_THAT(plan.lost.front(), HasSubstr("topic t partition 0 with offsets 10 to 19: no object"));
+  EXPECT_THAT(plan.lost.front(), HasSubstr("those before, from 0 on, are not read"));
 }
 
 TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {

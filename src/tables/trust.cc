@@ -10,6 +10,9 @@ using journal::Findings;
 
 constexpr const char* kAdvice =
     "nothing was changed; put both back from one copy of the data directory";
+constexpr const char* kOlderCatalog =
+    "nothing was changed; make catalog.db again out of journal and files: millrace rebuild "
+    "--replace";
 
 Status check_place(const std::optional<JournalPlace>& place, const Findings& journal) {
   if (!place || place->run.value == 0) {
@@ -64,10 +67,11 @@ Status check_trust(const Contents& catalog, const Findings& journal) {
                       "put catalog.db back, or make it again: millrace rebuild --data DIR",
                       missing);
   }
-  return make_error(Code::kCorrupt,
-                    "catalog older than journal: rows of {} are neither in files that catalog.db "
-                    "names nor in the journal any more; {}",
-                    missing, kAdvice);
+  return make_error(
+      Code::kCorrupt,
+      "catalog older than journal: it names no table files with rows of {}, which the "
+      "journal no longer has; {}",
+      missing, kOlderCatalog);
 }
 
 }  // namespace millrace::tables
