@@ -158,6 +158,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   produce->add_option("-n,--records", arguments->records, "how many in all")->capture_default_str();
   produce->add_option("-s,--size", arguments->size, "bytes of each value")->capture_default_str();
   produce->add_option("-p,--partitions", arguments->partitions, "of the topic, if it is made now")
+      ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   produce->add_option("-r,--rate", arguments->rate,
                       "records a second, sent on time whatever the answers (open loop)");

@@ -174,7 +174,8 @@ void add_consume(CLI::App& app, int& exit_code) {
                    "earliest, latest, an offset, @MS since 1970, or a time as 2026-01-31T12:00:00Z")
       ->type_name("PLACE")
       ->capture_default_str();
-  verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
+  verb->add_option("-p,--partition", arguments->partition, "partition; all without it")
+      ->check(CLI::Range(0, 9'999));
   verb->add_option("-n,--count", arguments->count, "stop after so many records")
       ->check(CLI::Range(uint64_t{1}, std::numeric_limits<uint64_t>::max()));
   verb->add_flag("-f,--follow", arguments->follow, "wait for more at the end");

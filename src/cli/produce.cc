@@ -186,7 +186,8 @@ void add_produce(CLI::App& app, int& exit_code) {
                    "what stands between key and value in a line; a line without it has no key");
   add_pairs(*verb, "-H,--header", arguments->headers, "on every record; more than once");
   verb->add_option("-p,--partition", arguments->partition,
-                   "partition; without it by key, or anywhere");
+                   "partition; without it by key, or anywhere")
+      ->check(CLI::Range(0, 9'999));
   verb->add_option("-z,--compression", arguments->options.compression, "of what is sent")
       ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->capture_default_str();

@@ -106,13 +106,8 @@ Result<std::optional<int64_t>> parse_before(const std::string& text) {
 
 Status delete_records(client::Admin& admin, const TopicArguments& arguments) {
   MILLRACE_TRY(const auto before, parse_before(arguments.before));
-  if (arguments.partition < 0) {
-    return make_error(Code::kInvalid, "--partition {}: must not be negative", arguments.partition);
-  }
   MILLRACE_TRY(const auto topics, admin.list_topics());
-  if (!has(topics, arguments.name)) {
-    return unknown_topic(arguments.name, topics);
-  }
+  MILLRACE_TRY_STATUS(partitions_in(topics, arguments.name, arguments.partition));
   MILLRACE_TRY(const int64_t start,
                admin.delete_records(arguments.name, arguments.partition, before));
   if (arguments.as_json) {
@@ -217,7 +212,8 @@ void add_topic(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<TopicArguments>();
   CLI::App* verb = add(*topic, "create", "make a topic", true, arguments, create, exit_code);
   verb->add_option("-p,--partitions", arguments->partitions,
-                   "how many; the server's default without it");
+                   "how many; the server's default without it")
+      ->check(CLI::Range(1, 10'000));
   add_pairs(*verb, "-c,--config", arguments->configs, "a setting, see below; more than once");
   set_help(
       *verb,
@@ -242,7 +238,9 @@ void add_topic(CLI::App& app, int& exit_code) {
   arguments = std::make_shared<TopicArguments>();
   verb = add(*topic, "delete-records", "delete the oldest records of a partition", true, arguments,
              delete_records, exit_code);
-  verb->add_option("--partition", arguments->partition, "which")->required();
+  verb->add_option("-p,--partition", arguments->partition, "which")
+      ->required()
+      ->check(CLI::Range(0, 9'999));
   verb->add_option("--before", arguments->before,
                    "delete the records below this offset; end: all there are")
       ->required()

@@ -33,6 +33,11 @@ Result<std::vector<int32_t>> partitions_of(const std::string& servers, const std
                                            int partition, std::chrono::milliseconds timeout) {
   MILLRACE_TRY(const auto admin, client::Admin::connect(servers, timeout));
   MILLRACE_TRY(const auto topics, admin->list_topics());
+  return partitions_in(topics, topic, partition);
+}
+
+Result<std::vector<int32_t>> partitions_in(const std::vector<client::TopicInfo>& topics,
+                                           const std::string& topic, int partition) {
   const auto found = std::ranges::find(topics, topic, &client::TopicInfo::name);
   if (found == topics.end()) {
     return unknown_topic(topic, topics);

@@ -19,6 +19,9 @@ Error unknown_topic(const std::string& name, const std::vector<client::TopicInfo
 /// kNotFound (no such topic or partition).
 Result<std::vector<int32_t>> partitions_of(const std::string& servers, const std::string& topic,
                                            int partition, std::chrono::milliseconds timeout);
+/// The same, where the topics are known.
+Result<std::vector<int32_t>> partitions_in(const std::vector<client::TopicInfo>& topics,
+                                           const std::string& topic, int partition);
 
 /// The table whose rows stand in a topic.
 struct TopicTable {

@@ -153,8 +153,10 @@ Status verify_and_print(const VerifyArguments& arguments) {
   std::fflush(stdout);
   const uint64_t faults = report.fault_count();
   return faults == 0 ? Status()
-                     : make_error(Code::kCorrupt, "topic {}: {}, named above", report.topic,
-                                  count_of(faults, "fault"));
+                     : make_error(Code::kCorrupt,
+                                  "topic {}: {}, named above; files and places are in the server's "
+                                  "log, and, once it is stopped, in: millrace fsck --data DIR",
+                                  report.topic, count_of(faults, "fault"));
 }
 
 }  // namespace
@@ -164,7 +166,8 @@ void add_verify(CLI::App& app, int& exit_code) {
   const auto arguments = std::make_shared<VerifyArguments>();
   add_server_flag(*verb, arguments->servers);
   verb->add_option("topic", arguments->topic, "topic")->required()->type_name("NAME");
-  verb->add_option("-p,--partition", arguments->partition, "partition; all without it");
+  verb->add_option("-p,--partition", arguments->partition, "partition; all without it")
+      ->check(CLI::Range(0, 9'999));
   verb->add_flag("--json", arguments->as_json,
                  "one JSON object a fault and a partition, and a summary");
   set_help(

@@ -94,7 +94,11 @@ struct Consumer::Impl {
     }
     Error error = error_of(message.err, where, rd_kafka_message_errstr(&message));
     if (message.err == RD_KAFKA_RESP_ERR_INVALID_MSG) {
-      error.message += fmt::format("; what is damaged there says: millrace verify {}", topic);
+      error.message += fmt::format(
+          "; what is damaged there, and where it can be read on from, says millrace verify {}; "
+          "then: "
+          "millrace consume {} -p {} -o OFFSET",
+          topic, topic, message.partition);
     }
     return error;
   }

@@ -95,7 +95,7 @@ struct Producer::Impl {
                         what, topic);
     }
     if (failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-      return make_error(Code::kInvalid,
+      return make_error(Code::kForbidden,
                         "{}: a record is larger than the topic takes (its max.message.bytes)",
                         what);
     }

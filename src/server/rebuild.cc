@@ -28,9 +28,6 @@
 namespace millrace::server {
 namespace {
 
-/// Offsets behind those of a topic of which no object says how far it came.
-constexpr int64_t kFar = int64_t{1} << 36;
-
 /// All that a catalog says.
 struct NewCatalog {
   DirectoryId directory;
@@ -66,7 +63,6 @@ class Rebuild {
   void describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges,
                 const Starts& starts);
   void describe(const KnownJournal& journal, const tables::FoundFiles& files);
-  std::vector<Gap> gaps_of(const Topics& topics, const SegmentPlan& plan);
   Status make_directory(const Topics& topics, SegmentPlan plan, const std::vector<Gap>& gaps);
   Status remove_unfinished_journal();
   Status write(const NewCatalog& made);
@@ -293,7 +289,7 @@ Status Rebuild::directory_of_bucket() {
   SegmentPlan plan = plan_segments(found, topics, std::nullopt, left, std::nullopt);
   report_.is_new_directory = true;
   report_.directory = DirectoryId(Uuid::random());
-  const std::vector<Gap> gaps = gaps_of(topics, plan);
+  const auto [gaps, lost] = plan_gaps(topics, plan, options_.gap, now_ms_);
   Ranges ranges;
   for (const Gap& gap : gaps) {
     ranges[gap.partition] = {gap.next, gap.next};
@@ -301,6 +297,7 @@ Status Rebuild::directory_of_bucket() {
     history.end = gap.next;
     ++history.objects;
   }
+  report_.lost = lost;
   describe(topics, plan, ranges, {});  // which records were deleted only the journal knew
   if (options_.dry_run) {
     return {};
@@ -308,63 +305,6 @@ Status Rebuild::directory_of_bucket() {
   MILLRACE_TRY_STATUS(disk_.make_directories(data_));
   MILLRACE_TRY_STATUS(lock());
   return make_directory(topics, std::move(plan), gaps);
-}
-
-/// From where the history of each partition ends to where it goes on.
-std::vector<Gap> Rebuild::gaps_of(const Topics& topics, const SegmentPlan& plan) {
-  // Of a partition with an expired part in an object that others keep, all behind that may be gone.
-  const auto may_be_more = [&](const broker::TopicRecord& topic, int64_t newest_ms) {
-    const bool is_by_bytes = topic.settings.retention_bytes >= 0 &&
-                             topic.settings.durability != broker::Durability::kObject;
-    return is_by_bytes || topic.settings.is_too_old(newest_ms, now_ms_);
-  };
-  std::map<TopicId, Offset> greatest;
-  std::set<TopicId> fresh;  // of a partition it is known how far it came
-  for (const auto& [partition, end] : plan.ends) {
-    greatest[partition.topic] = std::max(greatest[partition.topic], end);
-    if (!may_be_more(topics.at(partition.topic), plan.newest_ms.at(partition))) {
-      fresh.insert(partition.topic);
-    }
-  }
-  std::vector<Gap> gaps;
-  for (const auto& [id, topic] : topics) {
-    const bool is_interval = topic.settings.durability == broker::Durability::kInterval;
-    const int64_t offsets = (fresh.contains(id) ? options_.gap : std::max(options_.gap, kFar)) +
-                            (is_interval ? journal::Writer::kReserveOffsets : 0);
-    for (int32_t i = 0; i < topic.partitions; ++i) {
-      const TopicPartition partition{id, PartitionId{i}};
-      const auto history = plan.histories.find(partition);
-      const auto end = plan.ends.find(partition);
-      const bool has_objects = end != plan.ends.end();
-      const bool is_known = has_objects && !may_be_more(topic, plan.newest_ms.at(partition));
-      // One whose objects have all expired has come about as far as the others.
-      const Offset last = is_known ? end->second : greatest[id];
-      gaps.push_back({partition, history == plan.histories.end() ? Offset{} : history->second.end,
-                      last + offsets, now_ms_});
-      if (is_known && gaps.back().first < last) {
-        report_.lost.push_back(
-            fmt::format("records of topic {} partition {} with offsets {} to {}: the object that "
-                        "has them begins amid another, and is left alone",
-                        topic.name, i, gaps.back().first, last.value - 1));
-      }
-      if (topic.settings.durability == broker::Durability::kObject) {
-        continue;  // what was acknowledged is in objects
-      }
-      report_.lost.push_back(
-          has_objects
-              ? fmt::format(
-                    "records of topic {} partition {} from offset {} on, which only the lost "
-                    "journal had: the next one gets offset {}",
-                    topic.name, i, last, last + offsets)
-              : fmt::format("records of topic {} partition {}, of which there is no object: the "
-                            "next one gets offset {}",
-                            topic.name, i, last + offsets));
-    }
-  }
-  report_.lost.emplace_back(
-      "topics that no object is of, and which topics and records were deleted");
-  report_.lost.emplace_back("tables: their rows and files were in the lost directory alone");
-  return gaps;
 }
 
 /// The objects of the gaps come first: what a server gives out is behind them for ever. The catalog

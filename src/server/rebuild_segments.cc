@@ -4,7 +4,6 @@
 #include "broker/segment_retention.h"
 
 #include <algorithm>
-#include <functional>
 #include <set>
 #include <utility>
 
@@ -122,28 +121,63 @@ catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& us
   return row;
 }
 
-/// What lies on the far side of missing offsets, and cannot be read on from. Empty: nothing that is
-/// not expired.
-std::string cut_off(const std::string& topic, TopicPartition partition, const Line& line,
-                    const std::function<bool(const Place&)>& is_expired) {
-  if (line.chain.empty()) {
-    return {};
+const PartitionRow& row_at(const broker::FoundObjects& found, const Place& place) {
+  return found.objects[place.first].tail.partitions[place.second];
+}
+
+/// How far the partition came, as any object says.
+void add_reach(const broker::FoundObjects& found, TopicPartition partition, const Line& line,
+               SegmentPlan& plan) {
+  int64_t& newest_ms = plan.newest_ms.emplace(partition, -1).first->second;
+  Offset& end = plan.ends[partition];
+  for (const Place& place : line.places) {
+    const PartitionRow& part = row_at(found, place);
+    end = std::max(end, part.next);
+    newest_ms = std::max(newest_ms, part.max_timestamp_ms);
+  }
+}
+
+/// Without a journal: what no object has, between parts that are named.
+void add_holes(const broker::FoundObjects& found, const std::string& topic, const Line& line,
+               SegmentPlan& plan) {
+  for (size_t i = 1; i < line.chain.size(); ++i) {
+    const PartitionRow& before = row_at(found, line.places[line.chain[i - 1]]);
+    const PartitionRow& part = row_at(found, line.places[line.chain[i]]);
+    if (before.next < part.first) {
+      plan.holes.push_back({part.partition, before.next, part.first, before.max_timestamp_ms});
+      plan.lost.push_back(
+          fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
+                      "expired: no object has them",
+                      topic, part.partition.partition, before.next, part.first.value - 1));
+    }
+  }
+}
+
+/// With a journal: what lies on the far side of missing offsets, is not expired, and cannot be read
+/// on from.
+void add_cut_off(const broker::FoundObjects& found, const broker::TopicRecord& topic,
+                 const Line& line, std::optional<int64_t> now_ms, SegmentPlan& plan) {
+  if (line.chain.empty() || topic.is_deleted) {
+    return;
   }
   const Offset start = line.parts[line.chain.front()].first;
   std::optional<std::pair<Offset, Offset>> before;
-  for (size_t i = 0; i < line.parts.size(); ++i) {
-    const broker::ChainPart& part = line.parts[i];
-    if (part.next < start && !is_expired(line.places[i])) {
+  for (const Place& place : line.places) {
+    const PartitionRow& part = row_at(found, place);
+    if (part.next < start &&
+        !(now_ms && topic.settings.is_too_old(part.max_timestamp_ms, *now_ms))) {
       before = {before ? std::min(before->first, part.first) : part.first,
                 before ? std::max(before->second, part.next) : part.next};
     }
   }
-  return before ? fmt::format(
-                      "records of topic {} partition {} with offsets {} to {}: no object "
-                      "has them, and those before, from {} on, are not read until the "
-                      "objects between are back and this is said again",
-                      topic, partition.partition, before->second, start.value - 1, before->first)
-                : std::string();
+  if (before) {
+    plan.lost.push_back(fmt::format(
+        "records of topic {} partition {} with offsets {} to {}: no object has them, and those "
+        "before, from {} on, are not read until the objects between are back and this is said "
+        "again",
+        topic.name, row_at(found, line.places.front()).partition.partition, before->second,
+        start.value - 1, before->first));
+  }
 }
 
 /// What a server would take out first of all.
@@ -178,38 +212,12 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
   const Lines lines = lines_of(found, topics, kept);
   std::vector<std::set<size_t>> used(found.objects.size());
   for (const auto& [partition, line] : lines) {
-    const broker::TopicRecord& topic = topics.at(partition.topic);
-    if (kept && !topic.is_deleted) {
-      const auto is_expired = [&](const Place& place) {
-        const auto [object, row] = place;
-        const PartitionRow& part = found.objects[object].tail.partitions[row];
-        return now_ms && topic.settings.is_too_old(part.max_timestamp_ms, *now_ms);
-      };
-      if (std::string text = cut_off(topic.name, partition, line, is_expired); !text.empty()) {
-        plan.lost.push_back(std::move(text));
-      }
-    }
-    const PartitionRow* before = nullptr;
     for (const size_t i : line.chain) {
-      const auto [object, row] = line.places[i];
-      const PartitionRow& part = found.objects[object].tail.partitions[row];
-      used[object].insert(row);
-      if (before != nullptr && before->next < part.first) {
-        plan.holes.push_back({partition, before->next, part.first, before->max_timestamp_ms});
-        plan.lost.push_back(
-            fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
-                        "expired: no object has them",
-                        topic.name, partition.partition, before->next, part.first.value - 1));
-      }
-      before = &part;
+      used[line.places[i].first].insert(line.places[i].second);
     }
-    int64_t& newest_ms = plan.newest_ms.emplace(partition, -1).first->second;
-    for (const auto& [object, row] : line.places) {
-      const PartitionRow& part = found.objects[object].tail.partitions[row];
-      Offset& end = plan.ends[partition];
-      end = std::max(end, part.next);
-      newest_ms = std::max(newest_ms, part.max_timestamp_ms);
-    }
+    add_reach(found, partition, line, plan);
+    const broker::TopicRecord& topic = topics.at(partition.topic);
+    kept ? add_cut_off(found, topic, line, now_ms, plan) : add_holes(found, topic.name, line, plan);
   }
   for (size_t i = 0; i < found.objects.size(); ++i) {
     const FoundObject& object = found.objects[i];

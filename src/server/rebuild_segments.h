@@ -3,7 +3,6 @@
 
 #include "broker/found_objects.h"
 #include "catalog/catalog.h"
-#include "server/rebuild_gap.h"
 #include "server/rebuild_journal.h"
 
 #include <cstddef>
@@ -20,6 +19,14 @@ struct History {
   Offset start;
   Offset end;
   size_t objects = 0;
+};
+
+/// Offsets [first, next) of a partition. Retention takes them as records of `time_ms`.
+struct Gap {
+  TopicPartition partition;
+  Offset first;
+  Offset next;
+  int64_t time_ms = 0;
 };
 
 struct SegmentPlan {

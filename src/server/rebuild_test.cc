@@ -224,6 +224,31 @@ TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) 
   EXPECT_THAT(plan.leaving, IsEmpty()) << "of offset 60 it has the only record";
 }
 
+TEST(RebuildGap, BehindAnExpiredPartIsAsFarAsTheOthers) {
+  const int64_t old = kNow - int64_t{8} * 24 * 3600 * 1000;
+  const int64_t far = int64_t{1} << 36;
+  const auto ends = [](broker::TopicRecord topic, int64_t first_ms, int64_t second_ms) {
+    Found found;
+    found.object(1, 0, {}, {{1, 0, 0, 10, first_ms}, {1, 1, 0, 5000, second_ms}});
+    const Topics topics = topics_in({std::move(topic)});
+    const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, std::nullopt);
+    std::vector<int64_t> next;
+    for (const Gap& gap : plan_gaps(topics, plan, 100, kNow).gaps) {
+      EXPECT_EQ(gap.first, next.empty() ? Offset{10} : Offset{5000});
+      next.push_back(gap.next.value);
+    }
+    return next;
+  };
+  auto topic = record_of(1, "t");
+  EXPECT_THAT(ends(topic, kNow, kNow), ElementsAre(110, 5100));
+  EXPECT_THAT(ends(topic, old, kNow), ElementsAre(5100, 5100));
+  EXPECT_THAT(ends(topic, old, old), ElementsAre(5000 + far, 5000 + far));
+  topic.settings.retention_bytes = 1000;  // what is in the journal may have taken all but these
+  EXPECT_THAT(ends(topic, kNow, kNow), ElementsAre(5000 + far, 5000 + far));
+  topic.settings.durability = broker::Durability::kObject;  // objects alone count
+  EXPECT_THAT(ends(topic, kNow, kNow), ElementsAre(110, 5100));
+}
+
 TEST(RebuildGap, OfOnePartitionEachIsInAnObjectOfItsOwn) {
   objects::MemoryStore store;
   const Topics topics = topics_in({record_of(1, "a")});

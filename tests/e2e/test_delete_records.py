@@ -108,7 +108,7 @@ def test_the_command_line(shared, topic):
     for arguments, code, part in [
         ((topic, "--partition", 0, "--before", 11), 1, "the partition ends before that offset"),
         ((topic, "--partition", 0, "--before", "all"), 2, "--before all: must be an offset or end"),
-        ((topic, "--partition", -1, "--before", 1), 2, "--partition -1: must not be negative"),
+        ((topic, "--partition", -1, "--before", 1), 2, "--partition: Value -1 not in range 0 to 9999"),
         ((topic, "--partition", 7, "--before", 1), 1, "artition"),
         ((topic + "x", "--partition", 0, "--before", 1), 1, f"did you mean {topic}?"),
     ]:
