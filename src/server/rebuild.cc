@@ -12,6 +12,7 @@
 #include "objects/local_store.h"
 #include "segment/format.h"
 #include "server/data_directory.h"
+#include "server/rebuild_doubles.h"
 #include "server/rebuild_gap.h"
 #include "server/rebuild_journal.h"
 #include "server/rebuild_segments.h"
@@ -171,6 +172,7 @@ Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
   SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms_);
+  MILLRACE_TRY(auto doubles, find_doubles(*store_, std::move(plan.covered), plan.rows));
   report_.directory = journal.directory;
   describe(journal.topics, plan, journal.kept, journal.starts);
   describe(journal, files);
@@ -180,7 +182,7 @@ Status Rebuild::catalog_of_journal() {
                   .segments = {.added = std::move(plan.rows),
                                .removed = {},
                                .place = journal.place,
-                               .leaving = std::move(plan.leaving)}};
+                               .leaving = std::move(doubles)}};
   for (const auto& [id, topic] : journal.topics) {
     made.broker.topics.push_back(broker::row_of(topic));
   }
@@ -312,6 +314,7 @@ Status Rebuild::directory_of_bucket() {
 Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
                                const std::vector<Gap>& gaps) {
   MILLRACE_TRY_STATUS(remove_unfinished_journal());
+  MILLRACE_TRY(auto doubles, find_doubles(*store_, std::move(plan.covered), plan.rows));
   std::vector<Gap> all = plan.holes;
   all.insert(all.end(), gaps.begin(), gaps.end());
   std::ranges::sort(all, {}, [](const Gap& gap) { return std::pair(gap.partition, gap.first); });
@@ -333,7 +336,7 @@ Status Rebuild::make_directory(const Topics& topics, SegmentPlan plan,
   made.segments = {.added = std::move(plan.rows),
                    .removed = {},
                    .place = made.broker.place,
-                   .leaving = std::move(plan.leaving)};
+                   .leaving = std::move(doubles)};
   MILLRACE_TRY_STATUS(write(made));
   MILLRACE_TRY_STATUS(disk_.rename(journal, path("journal")));
   MILLRACE_TRY_STATUS(disk_.sync_directory(data_));

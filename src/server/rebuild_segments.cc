@@ -88,19 +88,15 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
                      line.chain.empty() ? "the journal" : "the objects that go on to its end");
 }
 
-/// Whether objects of the same directory that are named have all of its offsets: so they have its
-/// records. Those of another one may have filled a gap there.
-bool is_double(const FoundObject& object, const Lines& lines, const broker::FoundObjects& found) {
+/// Whether named objects have something at all of its offsets.
+bool is_covered(const FoundObject& object, const Lines& lines) {
   return std::ranges::all_of(object.tail.partitions, [&](const PartitionRow& row) {
     const auto line = lines.find(row.partition);
     Offset covered = row.first;
     if (line != lines.end()) {
       for (const size_t i : line->second.chain) {
         const broker::ChainPart& part = line->second.parts[i];
-        const FoundObject& other = found.objects[line->second.places[i].first];
-        const bool is_evidence =
-            part.first <= covered && other.header.directory == object.header.directory;
-        covered = is_evidence ? std::max(covered, part.next) : covered;
+        covered = part.first <= covered ? std::max(covered, part.next) : covered;
       }
     }
     return covered >= row.next;
@@ -226,8 +222,8 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
         plan.unused.push_back({object.name, why_unused(object.tail.partitions[row], lines, left)});
       }
     }
-    if (used[i].empty() && is_double(object, lines, found)) {
-      plan.leaving.push_back({object.header.object, object.name});
+    if (used[i].empty() && is_covered(object, lines)) {
+      plan.covered.push_back({object.header.object, object.name});
     }
     if (!used[i].empty()) {
       plan.rows.push_back(row_of(object, used[i]));

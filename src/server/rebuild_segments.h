@@ -37,7 +37,7 @@ struct SegmentPlan {
   std::vector<Gap> holes;                       // between parts that are named
   std::vector<std::string> lost;                // what no object has, as far as others show it
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
-  std::vector<catalog::LeavingObject> leaving;  // of `unused`: those that nothing needs
+  std::vector<catalog::LeavingObject> covered;  // of `unused`: named ones have all their offsets
 };
 
 /// Of each partition, with a journal, a dense chain of parts (broker/segment_chain.h) that meets

@@ -221,7 +221,7 @@ TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) 
   ASSERT_THAT(plan.unused, SizeIs(1));
   EXPECT_THAT(plan.unused.front().name, "object 4");
   EXPECT_THAT(plan.unused.front().why, HasSubstr("are in other objects too"));
-  EXPECT_THAT(plan.leaving, IsEmpty()) << "of offset 60 it has the only record";
+  EXPECT_THAT(plan.covered, IsEmpty()) << "of offset 60 it has the only record";
 }
 
 TEST(RebuildGap, BehindAnExpiredPartIsAsFarAsTheOthers) {

@@ -216,6 +216,33 @@ def test_a_merge_over_missing_offsets_stands_for_no_record_of_them(new_server, s
         assert {merged, names[missing]} <= set(s3.names(prefix))
 
 
+def test_what_the_lost_machine_had_goes_once_its_heir_has_merged_it(new_server, s3, tmp_path):
+    """Also when the heir is killed within the grace of their readers and its catalog is lost."""
+    prefix = "heir"
+    bucket = s3.flags(prefix)
+    quiet = ("--segment-age-ms", "1h", "--object-linger-ms", "20ms", *bucket)  # nothing is merged yet
+    values = [b"%d" % i + b"x" * 10_000 for i in range(COUNT)]
+    names = fill_one_object_each(new_server(*quiet, **KEYS).start(), s3, prefix, values)
+    flags = ("--segment-age-ms", "300ms", "--journal-retention-check-ms", "100ms", *bucket)
+    server = new_server(*flags, data=tmp_path / "next", **KEYS)
+    assert run("rebuild", "--data", server.data, *bucket, timeout=LONG_S, **KEYS).returncode == 0
+    server.start()
+    with Client(server) as client:
+        wait_for("all of it to be merged", lambda: client.metrics()["millrace_segments_merged_total"] >= COUNT + 1, LONG_S)
+    server.kill()
+    assert set(names) < set(s3.names(prefix))
+    for path in server.data.glob("catalog.db*"):
+        path.unlink()
+    assert run("rebuild", "--data", server.data, *bucket, timeout=LONG_S, **KEYS).returncode == 0
+    server.start()
+    wait_for("them to go", lambda: not set(names) & set(s3.names(prefix)), LONG_S)
+    with Connection(server.port) as connection:
+        assert connection.fetch_all(TOPIC) == list(enumerate(values))
+    assert server.terminate() == 0
+    checked = run("fsck", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_retention_of_one_topic_in_an_object_that_another_keeps(new_server, s3, tmp_path):
     """The part of it goes, whatever was lost meanwhile, and nothing else."""
     bucket = s3.flags("shared")
