@@ -73,14 +73,14 @@ Error Writer::no_room_for(uint64_t bytes) const {
   if (used + bytes > options_.max_bytes) {
     return make_error(Code::kOverloaded,
                       "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes); "
-                      "delete topics or lower their retention, flush tables, or raise "
+                      "delete topics or records, flush tables, or raise "
                       "journal.max_bytes",
                       used, options_.max_bytes);
   }
   return make_error(Code::kOverloaded,
                     "the journal's next file, of {} bytes, cannot be made: its disk is full, and "
                     "the journal holds {} of {} bytes (journal.max_bytes); free disk space, delete "
-                    "topics or lower their retention, or flush tables",
+                    "topics or records, or flush tables",
                     bytes, used, options_.max_bytes);
 }
 

@@ -200,7 +200,7 @@ class FullJournal : public testing::Test {
 TEST_F(FullJournal, RefusesWhatIsWrittenAndTakesWhatMakesRoom) {
   const auto refused = log_.append(kA, "small");
   EXPECT_EQ(refused.error().code, Code::kOverloaded);
-  for (const char* part : {"may hold 524288 (journal.max_bytes)", "delete topics or lower their",
+  for (const char* part : {"may hold 524288 (journal.max_bytes)", "delete topics or records",
                            "flush tables", "raise journal.max_bytes"}) {
     EXPECT_THAT(refused.error().message, HasSubstr(part));
   }

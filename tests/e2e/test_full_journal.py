@@ -39,7 +39,7 @@ def fill(server, topic="hoard"):
         while (answer := kafka.produce(topic, batch_of(PAD.encode()), version=8)).error == wire.NONE:
             pass
         assert answer.error == wire.KAFKA_STORAGE_ERROR
-        assert "delete topics or lower their retention" in answer.message
+        assert "delete topics or records" in answer.message
         return write_small_rows(client)
 
 
@@ -52,7 +52,7 @@ def test_a_topic_is_deleted_though_the_journal_is_full(new_server, how):
     server = new_server(*budget(16)).start()
     refused = fill(server)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-    assert "journal.max_bytes" in refused.error and "delete topics or lower their retention" in refused.error
+    assert "journal.max_bytes" in refused.error and "delete topics or records" in refused.error
     if how:
         getattr(server, how)()
         server.start()
@@ -87,7 +87,7 @@ def test_it_is_told_that_writes_are_refused_and_what_helps(new_server):
             assert ready.json["journal_bytes"] == metrics["millrace_journal_bytes"]
             assert ready.json["journal_max_bytes"] == 16 << 20
             for message in (ready.json["message"], health.json["message"]):
-                for part in ("refused", str(16 << 20), "delete topics or lower", "flush tables", "raise journal.max_bytes"):
+                for part in ("refused", str(16 << 20), "delete topics or records", "flush tables", "raise journal.max_bytes"):
                     assert part in message, message
             assert metrics["millrace_journal_full"] == 1
             assert (metrics["millrace_journal_refused_total"] == 0) == restart
@@ -136,7 +136,7 @@ def test_metrics_and_log_name_what_pins_the_oldest_file(new_server):
         (line,) = lines_about(server, "the oldest file is kept for: ")
         assert line.endswith("kept for: first, hoard, second")
         (line,) = lines_about(server, "writes are refused: ")
-        assert "delete topics or lower their retention" in line
+        assert "delete topics or records" in line
         kept = "; all of it is kept for first, hoard, second"
         assert line.endswith(kept)
         assert client.get("/ready").json["message"].endswith(kept)
