@@ -51,7 +51,8 @@ runtime::Task<std::vector<Result<Offset>>> Broker::delete_records(
       continue;
     }
     answers.push_back(new_start(each, *topic, *partition));
-    if (answers.back().ok() && *answers.back() > partition->range().start) {
+    // Also where retention is as far: what it frees, a power cut may bring back.
+    if (answers.back().ok() && *answers.back() > partition->deleted_below()) {
       const auto at = moved.try_emplace(partition->id(), partition, *answers.back()).first;
       at->second.second = std::max(at->second.second, *answers.back());
     }

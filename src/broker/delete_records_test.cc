@@ -80,6 +80,17 @@ TEST_F(DeleteRecordsTest, WhereItStartsAsHighAlreadyNothingIsDone) {
   EXPECT_EQ(log_->place(), place) << "nothing was written";
 }
 
+TEST_F(DeleteRecordsTest, WhatRetentionFreedIsDeletedForGood) {
+  const auto topic = create("orders", {{"retention.bytes", "100000"}});
+  write(topic, 60);
+  let_go();
+  const Offset start = range(topic).start;
+  ASSERT_GT(start, Offset{1});
+  EXPECT_EQ(remove("orders", 1).value(), start);
+  // A power cut may bring back what was freed; what this says is durable.
+  EXPECT_EQ(reopen()->partition({})->deleted_below(), start);
+}
+
 TEST_F(DeleteRecordsTest, RefusesWhatCannotBe) {
   const auto topic = create("orders");
   write(topic, 10, 10);

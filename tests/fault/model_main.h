@@ -4,7 +4,8 @@
 // Runs schedules S, S+1, ... on simulated disks. Exit 0: no violation and every counter above 0;
 // 1: a violation (its seed is printed: run it alone with --schedules 1 --seed SEED); 2: wrong
 // usage. Of a model with numbered steps the fewest are printed that still show a violation of that
-// kind; --only does these alone. A line of --known is a seed and such a list: those run first.
+// kind; --only does these alone. A line of --known is a seed, perhaps with such a list: those run
+// first.
 #pragma once
 
 #include "base/log.h"
@@ -135,9 +136,11 @@ class ModelMain {
     for (std::string line; !violation && std::getline(lines, line);) {
       std::istringstream words(line);
       std::string steps;
-      if (words >> failed_ >> steps) {
+      if (words >> failed_) {
+        words >> steps;
         std::istringstream list(steps);
-        violation = run_one(failed_, steps_of(list), &total);
+        const auto only = steps.empty() ? std::nullopt : std::optional(steps_of(list));
+        violation = run_one(failed_, only, &total);
       }
     }
     return violation;
