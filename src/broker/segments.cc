@@ -238,6 +238,9 @@ Status Segments::expire() {
   const auto segments = parts_.history.segments();
   const auto expired =
       expired_parts(segments, wishes(), parts_.clock.wall_ms().time_since_epoch().count());
+  if (expired.empty()) {
+    return {};
+  }
   std::map<Uuid, const catalog::SegmentRow*> rows;
   for (const catalog::SegmentRow& row : segments) {
     rows.emplace(row.object, &row);

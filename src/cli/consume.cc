@@ -133,6 +133,7 @@ Status consume(const ConsumeArguments& arguments) {
   const Interrupt interrupt;
   Following following(arguments);
   uint64_t printed = 0;
+  bool is_damage_told = false;
   auto heard = std::chrono::steady_clock::now();
   while ((arguments.count == 0 || printed < arguments.count) && std::ferror(stdout) == 0) {
     if (interrupt.came()) {
@@ -153,6 +154,12 @@ Status consume(const ConsumeArguments& arguments) {
     }
     if (arguments.follow) {
       MILLRACE_TRY_STATUS(following.look());
+      if (consumer->damage() && partitions.size() == 1) {
+        break;  // nothing more can come
+      }
+      if (consumer->damage() && !std::exchange(is_damage_told, true)) {
+        std::fprintf(stderr, "millrace: %s\n", consumer->damage()->message.c_str());
+      }
     }
     if (!arguments.follow && !consumer->is_at_end() &&
         std::chrono::steady_clock::now() - heard > kTimeout) {
@@ -160,7 +167,7 @@ Status consume(const ConsumeArguments& arguments) {
                         std::chrono::seconds(kTimeout).count());
     }
   }
-  return {};
+  return consumer->damage() ? Status(*consumer->damage()) : Status();
 }
 
 }  // namespace

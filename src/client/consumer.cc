@@ -82,7 +82,19 @@ struct Consumer::Impl {
   std::string topic;
   size_t partitions = 0;
   std::set<int32_t> at_end;
+  std::set<int32_t> damaged;
+  std::optional<Error> damage;  // of the first
   StartAt start;
+
+  /// The others are read on.
+  void leave(const rd_kafka_message_t& message) {
+    const std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter> list(
+        rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), message.partition);
+    rd_kafka_pause_partitions(handle.get(), list.get());
+    damaged.insert(message.partition);
+    damage = damage ? std::move(damage) : std::optional(failed(message));
+  }
 
   Error failed(const rd_kafka_message_t& message) const {
     std::string where = "consume " + topic;
@@ -183,6 +195,10 @@ Result<bool> Consumer::poll(std::chrono::milliseconds wait,
       message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
     return impl_->out_of_range(message->partition);
   }
+  if (message->err == RD_KAFKA_RESP_ERR_INVALID_MSG) {
+    impl_->leave(*message);
+    return false;
+  }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return impl_->failed(*message);
   }
@@ -192,7 +208,13 @@ Result<bool> Consumer::poll(std::chrono::milliseconds wait,
 }
 
 bool Consumer::is_at_end() const {
-  return impl_->at_end.size() == impl_->partitions;
+  std::set<int32_t> done = impl_->at_end;
+  done.insert(impl_->damaged.begin(), impl_->damaged.end());
+  return done.size() == impl_->partitions;
+}
+
+const std::optional<Error>& Consumer::damage() const {
+  return impl_->damage;
 }
 
 }  // namespace millrace::client

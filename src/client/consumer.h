@@ -51,8 +51,12 @@ class Consumer {
   Result<bool> poll(std::chrono::milliseconds wait,
                     const std::function<void(const ConsumedRecord&)>& visit);
 
-  /// Every assigned partition has been read to its end as of the latest answer.
+  /// Every assigned partition has been read to its end as of the latest answer, or to damage.
   bool is_at_end() const;
+
+  /// Of the first partition that cannot be read on because of damage: it is left, and the others
+  /// are read.
+  const std::optional<Error>& damage() const;
 
  private:
   struct Impl;

@@ -76,6 +76,27 @@ def test_damage_in_a_proven_payload_is_an_error_of_that_offset_alone(filled):
     assert f"consume t partition 0 from offset {bad[0]} on: " in consumed.stderr and "millrace verify t" in consumed.stderr, consumed.stderr
 
 
+def test_of_a_damaged_partition_the_others_are_consumed(new_server):
+    server = new_server(*SMALL).start()
+    with Connection(server.port) as connection:
+        assert connection.create_topic("several", 2) == (wire.NONE, None)
+        for i in range(10):
+            for partition in range(2):
+                value = b"%d-%d " % (partition, i) + b"x" * 60_000
+                assert connection.produce("several", batch_of(value), partition).base_offset == i
+    server.kill()
+    runs = journal.runs(server.data, min(journal.files(server.data)))
+    frames = [frame for run in runs for frame in journal.frames(run) if frame.is_batch and frame.bytes > 50_000]
+    victim = frames[0]  # of partition 0, its first
+    journal.overwrite(runs[0].path, victim.position + 30_000, b"\xff")
+    server.start()
+    consumed = run("consume", "several", "--kafka", server.address)
+    assert consumed.returncode == 1 and "consume several partition 0 from offset 0 on" in consumed.stderr, consumed.stderr
+    assert [line[:4].rstrip() for line in consumed.stdout.splitlines()] == [f"1-{i}" for i in range(10)]
+    read_on = run("consume", "several", "--kafka", server.address, "-p", 0, "-o", 1)
+    assert read_on.returncode == 0 and len(read_on.stdout.splitlines()) == 9
+
+
 @pytest.mark.parametrize("kind", ["garbage", "header", "header and half"])
 def test_a_torn_tail_is_cut_and_reported(new_server, kind):
     server = new_server(*SMALL).start()
