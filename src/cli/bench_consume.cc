@@ -34,7 +34,7 @@ Status read_all(const BenchArguments& arguments, const std::vector<int32_t>& par
     MILLRACE_TRY([[maybe_unused]] const bool came,
                  share.consumer->poll(std::chrono::milliseconds(200), count));
   }
-  return share.consumer->damage() ? Status(*share.consumer->damage()) : Status();
+  return share.consumer->damage();
 }
 
 }  // namespace

@@ -85,8 +85,15 @@ class Following {
  public:
   explicit Following(const ConsumeArguments& arguments) : arguments_(arguments) {}
 
-  /// After each wait in vain. Errors: kNotFound (the topic was deleted).
-  Status look() {
+  /// After each wait in vain. `damage`: of the partition that is followed alone, or of one of many,
+  /// which is told. Errors: that of one alone, kNotFound (the topic was deleted).
+  Status look(const Status& damage, bool is_alone) {
+    if (!damage.ok() && is_alone) {
+      return damage;
+    }
+    if (!damage.ok() && !std::exchange(is_damage_told_, true)) {
+      std::fprintf(stderr, "millrace: %s\n", damage.error().message.c_str());
+    }
     if (Clock::now() < next_) {
       return {};
     }
@@ -122,6 +129,7 @@ class Following {
   std::unique_ptr<client::Admin> admin_;
   Clock::time_point next_ = Clock::now() + kLookEvery;
   bool is_away_ = false;
+  bool is_damage_told_ = false;
 };
 
 Status consume(const ConsumeArguments& arguments) {
@@ -133,7 +141,6 @@ Status consume(const ConsumeArguments& arguments) {
   const Interrupt interrupt;
   Following following(arguments);
   uint64_t printed = 0;
-  bool is_damage_told = false;
   auto heard = std::chrono::steady_clock::now();
   while ((arguments.count == 0 || printed < arguments.count) && std::ferror(stdout) == 0) {
     if (interrupt.came()) {
@@ -153,13 +160,7 @@ Status consume(const ConsumeArguments& arguments) {
       break;
     }
     if (arguments.follow) {
-      MILLRACE_TRY_STATUS(following.look());
-      if (consumer->damage() && partitions.size() == 1) {
-        break;  // nothing more can come
-      }
-      if (consumer->damage() && !std::exchange(is_damage_told, true)) {
-        std::fprintf(stderr, "millrace: %s\n", consumer->damage()->message.c_str());
-      }
+      MILLRACE_TRY_STATUS(following.look(consumer->damage(), partitions.size() == 1));
     }
     if (!arguments.follow && !consumer->is_at_end() &&
         std::chrono::steady_clock::now() - heard > kTimeout) {
@@ -167,7 +168,7 @@ Status consume(const ConsumeArguments& arguments) {
                         std::chrono::seconds(kTimeout).count());
     }
   }
-  return consumer->damage() ? Status(*consumer->damage()) : Status();
+  return consumer->damage();
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ struct Consumer::Impl {
   size_t partitions = 0;
   std::set<int32_t> at_end;
   std::set<int32_t> damaged;
-  std::optional<Error> damage;  // of the first
+  Status damage;  // of the first
   StartAt start;
 
   /// The others are read on.
@@ -93,7 +93,7 @@ struct Consumer::Impl {
     rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), message.partition);
     rd_kafka_pause_partitions(handle.get(), list.get());
     damaged.insert(message.partition);
-    damage = damage ? std::move(damage) : std::optional(failed(message));
+    damage = damage.ok() ? Status(failed(message)) : std::move(damage);
   }
 
   Error failed(const rd_kafka_message_t& message) const {
@@ -213,7 +213,7 @@ bool Consumer::is_at_end() const {
   return done.size() == impl_->partitions;
 }
 
-const std::optional<Error>& Consumer::damage() const {
+const Status& Consumer::damage() const {
   return impl_->damage;
 }
 

@@ -54,9 +54,9 @@ class Consumer {
   /// Every assigned partition has been read to its end as of the latest answer, or to damage.
   bool is_at_end() const;
 
-  /// Of the first partition that cannot be read on because of damage: it is left, and the others
-  /// are read.
-  const std::optional<Error>& damage() const;
+  /// The error of the first partition that cannot be read on because of damage: it is left, and the
+  /// others are read.
+  const Status& damage() const;
 
  private:
   struct Impl;
