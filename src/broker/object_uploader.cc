@@ -75,7 +75,8 @@ runtime::Task<void> ObjectUploader::run(runtime::CancelToken stop) {
     }
     {
       MutexLock lock(mutex_);
-      failure_ = uploaded.ok() ? std::nullopt : std::optional(uploaded.error());
+      const bool is_over = uploaded.ok() || pending_.empty();  // or their topics were deleted
+      failure_ = is_over ? std::nullopt : std::optional(uploaded.error());
     }
     if (uploaded.ok()) {
       backoff.reset();

@@ -143,6 +143,18 @@ def test_an_object_topic_is_acknowledged_when_the_bucket_has_it(new_bucket_serve
     assert values_of(server, "t") == [b"%d" % i for i in range(4)]
 
 
+def test_nothing_waits_for_the_bucket_once_its_topic_is_deleted(new_bucket_server, s3):
+    server = new_bucket_server().start()
+    with Connection(server.port) as connection, Connection(server.port) as other, Client(server) as client:
+        assert connection.create_topic("t", 1, OBJECT) == (0, None)
+        s3.stop()
+        connection.send_produce("t", batch_of(b"0"))
+        wait_for("/ready to say that it waits", lambda: "object_writes" in client.get("/ready").json, 30)
+        assert other.delete_topic("t") == wire.NONE
+        wait_for("/ready to say nothing of it", lambda: "object_writes" not in client.get("/ready").json, 30)
+    s3.start()
+
+
 def test_many_producers_of_object_topics_share_objects(new_bucket_server):
     server = new_bucket_server("--object-linger-ms", "250ms").start()
     with Connection(server.port) as connection:
