@@ -265,7 +265,9 @@ Status Writer::write_checkpoint() {
 
 Status Writer::write_run(const Run& run, uint32_t flags) {
   std::vector<std::byte> head(kRunHeaderBytes + run.frames.size() * kFrameHeaderBytes);
+  uint64_t records = 0;
   for (size_t i = 0; i < run.frames.size(); ++i) {
+    records += run.frames[i].records;
     run.frames[i].encode(std::span<std::byte, kFrameHeaderBytes>(
         head.data() + kRunHeaderBytes + i * kFrameHeaderBytes, kFrameHeaderBytes));
   }
@@ -314,7 +316,7 @@ Status Writer::write_run(const Run& run, uint32_t flags) {
   index_.add_run(written);
   ++counters_.runs;
   counters_.run_bytes.add(static_cast<double>(padded(header.length)));
-  counters_.run_frames.add(static_cast<double>(run.frames.size()));
+  counters_.run_records.add(static_cast<double>(records));
   counters_.frames += run.frames.size();
   counters_.bytes += padded(header.length);
   return {};

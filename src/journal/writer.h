@@ -52,13 +52,13 @@ struct Tail {
 
 inline constexpr std::array kRunBytesBounds{4096.0,    16384.0,   65536.0,    262144.0,
                                             1048576.0, 4194304.0, 16777216.0, 67108864.0};
-inline constexpr std::array kRunFramesBounds{1.0,  2.0,   4.0,   8.0,   16.0,   32.0,
-                                             64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0};
+inline constexpr std::array kRunRecordsBounds{0.0,    1.0,    4.0,     16.0,    64.0,    256.0,
+                                              1024.0, 4096.0, 16384.0, 65536.0, 262144.0};
 
 /// Counters since the process started. Read by any thread. Times are seconds.
 struct WriterCounters {
   Distribution run_bytes{kRunBytesBounds};
-  Distribution run_frames{kRunFramesBounds};
+  Distribution run_records{kRunRecordsBounds};
   Distribution wait{kSecondsBounds};    // of each commit, until its run was begun
   Distribution gather{kSecondsBounds};  // of each run: offsets, frames
   Distribution write{kSecondsBounds};   // to the system

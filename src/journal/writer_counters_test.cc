@@ -27,7 +27,8 @@ TEST(JournalWriter, TimesAndSizesOfRunsAreCounted) {
   EXPECT_EQ(count(counters.wait), 2U);
   EXPECT_DOUBLE_EQ(counters.wait.sum(), 0.003);
   EXPECT_EQ(counters.run_bytes.sum(), static_cast<double>(counters.bytes));
-  EXPECT_EQ(counters.run_frames.sum(), static_cast<double>(counters.frames));
+  EXPECT_EQ(count(counters.run_records), before + 1);
+  EXPECT_EQ(counters.run_records.sum(), 2);
   EXPECT_EQ(counters.in_flight, 0U);
 }
 

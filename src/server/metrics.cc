@@ -32,8 +32,9 @@ void add_journal(Metrics& metrics, const journal::JournalLog& log) {
   metrics.add_counter("millrace_journal_written_bytes_total", "Bytes of runs written.", {},
                       [&] { return number(counters.bytes); });
   metrics.add_histogram("millrace_journal_run_bytes", "Size of runs.", counters.run_bytes);
-  metrics.add_histogram("millrace_journal_run_frames", "Batches and system frames of runs.",
-                        counters.run_frames);
+  metrics.add_histogram("millrace_journal_run_records",
+                        "Records of runs; offsets given up at a start count.",
+                        counters.run_records);
   metrics.add_histogram("millrace_journal_wait_seconds",
                         "Time of commits in the queue, until their run was begun.", counters.wait);
   metrics.add_histogram("millrace_journal_gather_seconds",
