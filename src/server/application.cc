@@ -167,7 +167,7 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
     });
   };
   MILLRACE_TRY(journal.recovery.writer, journal_limits(io::posix_disk(), options));
-  MILLRACE_TRY_STATUS(look_at_medium(journal));
+  MILLRACE_TRY_STATUS(look_at_medium(journal, options.journal_run_bytes));
   MILLRACE_TRY(log, journal::JournalLog::open(io::posix_disk(), std::move(journal), system_clock(),
                                               *readers));
   const auto& report = log->report();

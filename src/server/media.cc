@@ -21,7 +21,14 @@ Status check_medium(const std::string& data) {
              : Status();
 }
 
-Status look_at_medium(journal::JournalOptions& journal) {
+uint64_t run_bytes(const io::Medium& medium, uint64_t wished) {
+  if (wished != 0) {
+    return wished;
+  }
+  return medium.is_rotational ? kRotationalRunBytes : journal::WriterOptions().run_bytes;
+}
+
+Status look_at_medium(journal::JournalOptions& journal, uint64_t wished_run_bytes) {
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(journal.directory));
   MILLRACE_TRY(const io::Medium medium, io::medium_of(journal.directory));
   if (medium.is_network) {
@@ -30,9 +37,7 @@ Status look_at_medium(journal::JournalOptions& journal) {
                  "durable as that says",
                  journal.directory, medium.file_system);
   }
-  if (medium.is_rotational) {
-    journal.recovery.writer.run_bytes = kRotationalRunBytes;
-  }
+  journal.recovery.writer.run_bytes = run_bytes(medium, wished_run_bytes);
   return {};
 }
 

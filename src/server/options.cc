@@ -137,6 +137,14 @@ const SettingSchema& settings_schema() {
        0,
        {"auto", "page_cache", "direct"},
        "how runs are written; auto: direct, unless another is faster on this disk"},
+      {"journal.run_bytes",
+       kBytes,
+       "0",
+       kMiB / 16,
+       64 * kMiB,
+       {},
+       "the most that is written and synced at once; 0: 4 MiB, 16 MiB on a disk that turns",
+       true},
       {"journal.retention_check_ms",
        kDurationMs,
        "30s",
@@ -322,6 +330,7 @@ Result<Options> options_from(const Settings& settings) {
   }
   options.journal_interval = std::chrono::milliseconds(settings.number("journal.interval_ms"));
   options.journal_write_method = settings.text("journal.write_method");
+  options.journal_run_bytes = static_cast<uint64_t>(settings.number("journal.run_bytes"));
   options.retention_check =
       std::chrono::milliseconds(settings.number("journal.retention_check_ms"));
   MILLRACE_TRY(options.bucket, bucket_from(settings));

@@ -43,6 +43,7 @@ struct Options {
   uint64_t journal_max_bytes = 0;  // 0: see budgets.h
   std::chrono::milliseconds journal_interval{0};
   std::string journal_write_method;  // "auto" or a method's name
+  uint64_t journal_run_bytes = 0;    // 0: see media.h
   std::chrono::milliseconds retention_check{30'000};
   std::optional<BucketOptions> bucket;
   uint64_t segment_bytes = 0;

@@ -1,5 +1,6 @@
 #include "io/simulated_disk.h"
 #include "server/budgets.h"
+#include "server/media.h"
 #include "server/options.h"
 
 #include <gtest/gtest.h>
@@ -78,6 +79,16 @@ TEST(Budgets, FilesFitEightTimesIntoTheBudget) {
   EXPECT_EQ(journal_limits(disk, options).error().code, Code::kInvalid);
   options.journal_max_bytes = 0;
   EXPECT_EQ(journal_limits(disk, options)->max_bytes, uint64_t{50} << 30);  // the disk has 1 TiB
+}
+
+TEST(Media, RunsAreLargerWhereADiskTurnsUnlessTheirSizeIsSaid) {
+  constexpr uint64_t kMiB = 1 << 20;
+  EXPECT_EQ(run_bytes({"ext4", false, false}, 0), 4 * kMiB);
+  EXPECT_EQ(run_bytes({"ext4", false, true}, 0), 16 * kMiB);
+  EXPECT_EQ(run_bytes({"ext4", false, true}, kMiB), kMiB);
+  EXPECT_EQ(options_of({{"data", "/d"}, {"journal.run_bytes", "1MiB"}})->journal_run_bytes, kMiB);
+  EXPECT_EQ(options_of({{"data", "/d"}, {"journal.run_bytes", "65535"}}).error().code,
+            Code::kInvalid);
 }
 
 TEST(Budgets, SharesAddUpToLessThanTheWhole) {
