@@ -331,7 +331,9 @@ Result<Sample> run(const Case& load, io::Disk& disk, const LoadOptions& options)
   const double cpu_before = own_cpu_seconds();
   MILLRACE_TRY_STATUS(work(load, targets, workers, sample.seconds));
   sample.cpu_seconds = own_cpu_seconds() - cpu_before;
-  sample.system_calls = counting.calls() - calls_before;
+  if (load.method != Method::kMapped) {
+    sample.system_calls = counting.calls() - calls_before;
+  }
   for (const Worker& worker : workers) {
     sample.latencies_ns.merge(worker.latencies_ns());
   }

@@ -9,17 +9,18 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace millrace::bench {
 
 /// What one run has cost.
 struct Sample {
-  double seconds = 0;         // from the first record until all are where the policy wants them
-  uint64_t system_calls = 0;  // see CountingDisk; 0 for kMapped but for its syncs
-  double cpu_seconds = 0;     // of this process
-  size_t buffer_bytes = 0;    // memory of all buffers
-  Histogram latencies_ns;     // of each append with its sync; empty unless they were asked for
+  double seconds = 0;  // from the first record until all are where the policy wants them
+  std::optional<uint64_t> system_calls;  // see CountingDisk; nullopt: of kMapped, which has faults
+  double cpu_seconds = 0;                // of this process
+  size_t buffer_bytes = 0;               // memory of all buffers
+  Histogram latencies_ns;  // of each append with its sync; empty unless they were asked for
 };
 
 struct LoadOptions {

@@ -76,7 +76,7 @@ Case small(Method method, std::string_view policy, unsigned threads) {
 }
 
 uint64_t calls(const Case& load, const std::string& directory) {
-  return run(load, io::posix_disk(), {.directory = directory}).value().system_calls;
+  return run(load, io::posix_disk(), {.directory = directory}).value().system_calls.value();
 }
 
 TEST_F(LoadTest, SystemCallsAreThoseThatThePolicyNeeds) {

@@ -230,13 +230,12 @@ std::vector<Scenario> default_matrix() {
 }
 
 std::vector<Scenario> full_matrix() {
-  std::vector<Scenario> matrix;
+  std::vector<Scenario> matrix = default_matrix();
   for (const Load& load : kSuite) {
     for (const Policy& policy : kPolicies) {
       matrix.push_back(product(load, policy));
     }
   }
-  matrix.push_back(bulk());
   return matrix;
 }
 

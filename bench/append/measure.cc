@@ -42,6 +42,10 @@ double Row::most_megabytes_per_second() const {
   return megabytes(load) / seconds.front();
 }
 
+double Row::median_seconds() const {
+  return median_of(seconds);
+}
+
 double Row::records_per_second() const {
   return static_cast<double>(load.records) / median_of(seconds);
 }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace millrace::bench {
@@ -17,9 +18,9 @@ namespace millrace::bench {
 /// One case, measured several times.
 struct Row {
   Case load;
-  std::vector<double> seconds;      // of each run, sorted
-  std::vector<double> cpu_seconds;  // likewise
-  uint64_t system_calls = 0;        // of the last run
+  std::vector<double> seconds;           // of each run, sorted
+  std::vector<double> cpu_seconds;       // likewise
+  std::optional<uint64_t> system_calls;  // of the last run
   size_t buffer_bytes = 0;
   Histogram latencies_ns;
 
@@ -27,6 +28,7 @@ struct Row {
   double megabytes_per_second() const;
   double least_megabytes_per_second() const;
   double most_megabytes_per_second() const;
+  double median_seconds() const;
   double records_per_second() const;
   double cpu_seconds_per_gb() const;  // of 10^9 bytes
 };

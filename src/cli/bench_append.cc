@@ -61,21 +61,22 @@ std::string microseconds(const bench::Row& row, double share) {
 void print_table(const bench::Scenario& scenario, const std::vector<bench::Row>& rows) {
   const auto number = [](const char* name) { return TableColumn{name, true, false}; };
   TextTable table({TableColumn{"method"}, number("buffer"), TableColumn{"file"}, number("threads"),
-                   number("MB/s"), number("range"), number("records/s"), number("ns/record"),
-                   number("p50 us"), number("p99"), number("p99.9"), number("max"),
-                   number("syscalls"), number("CPU-s/GB"), number("buffers")},
+                   number("s"), number("MB/s"), number("range"), number("records/s"),
+                   number("ns/record"), number("p50 us"), number("p99"), number("p99.9"),
+                   number("max"), number("syscalls"), number("CPU-s/GB"), number("buffers")},
                   TableLines::kNone);
   for (const bench::Row& row : rows) {
     table.add({std::string(name_of(row.load.method)), size_text(row.load.buffer_bytes),
                std::string(name_of(row.load.ground)), std::to_string(row.load.threads),
+               fmt::format("{:.3f}", row.median_seconds()),
                fmt::format("{:.0f}", row.megabytes_per_second()),
                fmt::format("{:.0f}-{:.0f}", row.least_megabytes_per_second(),
                            row.most_megabytes_per_second()),
                fmt::format("{:.0f}", row.records_per_second()),
                fmt::format("{:.0f}", 1e9 / row.records_per_second()), microseconds(row, 0.5),
                microseconds(row, 0.99), microseconds(row, 0.999), microseconds(row, 1),
-               std::to_string(row.system_calls), fmt::format("{:.2f}", row.cpu_seconds_per_gb()),
-               size_text(row.buffer_bytes)});
+               row.system_calls ? std::to_string(*row.system_calls) : "-",
+               fmt::format("{:.2f}", row.cpu_seconds_per_gb()), size_text(row.buffer_bytes)});
   }
   std::printf("%s, %s\n%s\n", scenario.title.c_str(), count_of(scenario.repeats, "run").c_str(),
               table.format(0).c_str());
@@ -100,6 +101,7 @@ nlohmann::json json_of(const bench::Scenario& scenario, const bench::Row& row) {
           {"threads", load.threads},
           {"is_shared", load.is_shared},
           {"runs", row.seconds.size()},
+          {"seconds", row.median_seconds()},
           {"megabytes_per_second", row.megabytes_per_second()},
           {"least_megabytes_per_second", row.least_megabytes_per_second()},
           {"most_megabytes_per_second", row.most_megabytes_per_second()},
@@ -109,7 +111,7 @@ nlohmann::json json_of(const bench::Scenario& scenario, const bench::Row& row) {
           {"p99_us", us(0.99)},
           {"p999_us", us(0.999)},
           {"max_us", us(1)},
-          {"system_calls", row.system_calls},
+          {"system_calls", row.system_calls ? nlohmann::json(*row.system_calls) : nlohmann::json()},
           {"cpu_seconds_per_gb", row.cpu_seconds_per_gb()},
           {"buffer_memory_bytes", row.buffer_bytes}};
 }

@@ -26,6 +26,7 @@ def test_rows_have_every_figure_and_the_choice_comes_last(tmp_path):
         assert row["policy"] == "group" and row["runs"] == 1 and row["record_bytes"] == 1024
         rate = row["megabytes_per_second"]
         assert row["least_megabytes_per_second"] <= rate <= row["most_megabytes_per_second"]
+        assert row["seconds"] == pytest.approx(row["records"] / row["records_per_second"], rel=0.001)
         assert row["records_per_second"] == pytest.approx(rate * 1024, rel=0.001)
         assert 0 < row["p50_us"] <= row["p99_us"] <= row["p999_us"] <= row["max_us"]
         assert 0 < row["system_calls"] <= 2 * row["records"] and row["cpu_seconds_per_gb"] > 0
@@ -44,7 +45,7 @@ def test_the_table_names_its_columns_and_the_choice(tmp_path):
     assert "1 KiB, durable: group, one appender, 1 run\n" in result.stdout
     heading = next(line for line in result.stdout.splitlines() if line.startswith("method"))
     assert heading.split() == (
-        "method buffer file threads MB/s range records/s ns/record p50 us p99 p99.9 max syscalls CPU-s/GB buffers".split()
+        "method buffer file threads s MB/s range records/s ns/record p50 us p99 p99.9 max syscalls CPU-s/GB buffers".split()
     )
     assert "\nfor low latency  page_cache" in result.stdout
 
