@@ -1,3 +1,4 @@
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/edit_distance.h"
 #include "base/ids.h"
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <set>
 
 namespace millrace {
 namespace {
@@ -118,6 +120,26 @@ TEST(ManualClock, JumpMovesOnlyTheWall) {
   clock.jump(std::chrono::hours(-1));
   EXPECT_EQ(clock.wall(), wall - std::chrono::hours(1));
   EXPECT_EQ(clock.steady(), steady);
+}
+
+TEST(Backoff, PausesDoubleUpToTheLimitAndAreNotTheSame) {
+  using std::chrono::milliseconds;
+  Backoff backoff(milliseconds(1000), milliseconds(5000));
+  const auto is_half_to_all_of = [&backoff](int64_t all) {
+    const int64_t pause = backoff.next().count();
+    return pause >= all / 2 && pause <= all;
+  };
+  for (const int64_t all : {1000, 2000, 4000, 5000, 5000}) {
+    EXPECT_TRUE(is_half_to_all_of(all)) << all;
+  }
+  backoff.reset();
+  EXPECT_TRUE(is_half_to_all_of(1000));
+  std::set<milliseconds> seen;
+  for (int i = 0; i < 20; ++i) {
+    Backoff other(milliseconds(100'000), milliseconds(100'000));
+    seen.insert(other.next());
+  }
+  EXPECT_GT(seen.size(), 10U);
 }
 
 }  // namespace
