@@ -59,6 +59,7 @@ TEST(Recovery, UnprovenRunIsWrittenAgainBeforeItIsRead) {
 
 TEST(Recovery, TornTailIsCutReportedAndQuarantined) {
   TestLog log;
+  log.options.max_quarantine_bytes = 99;
   ASSERT_TRUE(log.start().ok());
   ASSERT_TRUE(log.append(kA, "kept").ok());
   const uint64_t torn_at = end_of_log(log);
@@ -69,7 +70,8 @@ TEST(Recovery, TornTailIsCutReportedAndQuarantined) {
   ASSERT_TRUE(log.report.torn.has_value());
   EXPECT_EQ(log.report.torn->position, torn_at);
   EXPECT_THAT(log.texts(kA), ElementsAre("kept"));
-  EXPECT_TRUE(log.disk.exists(log.report.torn->quarantined_as).value());
+  EXPECT_GT(log.report.torn->bytes, 99U);
+  EXPECT_EQ(log.disk.read_file(log.report.torn->quarantined_as)->size(), 99U);
   ASSERT_EQ(log.append(kA, "next")->base_offsets[0], Offset{1});
   log.kill();
   ASSERT_TRUE(log.start().ok());
