@@ -267,6 +267,7 @@ Status Segments::expire() {
         leaving_.push_back({{object, rows.at(object)->name}, parts_.clock.steady()});
       }
       expired_ += commit.removed.size();
+      trimmed_ += commit.trimmed.size();
       committed = end;
     }
   }

@@ -74,6 +74,8 @@ class Segments {
 
   uint64_t expired() const { return expired_.load(); }  // objects
 
+  uint64_t trimmed() const { return trimmed_.load(); }  // parts of objects that stayed
+
  private:
   struct Leaving {
     catalog::LeavingObject object;
@@ -99,6 +101,7 @@ class Segments {
   std::deque<Leaving> leaving_;  // oldest first
   std::vector<Uuid> gone_;       // the store has them no longer, the catalog still names them
   std::atomic<uint64_t> expired_{0};
+  std::atomic<uint64_t> trimmed_{0};
 };
 
 }  // namespace millrace::broker

@@ -1,7 +1,9 @@
+#include "catalog/migrations.h"
 #include "cli/help.h"
 #include "cli/usage.h"
 #include "cli/verbs.h"
 #include "journal/format.h"
+#include "segment/format.h"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -40,11 +42,15 @@ void add_version(CLI::App& app, int& exit_code) {
   verb->add_flag("--json", *json, "for machines");
   set_help(*verb, "", {"millrace version", "millrace version --json"});
   verb->callback([json, &exit_code] {
+    const int catalog_format = catalog::migrations().back().version;
     if (*json) {
-      std::printf("{\"version\":\"%s\",\"journal_format\":%d}\n", kVersion,
-                  journal::kFormatVersion);
+      std::printf(
+          "{\"version\":\"%s\",\"journal_format\":%d,\"segment_format\":%d,\"catalog_format\":%d}"
+          "\n",
+          kVersion, journal::kFormatVersion, segment::kFormatVersion, catalog_format);
     } else {
-      std::printf("millrace %s (journal format %d)\n", kVersion, journal::kFormatVersion);
+      std::printf("millrace %s (formats: journal %d, segment objects %d, catalog %d)\n", kVersion,
+                  journal::kFormatVersion, segment::kFormatVersion, catalog_format);
     }
     exit_code = kOk;
   });

@@ -4,6 +4,7 @@
 
 #include <future>
 #include <set>
+#include <span>
 #include <thread>
 
 namespace millrace::client {
@@ -31,6 +32,24 @@ int64_t place_of(const StartAt& start) {
     default:
       return start.value;
   }
+}
+
+/// Offsets instead of the times in the list; of the first record and the end, too. Left to it,
+/// librdkafka 2.0 now and then asks for these before it knows whom, and again after half a second.
+Status find_offsets(rd_kafka_t* handle, rd_kafka_topic_partition_list_t& list,
+                    std::chrono::milliseconds timeout) {
+  if (const auto code =
+          rd_kafka_offsets_for_times(handle, &list, static_cast<int>(timeout.count()));
+      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(code, "offsets to begin at");
+  }
+  for (const auto& asked : std::span(list.elems, static_cast<size_t>(list.cnt))) {
+    if (asked.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return error_of(asked.err, fmt::format("offset to begin at in {} partition {}", asked.topic,
+                                             asked.partition));
+    }
+  }
+  return {};
 }
 
 std::optional<std::string_view> text_of(const void* bytes, size_t size) {
@@ -162,12 +181,8 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
     rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset =
         place_of(start);
   }
-  if (start.kind == StartAt::Kind::kTimestampMs) {
-    const auto code = rd_kafka_offsets_for_times(impl->handle.get(), list.get(),
-                                                 static_cast<int>(timeout.count()));
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return error_of(code, "offsets for a time");
-    }
+  if (start.kind != StartAt::Kind::kOffset) {
+    MILLRACE_TRY_STATUS(find_offsets(impl->handle.get(), *list, timeout));
   }
   if (const auto code = rd_kafka_assign(impl->handle.get(), list.get());
       code != RD_KAFKA_RESP_ERR_NO_ERROR) {

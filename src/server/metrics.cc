@@ -131,6 +131,9 @@ void add_segments(Metrics& metrics, const broker::Segments& segments,
   metrics.add_counter("millrace_segments_expired_total",
                       "Segment objects given up: all they held was expired, or of deleted topics.",
                       {}, [&] { return number(segments.expired()); });
+  metrics.add_counter("millrace_segment_parts_expired_total",
+                      "Parts of segment objects given up while another partition kept the object.",
+                      {}, [&] { return number(segments.trimmed()); });
   const broker::SegmentMakerCounters& uploaded = segments.uploader().counters();
   metrics.add_counter("millrace_uploads_total",
                       "Objects written for durability=object topics, which clients wait for.", {},

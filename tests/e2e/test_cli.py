@@ -111,7 +111,8 @@ def test_a_topic_that_is_not_there_has_a_next_step(cli):
 def test_version():
     out = run("version").stdout
     version = json.loads(run("version", "--json").stdout)
-    assert f"millrace {version['version']}" in out and version["journal_format"] == 1
+    assert f"millrace {version['version']} (formats: journal 1, segment objects 1, catalog {version['catalog_format']})" in out
+    assert (version["journal_format"], version["segment_format"]) == (1, 1) and version["catalog_format"] >= 1
 
 
 def test_topics_are_made_listed_described_and_deleted(cli):

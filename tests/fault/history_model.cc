@@ -19,6 +19,9 @@ using objects::PutFate;
 
 constexpr uint64_t kFileBytes = 64 << 10;
 constexpr uint64_t kLifeSteps = 100;  // numbers of a life
+constexpr objects::StoreFaults kCalm{.least_latency = 1ms, .most_latency = 50ms};
+constexpr objects::StoreFaults kStorm{
+    .refuses = 0.2, .breaks = 0.2, .repeats = 0.2, .least_latency = 1ms, .most_latency = 2s};
 
 /// Id and padding.
 bytes::Buffer batch_of(uint64_t id, size_t padding, int64_t now_ms) {
@@ -42,7 +45,7 @@ HistoryModel::HistoryModel(uint64_t seed, Lie lie, std::optional<std::set<uint64
   shards_ = runtime::ShardSet::start(1, "shard").value();
   pool_ = runtime::BlockingPool::start({.name = "pool", .threads = 4}).value();
   std::ignore = disk_.make_directories("/data");
-  faulty_bucket_.set_faults({.least_latency = 1ms, .most_latency = 50ms});
+  faulty_bucket_.set_faults(kCalm);
   counters_.schedules = 1;
 }
 
@@ -137,6 +140,8 @@ void HistoryModel::stop_parts() {
     counters_.objects_made +=
         segments_->archived().objects + segments_->uploader().counters().objects;
     counters_.objects_expired += segments_->expired();
+    counters_.parts_trimmed += segments_->trimmed();
+    counters_.objects_merged += segments_->merged().replaced;
   }
   segments_.reset();
   broker_.reset();
@@ -197,8 +202,10 @@ std::optional<std::string> HistoryModel::step() {
     remove();
   } else if (what < 98) {
     delete_records();
-  } else {
+  } else if (what < 99) {
     return check_all();
+  } else {
+    change_weather();
   }
   return std::nullopt;
 }
@@ -377,16 +384,27 @@ void HistoryModel::break_store() {
   }
 }
 
+/// Requests of any kind fail one by one, or no longer. Nothing of it happens to a folder of the
+/// disk.
+void HistoryModel::change_weather() {
+  is_stormy_ = !is_stormy_;
+  faulty_bucket_.set_faults(is_stormy_ ? kStorm : kCalm);
+}
+
 /// All is well again: after stops in good order and another start the store has what the catalog
 /// names, and nothing else.
 std::optional<std::string> HistoryModel::settle() {
   faulty_bucket_.set_away(false);
   is_away_ = false;
+  if (is_stormy_) {
+    change_weather();
+  }
   for (uint64_t i = 0; i < planned_puts_; ++i) {  // what was planned happens to others
     if (auto writer = faulty_bucket_.create(fmt::format("others/{}", i)); writer.ok()) {
       static_cast<void>((*writer)->publish());
     }
   }
+  counters_.requests_failed += faulty_bucket_.counters().failures;
   constexpr int kPasses = 3;
   for (int pass = 1; pass <= kPasses; ++pass) {
     land_late_puts(SIZE_MAX);

@@ -43,11 +43,15 @@ struct HistoryCounters {
   uint64_t clean_stops = 0;
   uint64_t objects_made = 0;
   uint64_t objects_expired = 0;
+  uint64_t objects_merged = 0;
+  uint64_t parts_trimmed = 0;  // of objects that stayed
   uint64_t files_freed = 0;
   uint64_t read_from_objects = 0;  // batches that the journal no longer had
   uint64_t failed_rounds = 0;
   uint64_t outages = 0;
   uint64_t late_puts = 0;
+  uint64_t requests_failed = 0;  // in outages and between
+  uint64_t reads_put_off = 0;    // of the bucket, for the same reason
   uint64_t topics_deleted = 0;
   uint64_t records_deleted = 0;    // of those that were there
   uint64_t deletions_failed = 0;   // may hold or not
@@ -124,9 +128,11 @@ class HistoryModel {
   void delete_records();
   void round();
   void break_store();
+  void change_weather();
   std::optional<std::string> check_all();
   std::optional<std::string> check(const std::string& name, Topic& topic);
   std::optional<std::string> check(Topic& topic, int32_t number, broker::Partition& partition);
+  bool may_fail(bool is_of_object);
   std::optional<std::string> read_all(Topic& topic, int32_t number, broker::Partition& partition,
                                       record::PartitionRange range, std::set<int64_t>& found,
                                       bool& is_whole);
@@ -160,6 +166,7 @@ class HistoryModel {
   uint64_t acks_ = 0;    // of interval topics, counted
   uint64_t synced_ = 0;  // of these, so many are proven to be synced
   bool is_away_ = false;
+  bool is_stormy_ = false;
   uint64_t planned_puts_ = 0;
   bool has_late_puts_ = false;
   bool is_put_off_ = false;           // not all could be read in this look

@@ -107,6 +107,13 @@ std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
   return std::nullopt;
 }
 
+/// A read, of an object if the journal has it no longer.
+bool HistoryModel::may_fail(bool is_of_object) {
+  const bool is_bad = is_bucket_ && (is_away_ || is_stormy_) && is_of_object;
+  counters_.reads_put_off += is_bad ? 1 : 0;
+  return is_bad || disk_.is_off();
+}
+
 /// Notes every record in the range. `is_whole` false: what is in a bucket that is away, or on a
 /// disk that is off, is looked at another time.
 std::optional<std::string> HistoryModel::read_all(Topic& topic, int32_t number,
@@ -116,8 +123,7 @@ std::optional<std::string> HistoryModel::read_all(Topic& topic, int32_t number,
   const Offset kept = log_->range(partition.id()).start;
   for (Offset at = range.start; at < range.end;) {
     const auto batches = run(partition.read(at, 20'000));
-    const bool is_away = disk_.is_off() || (is_bucket_ && is_away_ && at < kept);
-    if (!batches.ok() && is_away) {
+    if (!batches.ok() && may_fail(at < kept)) {
       is_whole = false;
       return std::nullopt;
     }
