@@ -143,6 +143,16 @@ def test_the_newest_journal_file_truncated_between_two_runs(copy):
     copy.finds("cut-short", path, one.position, [("t", 0, frame.first, end - 1)])
 
 
+def test_the_newest_journal_file_emptied_from_a_run_on_is_told_by_the_place_in_the_catalog(copy):
+    """Nothing in the journal itself tells it from one that ended there in good order."""
+    one, _ = copy.victim(-1)
+    content = one.path.read_bytes()
+    one.path.write_bytes(content[: one.position] + bytes(len(content) - one.position))
+    what = copy.finds("distrust", touched=None)
+    assert "journal older than catalog" in what
+    status, told = Server(copy.data, *LATE).refused()
+    assert status == 1 and "journal older than catalog" in told
+
 def make_fifo(path):
     path.unlink()
     os.mkfifo(path)
