@@ -388,6 +388,7 @@ void HistoryModel::break_store() {
 /// disk.
 void HistoryModel::change_weather() {
   is_stormy_ = !is_stormy_;
+  counters_.storms += is_stormy_ ? 1 : 0;
   faulty_bucket_.set_faults(is_stormy_ ? kStorm : kCalm);
 }
 

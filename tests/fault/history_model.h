@@ -50,7 +50,8 @@ struct HistoryCounters {
   uint64_t failed_rounds = 0;
   uint64_t outages = 0;
   uint64_t late_puts = 0;
-  uint64_t requests_failed = 0;  // in outages and between
+  uint64_t storms = 0;
+  uint64_t requests_failed = 0;  // in outages, in storms, and by plan
   uint64_t reads_put_off = 0;    // of the bucket, for the same reason
   uint64_t topics_deleted = 0;
   uint64_t records_deleted = 0;    // of those that were there

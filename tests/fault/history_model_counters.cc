@@ -26,6 +26,7 @@ const std::map<std::string, Field>& fields() {
       {"failed_rounds", &HistoryCounters::failed_rounds},
       {"outages", &HistoryCounters::outages},
       {"late_puts", &HistoryCounters::late_puts},
+      {"storms", &HistoryCounters::storms},
       {"requests_failed", &HistoryCounters::requests_failed},
       {"reads_put_off", &HistoryCounters::reads_put_off},
       {"topics_deleted", &HistoryCounters::topics_deleted},
