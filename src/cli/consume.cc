@@ -8,9 +8,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <chrono>
@@ -72,12 +69,6 @@ void print(const ConsumeArguments& arguments, const client::ConsumedRecord& reco
   const std::string_view value = record.value.value_or(arguments.with_key ? kNull : "");
   std::fwrite(value.data(), 1, value.size(), stdout);
   std::fputc('\n', stdout);
-}
-
-/// Whoever reads our standard output has closed it (`| head`): nothing more is worth printing.
-bool is_reader_gone() {
-  pollfd out{STDOUT_FILENO, 0, 0};
-  return std::ferror(stdout) != 0 || (::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
 }
 
 /// What silence means while it follows a topic: nothing new, no server, or no topic any more.

@@ -1,7 +1,9 @@
+#include "cli/arguments.h"
 #include "cli/dump_journal.h"
 #include "cli/dump_lines.h"
 #include "cli/dump_segment.h"
 #include "cli/finish_buckets.h"
+#include "cli/follow_journal.h"
 #include "cli/help.h"
 #include "cli/setting_flags.h"
 #include "cli/verbs.h"
@@ -23,6 +25,7 @@ struct DumpArguments {
   std::string path;
   std::map<std::string, std::string> bucket;  // settings of serve
   DumpLines::Wishes wishes;
+  bool follows = false;
 };
 
 std::string without_end_slashes(std::string path) {
@@ -88,6 +91,13 @@ Status dump_path(const std::string& path, DumpLines& lines) {
   return dump_folder(path, lines);
 }
 
+/// Of a data directory, or the folder of a journal.
+Status follow(const std::string& path, DumpLines& lines) {
+  MILLRACE_TRY(const bool is_data, io::posix_disk().exists(path + "/journal"));
+  const Interrupt interrupt;
+  return follow_journal(is_data ? path + "/journal" : path, interrupt, lines);
+}
+
 Status dump(const DumpArguments& arguments) {
   const FinishBuckets finish_buckets;
   DumpLines lines(arguments.wishes);
@@ -99,10 +109,16 @@ Status dump(const DumpArguments& arguments) {
     return make_error(Code::kInvalid, "dump: say a PATH, or a --bucket");
   }
   const std::string path = without_end_slashes(arguments.path);
-  MILLRACE_TRY_STATUS(has_bucket ? dump_bucket(arguments, lines) : dump_path(path, lines));
+  if (arguments.follows) {
+    MILLRACE_TRY_STATUS(has_bucket ? make_error(Code::kInvalid, "dump: --follow is of a journal")
+                                   : follow(path, lines));
+  } else {
+    MILLRACE_TRY_STATUS(has_bucket ? dump_bucket(arguments, lines) : dump_path(path, lines));
+  }
   if (lines.damaged() != 0) {
-    return make_error(Code::kCorrupt, "{}: {} damaged places, see the lines of type damage",
-                      has_bucket ? arguments.bucket.at("bucket") : path, lines.damaged());
+    return make_error(Code::kCorrupt, "{}: {}, see the lines of type damage",
+                      has_bucket ? arguments.bucket.at("bucket") : path,
+                      count_of(lines.damaged(), "damaged place"));
   }
   return {};
 }
@@ -121,13 +137,15 @@ void add_dump(CLI::App& app, int& exit_code) {
   add_setting_flag(*verb, arguments->bucket, "bucket.endpoint", "URL", "as of serve");
   add_setting_flag(*verb, arguments->bucket, "bucket.region", "TEXT", "as of serve");
   verb->add_flag("--records", arguments->wishes.with_records, "the records of each batch too");
+  verb->add_flag("-f,--follow", arguments->follows,
+                 "of a journal, what is written from now on, until Ctrl-C");
   verb->add_flag("--json", arguments->wishes.as_json,
                  "one JSON object a run, object, frame, batch and record");
   set_help(*verb,
            "Works beside a running server, up to what is on disk at that moment. Damage is a line "
            "of its own and makes the exit code 1.",
            {"millrace dump data", "millrace dump data --records --json",
-            "millrace dump data/journal/00000000000000000001.log"});
+            "millrace dump data/journal/00000000000000000001.log", "millrace dump -f data"});
   verb->callback([arguments, &exit_code] {
     const Status done = dump(*arguments);
     std::fflush(stdout);

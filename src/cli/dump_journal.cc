@@ -10,6 +10,20 @@
 namespace millrace::cli {
 namespace {
 
+/// Prints runs from `position` on; answers where they end.
+Result<uint64_t> dump_chain(const journal::JournalFile& file, uint64_t position, DumpLines& lines) {
+  while (true) {
+    MILLRACE_TRY(const auto head, journal::read_run_head(file, position));
+    if (!head) {
+      return position;
+    }
+    dump_run(file, *head, lines);
+    position = head->header.end();
+  }
+}
+
+}  // namespace
+
 void dump_run(const journal::JournalFile& file, const journal::RunHead& run, DumpLines& lines) {
   lines.print(describe_run(run.header));
   for (size_t i = 0; i < run.frames.size(); ++i) {
@@ -27,19 +41,16 @@ void dump_run(const journal::JournalFile& file, const journal::RunHead& run, Dum
   }
 }
 
-/// Prints runs from `position` on; answers where they end.
-Result<uint64_t> dump_chain(const journal::JournalFile& file, uint64_t position, DumpLines& lines) {
-  while (true) {
-    MILLRACE_TRY(const auto head, journal::read_run_head(file, position));
-    if (!head) {
-      return position;
+void learn_names(const journal::JournalFile& file, const journal::RunHead& run, DumpLines& lines) {
+  for (size_t i = 0; i < run.frames.size(); ++i) {
+    if (run.frames[i].type != journal::FrameType::kSystem) {
+      continue;
     }
-    dump_run(file, *head, lines);
-    position = head->header.end();
+    if (const auto payload = journal::read_payload(file, run, i); payload.ok()) {
+      static_cast<void>(describe_system(*payload, lines.names()));
+    }
   }
 }
-
-}  // namespace
 
 Status dump_journal_file(const std::string& path, DumpLines& lines) {
   const auto number = journal::number_of(path.substr(path.rfind('/') + 1));

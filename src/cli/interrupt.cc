@@ -3,11 +3,13 @@
 #include "base/check.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 
 namespace millrace::cli {
 namespace {
@@ -51,6 +53,11 @@ const std::atomic<bool>& Interrupt::stop() const {
 
 int Interrupt::descriptor() const {
   return ends[0];
+}
+
+bool is_reader_gone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return std::ferror(stdout) != 0 || (::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
 }
 
 }  // namespace millrace::cli

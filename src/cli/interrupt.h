@@ -1,4 +1,5 @@
-// Ctrl-C (SIGINT) as a request to end in good order, for verbs that have something to say then.
+// Reasons to end in good order: Ctrl-C (SIGINT), for verbs that have something to say then, and a
+// closed pipe.
 #pragma once
 
 #include <atomic>
@@ -22,5 +23,8 @@ class Interrupt {
   /// Readable once it came: for poll(2) beside other descriptors.
   int descriptor() const;
 };
+
+/// Whoever reads our standard output has closed it (`| head`): nothing more is worth printing.
+bool is_reader_gone();
 
 }  // namespace millrace::cli

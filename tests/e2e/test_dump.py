@@ -1,15 +1,18 @@
 """millrace dump of segment objects: all that stands in them, and damage as a line of its own."""
 
 import json
+import select
 import shutil
+import signal
+import subprocess
 
 import pytest
 
 from . import journal, segments
 from .fsck_copy import Copy
-from .server import run
+from .server import binary, run
 from .test_segments import SOON, freed
-from .test_serve import fill
+from .test_serve import SMALL, fill
 from .wire import NONE, Connection, batch_of
 
 COUNT = 40
@@ -94,7 +97,7 @@ def test_a_damaged_batch_is_a_line_and_all_others_are_printed(copy):
     lines, error = damage(copy, one.path, part.data_position + 500)
     assert str(one.path) in error and f"offset {part.first} of partition 0" in error and "CRC" in error
     assert sorted(line["base_offset"] for line in of_type(lines, "batch")) == [i for i in range(COUNT) if i != part.first]
-    assert "1 damaged places" in run("dump", copy.data).stderr
+    assert "1 damaged place, see" in run("dump", copy.data).stderr
 
 
 @pytest.mark.parametrize("where", ["index", "header", "tail", "footer"])
@@ -115,3 +118,46 @@ def test_what_holds_no_objects_is_refused(tmp_path):
         assert (done.returncode, "no journal and no segment objects there" in done.stderr) == (1, True)
     assert run("dump", tmp_path / "none.seg").returncode == 1
     assert run("dump", tmp_path, "--bucket-region", "x").returncode == 2
+
+
+def test_a_journal_is_followed_from_file_to_file_until_it_is_interrupted(new_server):
+    server = new_server(*SMALL).start()
+    fill(server, "t", 3, size=SIZE)
+    with Connection(server.port) as connection, subprocess.Popen(
+        [binary(), "dump", "-f", server.data, "--records", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:  # fmt: skip
+        try:
+            lines = iter(lambda: json.loads(follower.stdout.readline()), None)
+            answers = iter(range(1000))
+            while True:  # it prints what comes once it is there
+                assert connection.produce("t", batch_of(b"first %d" % next(answers))).error == NONE
+                if journal_line_comes(follower):
+                    break
+            sent = [b"%d " % i + b"x" * SIZE for i in range(30)]
+            for value in sent:
+                assert connection.produce("t", batch_of(value)).error == NONE
+            found, batches, before = [], [], len(journal.files(server.data))
+            assert before > 2, "of files there are several"
+            while len(found) < len(sent):
+                line = next(lines)
+                assert line["type"] != "damage", line
+                batches += [line] if line["type"] == "batch" else []
+                if line["type"] == "record" and not line["value"].startswith("first"):
+                    found.append(line["value"].encode())
+            assert found == sent
+            assert {batch["topic"] for batch in batches} == {"t"}, "names come from what was there before"
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(10) == 130 and "interrupted" in follower.stderr.read()
+        finally:
+            follower.kill()
+
+
+def journal_line_comes(follower):
+    """Something can be read of it within a moment."""
+    return select.select([follower.stdout], [], [], 0.2)[0] != []
+
+
+def test_what_cannot_be_followed_is_refused(built, tmp_path):
+    assert "no journal there" in run("dump", "-f", tmp_path).stderr
+    done = run("dump", "-f", "--bucket", "s3://b")
+    assert done.returncode == 2 and "--follow is of a journal" in done.stderr
