@@ -139,6 +139,10 @@ record::PartitionRange Partition::range() const {
   return range;
 }
 
+Offset Partition::assigned_end() const {
+  return std::max(sources_.log.range(id_).end, range().end);
+}
+
 bool Partition::is_in_history(Offset offset) const {
   const auto history = sources_.history != nullptr ? sources_.history->range(id_) : std::nullopt;
   return history && history->start <= offset && offset < history->end;

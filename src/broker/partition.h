@@ -81,6 +81,9 @@ class Partition {
   /// [start, end); end is the high watermark. What was deleted is before the start.
   record::PartitionRange range() const;
 
+  /// Offsets below it were given out. Behind range() it is where records wait for their object.
+  Offset assigned_end() const;
+
   /// Records below it are deleted, whatever still has them; 0: none are.
   Offset deleted_below() const { return Offset{deleted_below_.load()}; }
 

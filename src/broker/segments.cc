@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
 /// Of what is expired, as many go in one commit. On a disk without a free byte there is room
 /// for one of 500 pages of the catalog (io::DiskReserve), and each part may lie in three of its
-/// own.
-constexpr size_t kPartsAtOnce = 150;
+/// own, its partition's end in one.
+constexpr size_t kPartsAtOnce = 120;
 
 /// Of each partition at most what is in the journal and in no segment. Of a file that segments end
 /// within, what they hold of the partition from its beginning on does not count, wherever in the

@@ -63,6 +63,23 @@ void add_extents(const Contents& contents, SegmentChanges& changes) {
   }
 }
 
+/// Of partitions whose last part goes.
+void keep_ends(Contents& contents, const SegmentChanges& changes) {
+  for (const auto& [partition, change] : changes) {
+    const auto end = end_of_last(change);
+    if (!end) {
+      continue;
+    }
+    const auto at =
+        std::ranges::lower_bound(contents.partitions, partition, {}, &PartitionRow::partition);
+    if (at != contents.partitions.end() && at->partition == partition) {
+      at->next = std::max(at->next, *end);
+    } else {
+      contents.partitions.insert(at, {partition, *end, *end});
+    }
+  }
+}
+
 }  // namespace
 
 Status apply(Contents& contents, const BrokerPart& part) {
@@ -151,6 +168,7 @@ Status apply(Contents& contents, const SegmentsCommit& commit) {
   MILLRACE_TRY_STATUS(add_trimmed(contents, commit.trimmed, changes));
   add_extents(contents, changes);
   MILLRACE_TRY_STATUS(check(changes));
+  keep_ends(contents, changes);
   for (const TrimmedPart& part : commit.trimmed) {
     std::erase_if(position_of(contents.segments, part.object)->parts,
                   [&](const SegmentPartRow& row) { return row.partition == part.partition; });

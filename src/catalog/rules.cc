@@ -354,6 +354,15 @@ Status check(const SegmentsCommit& commit) {
   return check_unique(objects, "a segment object", [](const Uuid& object) { return object; });
 }
 
+std::optional<Offset> end_of_last(const PartitionChange& change) {
+  int64_t left = change.before ? change.before->next - change.before->first : 0;
+  for (const OffsetRange& removed : change.removed) {
+    left -= removed.next - removed.first;
+  }
+  const bool is_last = change.before && left == 0 && change.added.empty();
+  return is_last ? std::optional(change.before->next) : std::nullopt;
+}
+
 Status check(const SegmentChanges& changes) {
   for (const auto& [partition, change] : changes) {
     MILLRACE_TRY_STATUS(check_change(partition, change));

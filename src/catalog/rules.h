@@ -28,6 +28,9 @@ struct PartitionChange {
   std::vector<OffsetRange> added;
 };
 
+/// Where the partition ended, if the change takes all parts that it had.
+std::optional<Offset> end_of_last(const PartitionChange& change);
+
 /// Of each partition that a commit of segments names.
 using SegmentChanges = std::map<TopicPartition, PartitionChange>;
 

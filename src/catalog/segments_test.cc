@@ -199,6 +199,31 @@ TEST_P(SegmentsTest, AMergeReplacesObjectsByOthersOfTheSameOffsets) {
   EXPECT_EQ(stored_objects(), (std::vector<uint64_t>{5, 6, 7}));
 }
 
+TEST_P(SegmentsTest, TheEndOfAPartitionStaysWhenItsLastPartGoes) {
+  const TopicPartition told = part_of(1, 0, 0, 9).partition;
+  const TopicPartition untold = part_of(2, 3, 0, 9).partition;
+  BrokerPart broker = broker_part();
+  broker.partitions = {{told, Offset{1}, Offset{4}}};
+  EXPECT_OK(catalog_->commit_broker(broker));
+  const SegmentRow one = object_of(1, {part_of(1, 0, 2, 6), part_of(2, 3, 0, 5)});
+  const SegmentRow two = object_of(2, {part_of(1, 0, 6, 9), part_of(2, 3, 5, 7)});
+  EXPECT_OK(catalog_->commit_segments(segments_of({one, two})));
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {1})));
+  EXPECT_EQ(stored().partitions, broker.partitions) << "parts are left";
+  EXPECT_OK(catalog_->commit_segments(trimmed_of({{two.object, told}})));
+  EXPECT_EQ(stored().partitions, (std::vector<PartitionRow>{{told, Offset{1}, Offset{9}}}));
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {2})));
+  const std::vector<PartitionRow> both{{told, Offset{1}, Offset{9}},
+                                       {untold, Offset{7}, Offset{7}}};
+  EXPECT_EQ(stored().partitions, both);
+  EXPECT_EQ(next_life().contents().partitions, both);
+  broker.partitions[0].next = Offset{12};
+  EXPECT_OK(catalog_->commit_broker(broker));
+  EXPECT_OK(catalog_->commit_segments(segments_of({object_of(3, {part_of(1, 0, 9, 11)})})));
+  EXPECT_OK(catalog_->commit_segments(segments_of({}, {3})));
+  EXPECT_EQ(stored().partitions, broker.partitions) << "it is no lower than what the broker said";
+}
+
 TEST_P(SegmentsTest, APartitionWithoutPartsMayBeginAnywhere) {
   EXPECT_OK(catalog_->commit_segments(segments_of({object_of(1, {part_of(2, 0, 100, 105)})})));
   expect_refused(segments_of({object_of(2, {part_of(2, 0, 0, 104)})}, {1}),

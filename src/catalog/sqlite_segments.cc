@@ -154,6 +154,22 @@ Status add_extents(Connection& connection, SegmentChanges& changes) {
   return {};
 }
 
+/// Of partitions whose last part goes.
+Status keep_ends(Connection& connection, const SegmentChanges& changes) {
+  MILLRACE_TRY(Statement keep,
+               connection.prepare("INSERT INTO partitions (topic_id, partition, start, next)"
+                                  " VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE"
+                                  " SET next = max(next, excluded.next)"));
+  for (const auto& [partition, change] : changes) {
+    if (const auto end = end_of_last(change)) {
+      const std::string topic = partition.topic.to_string();
+      MILLRACE_TRY_STATUS(
+          keep.bind(topic).bind(int64_t{partition.partition.value}).bind(end->value).run());
+    }
+  }
+  return {};
+}
+
 Status forget_gone(Connection& connection, const std::vector<Uuid>& objects) {
   MILLRACE_TRY(Statement find, connection.prepare("SELECT 1 FROM leaving_objects WHERE id = ?"));
   MILLRACE_TRY(Statement forget, connection.prepare("DELETE FROM leaving_objects WHERE id = ?"));
@@ -267,6 +283,7 @@ Status write_segments(Connection& connection, const SegmentsCommit& commit) {
   MILLRACE_TRY_STATUS(add_added(connection, commit.added, changes));
   MILLRACE_TRY_STATUS(add_extents(connection, changes));
   MILLRACE_TRY_STATUS(check(changes));
+  MILLRACE_TRY_STATUS(keep_ends(connection, changes));
   MILLRACE_TRY_STATUS(forget_gone(connection, commit.gone));
   MILLRACE_TRY_STATUS(trim_objects(connection, commit.trimmed));
   // Removed first: what is added may begin where a removed part did.

@@ -185,6 +185,39 @@ def test_a_stop_answers_who_waits_for_the_bucket(new_bucket_server, s3):
         assert connection.fetch_all("t") == [(0, b"late")]
 
 
+def test_an_offset_that_waits_for_its_object_is_waited_for_and_not_out_of_range(new_bucket_server, s3):
+    server = new_bucket_server().start()
+    with Connection(server.port) as connection, Connection(server.port) as other:
+        assert connection.create_topic("t", 1, OBJECT) == (0, None)
+        assert connection.produce("t", batch_of(b"0")).error == wire.NONE
+        s3.stop()
+        connection.send_produce("t", batch_of(b"1"))
+        wait_for("failed uploads", lambda: metric(server, "millrace_upload_failures_total") >= 1, 30)
+        for offset in (1, 2):
+            found = other.fetch("t", offset)
+            assert (found.error, found.high_watermark, found.records) == (wire.NONE, 1, b""), found
+        assert other.fetch("t", 3).error == wire.OFFSET_OUT_OF_RANGE
+        s3.start()
+        wait_for("the record", lambda: other.list_offset("t", wire.LATEST)[2] == 2, 30)
+        assert other.fetch_all("t", 1) == [(1, b"1")]
+
+
+def test_the_end_of_an_object_topic_stays_when_all_its_objects_expired(new_bucket_server, s3):
+    server = new_bucket_server("--object-linger-ms", "20ms").start()
+    with Connection(server.port) as connection:
+        assert connection.create_topic("t", 1, {**OBJECT, "retention.ms": "500"}) == (0, None)
+        for i in range(3):
+            assert connection.produce("t", batch_of(b"%d" % i)).error == wire.NONE
+    wait_for("its objects to expire", lambda: metric(server, "millrace_segment_objects") == 0, 30)
+    s3.stop()  # nothing is uploaded again
+    server.kill()
+    server.start()
+    with Connection(server.port) as connection:
+        assert connection.list_offset("t", wire.LATEST)[2] == 3
+        assert connection.fetch("t", 3).error == wire.NONE
+    s3.start()
+
+
 def test_a_bucket_that_is_not_there_is_named_and_nothing_is_lost(new_server, s3):
     flags = ("--bucket", "s3://nowhere", "--bucket-endpoint", s3.endpoint, "--bucket-region", "us-east-1")
     server = new_server(*SOON, *flags, **KEYS).start()

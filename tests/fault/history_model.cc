@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 using objects::PutFate;
 
 constexpr uint64_t kFileBytes = 64 << 10;
-constexpr uint64_t kLifeSteps = 100;  // numbers of a life
+constexpr uint64_t kLifeSteps = 100;        // numbers of a life
+constexpr const char* kKeptMs = "3600000";  // of topics that have it
 constexpr objects::StoreFaults kCalm{.least_latency = 1ms, .most_latency = 50ms};
 constexpr objects::StoreFaults kStorm{
     .refuses = 0.2, .breaks = 0.2, .repeats = 0.2, .least_latency = 1ms, .most_latency = 2s};
@@ -40,6 +41,7 @@ HistoryModel::HistoryModel(uint64_t seed, Lie lie, std::optional<std::set<uint64
       random_(seed),
       disk_(seed),
       is_bucket_(seed % 2 == 0),
+      has_times_(seed % 3 == 0),
       faulty_bucket_(bucket_, seed,
                      [this](std::chrono::nanoseconds latency) { clock_.advance(latency); }) {
   shards_ = runtime::ShardSet::start(1, "shard").value();
@@ -254,7 +256,8 @@ void HistoryModel::create() {
   Topic topic;
   topic.name = fmt::format("t{}", next_id_++);
   const uint64_t kind = pick(0, 9);
-  std::map<std::string, std::string> configs{{"retention.ms", "-1"}};
+  std::map<std::string, std::string> configs{
+      {"retention.ms", has_times_ && next_id_ % 2 == 0 ? kKeptMs : "-1"}};
   configs["durability"] = kind < 5 ? "fsync" : kind < 8 ? "interval" : "object";
   if (chance(0.3)) {
     configs["retention.bytes"] = std::to_string(kKeptBytes);
@@ -332,7 +335,7 @@ void HistoryModel::append() {
     ++counters_.unknown;
     return;
   }
-  Seen seen{.id = id, .is_acked = true, .bytes = payload.size()};
+  Seen seen{.id = id, .is_acked = true, .bytes = payload.size(), .ms = now};
   switch (known.settings.durability) {
     case Durability::kFsync:
       ++counters_.fsync_acked;

@@ -93,11 +93,13 @@ class HistoryModel {
     uint64_t unsynced = 0;  // of an interval topic: when it was acknowledged; else 0
     bool is_lost = false;   // with the power: stands for nothing for ever
     uint64_t bytes = 0;
+    int64_t ms = 0;  // of its timestamp
   };
 
   struct Partition {
     std::map<int64_t, Seen> seen;  // by offset; a record a batch
     int64_t start = 0;             // where it was seen to start
+    int64_t end = 0;               // and to end
     int64_t deleted_below = 0;     // acknowledged
     int64_t perhaps_below = 0;     // or tried
   };
@@ -160,6 +162,7 @@ class HistoryModel {
   ManualClock clock_;
   io::SimulatedDisk disk_;
   const bool is_bucket_;
+  const bool has_times_;  // some topics have retention.ms
   objects::MemoryStore bucket_;
   objects::FaultyStore faulty_bucket_;
   std::map<std::string, Topic> topics_;

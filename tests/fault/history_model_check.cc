@@ -79,6 +79,11 @@ std::optional<std::string> HistoryModel::check(Topic& topic, int32_t number,
     return fmt::format("deleted records are back: {}, deleted below {}",
                        place(topic.name, number, range.start.value), known.deleted_below);
   }
+  if (range.end.value < known.end) {
+    return fmt::format("the end went back from {}: {}", known.end,
+                       place(topic.name, number, range.end.value));
+  }
+  known.end = range.end.value;
   std::set<int64_t> found;
   bool is_whole = true;
   if (auto violation = read_all(topic, number, partition, range, found, is_whole)) {
@@ -166,13 +171,14 @@ std::optional<std::string> HistoryModel::note(Topic& topic, Partition& known, in
     ++counters_.unknown_found;
     seen.id = **id;
     seen.bytes = batch.payload.size();
+    seen.ms = batch.max_timestamp_ms;
     seen.unsynced = topic.settings.durability == Durability::kInterval ? ++acks_ : 0;
   }
   return std::nullopt;
 }
 
 /// A start moves up only, as far as records were deleted, and only as far as that and
-/// retention.bytes let it.
+/// retention let it.
 std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partition& known,
                                                      int32_t number,
                                                      record::PartitionRange range) const {
@@ -185,6 +191,16 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
     return std::nullopt;
   }
   uint64_t bytes = 0;
+  const auto last = known.seen.lower_bound(start);
+  const bool is_old = topic.settings.retention_ms >= 0 &&
+                      std::all_of(known.seen.begin(), last, [&](const auto& one) {
+                        return one.first < known.deleted_below || one.second.is_lost ||
+                               one.second.ms + topic.settings.retention_ms <=
+                                   clock_.wall_ms().time_since_epoch().count();
+                      });
+  if (is_old) {
+    return std::nullopt;
+  }
   for (const auto& [offset, seen] : known.seen) {
     bytes += offset >= start && offset < range.end.value ? seen.bytes : 0;
   }

@@ -95,7 +95,8 @@ bool look(Target& target) {
   answer.high_watermark = range.end;
   answer.last_stable_offset = range.end;
   answer.log_start_offset = range.start;
-  if (target.asked.fetch_offset < range.start || target.asked.fetch_offset > range.end) {
+  if (target.asked.fetch_offset < range.start ||
+      target.asked.fetch_offset > target.partition->assigned_end()) {
     answer.error_code = ErrorCode::kOffsetOutOfRange;
     return false;
   }
