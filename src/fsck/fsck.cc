@@ -177,7 +177,9 @@ Result<Report> check_directory(const Subject& subject, const CheckOptions& optio
   const catalog::Contents* catalog = contents ? &*contents : nullptr;
   MILLRACE_TRY_STATUS(check_segments(work, segments, catalog, start));
   MILLRACE_TRY_STATUS(check_tables(work, *tables, catalog, start));
-  MILLRACE_TRY_STATUS(find_leftovers(work, segments));
+  const bool is_trusted =
+      std::ranges::find(report.findings, "distrust", &Finding::problem) == report.findings.end();
+  MILLRACE_TRY_STATUS(find_leftovers(work, segments, is_trusted));
   return report;
 }
 

@@ -38,8 +38,8 @@ Status find_temporary(Work& work, const std::string& folder) {
 }
 
 /// A stored index is derived. It is written when its file is sealed and removed before the file is.
-Status judge_index(Work& work, journal::Files& files, const std::vector<FileNumber>& numbers,
-                   FileNumber number) {
+Status judge_index(Work& work, bool is_trusted, journal::Files& files,
+                   const std::vector<FileNumber>& numbers, FileNumber number) {
   const std::string path = files.index_path_of(number);
   if (std::ranges::binary_search(numbers, number)) {
     MILLRACE_TRY(const auto stored, work.disk.read_file(path));
@@ -51,13 +51,19 @@ Status judge_index(Work& work, journal::Files& files, const std::vector<FileNumb
               .file = files.path_of(number),
               .what = "is not there, though its stored index is, nor is any file behind it",
               .advice = "put the missing file back, and those behind it"});
+  } else if (number < numbers.front() && !is_trusted) {
+    work.add({.problem = "missing-file",
+              .file = files.path_of(number),
+              .what = "is not there, though its stored index is, and journal and catalog do not "
+                      "belong together without it",
+              .advice = "put the missing file back"});
   } else if (number < numbers.front()) {
     add(work, "stored-index", path, "the journal file that it belongs to was freed");
   }  // else the check of the journal says that a file is missing
   return {};
 }
 
-Status find_in_journal(Work& work) {
+Status find_in_journal(Work& work, bool is_trusted) {
   constexpr std::string_view kIndex = ".index";
   journal::Files files(work.disk, work.data + "/journal");
   MILLRACE_TRY(const auto entries, work.disk.list(files.directory()));
@@ -77,7 +83,7 @@ Status find_in_journal(Work& work) {
     }
   }
   for (const FileNumber index : indexes) {
-    MILLRACE_TRY_STATUS(judge_index(work, files, numbers, index));
+    MILLRACE_TRY_STATUS(judge_index(work, is_trusted, files, numbers, index));
   }
   return {};
 }
@@ -112,7 +118,7 @@ Status find_cached(Work& work, objects::ObjectStore& segments) {
 
 }  // namespace
 
-Status find_leftovers(Work& work, objects::ObjectStore& segments) {
+Status find_leftovers(Work& work, objects::ObjectStore& segments, bool is_trusted) {
   MILLRACE_TRY_STATUS(find_temporary(work, work.data + "/tmp"));
   for (const std::string& path : catalog::leftovers_of(work.data + "/catalog.db")) {
     MILLRACE_TRY(const bool is_there, work.disk.exists(path));
@@ -120,7 +126,7 @@ Status find_leftovers(Work& work, objects::ObjectStore& segments) {
       add(work, "temporary-file", path, "a part of a catalog that was being made");
     }
   }
-  MILLRACE_TRY_STATUS(find_in_journal(work));
+  MILLRACE_TRY_STATUS(find_in_journal(work, is_trusted));
   return find_cached(work, segments);
 }
 

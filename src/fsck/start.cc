@@ -73,6 +73,7 @@ class Judgement {
     MILLRACE_TRY(const auto files, work_.disk.list(work_.data + "/journal"));
     for (const io::DirectoryEntry& file : files) {
       start_.journal_bytes += file.size;
+      newest_file_ = std::max(newest_file_, journal::number_of(file.name).value_or(FileNumber{0}));
     }
     const Status tables = tables::check_trust(catalog_, found);
     MILLRACE_TRY_STATUS(distrust(tables, rows_in_neither()));
@@ -128,13 +129,31 @@ class Judgement {
                .file = work_.data + "/catalog.db",
                .what = status.error().message,
                .touched = std::move(touched),
-               .advice = catalog_.is_new
-                             ? "put catalog.db back from a copy of this time, or make it "
-                               "again: millrace rebuild"
-                             : "where the journal is the newer one, or nobody knows, "
-                               "make catalog.db again: millrace rebuild --replace; "
-                               "where it is the older one, put the right journal back"});
+               .advice = advice()});
     return {};
+  }
+
+  std::string advice() const {
+    if (catalog_.is_new) {
+      return "put catalog.db back from a copy of this time, or make it again: millrace rebuild";
+    }
+    const FileNumber newest = newest_place();
+    if (newest > newest_file_ && catalog_.directory == start_.directory) {
+      return fmt::format("put {} back, or both journal and catalog.db from one copy",
+                         journal::file_name(newest));
+    }
+    return "where the journal is the newer one, or nobody knows, make catalog.db again: millrace "
+           "rebuild --replace; where it is the older one, put the right journal back";
+  }
+
+  /// The last journal file that the catalog rests on.
+  FileNumber newest_place() const {
+    FileNumber newest{0};
+    for (const auto& place :
+         {catalog_.broker_place, catalog_.tables_place, catalog_.segments_place}) {
+      newest = std::max(newest, place ? place->file : FileNumber{0});
+    }
+    return newest;
   }
 
   std::vector<Touched> rows_in_neither() const {
@@ -171,6 +190,7 @@ class Judgement {
   const Contents& catalog_;
   objects::ObjectStore& segments_;
   Start start_;
+  FileNumber newest_file_{0};  // of the journal's
 };
 
 }  // namespace

@@ -154,8 +154,8 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
                                              {.reserve = &reserve}));
   MILLRACE_TRY_STATUS(catalog::check_store(catalog->contents(), name_of_store(options)));
   journal.recovery.expected = catalog->contents().directory;
-  MILLRACE_TRY(const bool has_journal, io::posix_disk().exists(journal.directory));
-  if (options.bucket && catalog->contents().is_new && !has_journal) {
+  MILLRACE_TRY(const bool is_known, has_journal(io::posix_disk(), options.data));
+  if (options.bucket && catalog->contents().is_new && !is_known) {
     MILLRACE_TRY_STATUS(check_bucket_is_empty(*options.bucket));
   }
   MILLRACE_TRY(segment_store, SegmentStore::open(io::posix_disk(), options));

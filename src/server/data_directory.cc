@@ -1,5 +1,10 @@
 #include "server/data_directory.h"
 
+#include "journal/scan.h"
+#include "objects/local_store.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -29,6 +34,23 @@ Result<bool> is_a_journal(io::Disk& disk, const std::string& path) {
   });
 }
 
+/// Of a data directory that has neither journal nor catalog.
+Status check_nothing_is_left(io::Disk& disk, const std::string& data) {
+  for (const char* folder : {"segments", "tables"}) {
+    const auto store = objects::LocalStore::view(disk, data);
+    MILLRACE_TRY(const auto found, store->list(folder));
+    if (!found.empty()) {
+      return make_error(Code::kConflict,
+                        "{}: journal and catalog.db are missing, and {}/ has {}, which "
+                        "would not be served; nothing was changed. Put both back, or move all of "
+                        "it away",
+                        data, folder,
+                        found.size() == 1 ? "a file" : fmt::format("{} files", found.size()));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_data_directory(io::Disk& disk, const std::string& data) {
@@ -52,12 +74,27 @@ Status check_data_directory(io::Disk& disk, const std::string& data) {
                       "changed. Say --data with a directory that is empty or does not exist",
                       data, foreign->name);
   }
+  MILLRACE_TRY(const bool is_begun, has_journal(disk, data));
+  if (!is_begun && !has("catalog.db")) {
+    MILLRACE_TRY_STATUS(check_nothing_is_left(disk, data));
+  }
   return has("journal") || (!has(kJournalBeingMade) && !has(kCatalogBeingMade))
              ? Status()
              : make_error(Code::kConflict,
                           "{}: a rebuild was cut short here and left no journal: say it again, or "
                           "choose another directory",
                           data);
+}
+
+Result<bool> has_journal(io::Disk& disk, const std::string& data) {
+  MILLRACE_TRY(const bool is_there, disk.exists(data + "/journal"));
+  if (!is_there) {
+    return false;
+  }
+  MILLRACE_TRY(const auto entries, disk.list(data + "/journal"));
+  return std::ranges::any_of(entries, [](const io::DirectoryEntry& entry) {
+    return journal::number_of(entry.name).has_value();
+  });
 }
 
 Result<bool> is_as_empty(io::Disk& disk, const std::string& data) {

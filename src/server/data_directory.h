@@ -17,6 +17,9 @@ inline constexpr const char* kJournalBeingMade = "journal.new";
 /// was cut short before there was a journal), kIo.
 Status check_data_directory(io::Disk& disk, const std::string& data);
 
+/// Whether there is a file of a journal. Errors: kIo.
+Result<bool> has_journal(io::Disk& disk, const std::string& data);
+
 /// Whether it has nothing but what a process leaves that did not get far. Errors: kIo.
 Result<bool> is_as_empty(io::Disk& disk, const std::string& data);
 

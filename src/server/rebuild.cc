@@ -54,10 +54,12 @@ class Rebuild {
  private:
   std::string path(const std::string& name) const { return data_ + "/" + name; }
 
-  Result<bool> has_journal();
   Status lock();
   Result<broker::FoundObjects> read_objects();
   Status check_place(const broker::FoundObjects& found);
+  Status check_age(const KnownJournal& journal, const broker::FoundObjects& found) const;
+  Offset readable_end(const KnownJournal& journal, const SegmentPlan& plan,
+                      TopicPartition partition) const;
   Status catalog_of_journal();
   Status directory_of_bucket();
   Result<tables::FoundFiles> read_files(const KnownJournal& journal);
@@ -77,20 +79,10 @@ class Rebuild {
   io::FrozenDisk frozen_{disk_};  // what is there is read through it
   std::optional<io::LockFile> lock_;
   std::unique_ptr<objects::ObjectStore> store_;
+  std::optional<catalog::Contents> old_;  // of a catalog that is there and can be read
   const int64_t now_ms_ = system_clock().wall_ms().time_since_epoch().count();
   RebuildReport report_;
 };
-
-Result<bool> Rebuild::has_journal() {
-  MILLRACE_TRY(const bool is_there, disk_.exists(path("journal")));
-  if (!is_there) {
-    return false;
-  }
-  MILLRACE_TRY(const auto entries, disk_.list(path("journal")));
-  return std::ranges::any_of(entries, [](const io::DirectoryEntry& entry) {
-    return journal::number_of(entry.name).has_value();
-  });
-}
 
 Status Rebuild::lock() {
   MILLRACE_TRY(lock_, options_.dry_run ? io::LockFile::acquire_to_read(path("lock"))
@@ -99,7 +91,7 @@ Status Rebuild::lock() {
 }
 
 Result<RebuildReport> Rebuild::run() {
-  MILLRACE_TRY(const bool has, has_journal());
+  MILLRACE_TRY(const bool has, has_journal(disk_, data_));
   if (has) {
     MILLRACE_TRY_STATUS(catalog_of_journal());
     return std::move(report_);
@@ -113,8 +105,8 @@ Result<RebuildReport> Rebuild::run() {
   if (!empty) {
     return make_error(Code::kConflict,
                       "{}: no journal is there, and it is not empty: a directory is made out of a "
-                      "bucket where there is nothing",
-                      data_);
+                      "bucket where there is nothing. Put the journal back, or move {} away",
+                      data_, data_);
   }
   MILLRACE_TRY_STATUS(directory_of_bucket());
   return std::move(report_);
@@ -129,26 +121,22 @@ Result<broker::FoundObjects> Rebuild::read_objects() {
   MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
                  options_.progress("objects", done, all);
                }));
-  if (options_.server.bucket && found.objects.empty() && found.unused.empty()) {
-    return nothing_in(*store_);
-  }
   return found;
 }
 
 /// The catalog that is there, if it can be read, may know of objects in another store: all of them
 /// must be in this one, then they were moved.
 Status Rebuild::check_place(const broker::FoundObjects& found) {
-  const auto old = catalog::open_sqlite(frozen_, path("catalog.db"));
-  if (!old.ok()) {
+  if (!old_) {
     return {};
   }
-  Status same = catalog::check_store((*old)->contents(), name_of_store(options_.server));
+  Status same = catalog::check_store(*old_, name_of_store(options_.server));
   std::set<Uuid> there;
   for (const broker::FoundObject& object : found.objects) {
     there.insert(object.header.object);
   }
   const auto missing = std::ranges::count_if(
-      (*old)->contents().segments,
+      old_->segments,
       [&](const catalog::SegmentRow& object) { return !there.contains(object.object); });
   if (same.ok() || missing == 0) {
     return {};
@@ -156,6 +144,59 @@ Status Rebuild::check_place(const broker::FoundObjects& found) {
   same.error().message += fmt::format(
       "; {} of them are not there. To do without these, move catalog.db away first", missing);
   return same;
+}
+
+/// What objects of this directory have, its journal has had before: else an older one was put
+/// there, or its last files are missing, and it would give out offsets again.
+Status Rebuild::check_age(const KnownJournal& journal, const broker::FoundObjects& found) const {
+  std::optional<std::string> newest;
+  size_t count = 0;
+  for (const broker::FoundObject& object : found.objects) {
+    const auto is_beyond = [&](const segment::PartitionRow& row) {
+      const auto kept = journal.kept.find(row.partition);
+      return kept != journal.kept.end() && row.next > kept->second.end;
+    };
+    const auto row = std::ranges::find_if(object.tail.partitions, is_beyond);
+    if (object.header.directory != journal.directory || row == object.tail.partitions.end()) {
+      continue;
+    }
+    ++count;
+    newest = fmt::format(
+        "{} has partition {} of topic {} up to offset {}, where the journal ends "
+        "at {}",
+        store_->location_of(object.name), row->partition.partition,
+        journal.topics.at(row->partition.topic).name, row->next,
+        journal.kept.at(row->partition).end);
+  }
+  return !newest ? Status()
+                 : make_error(Code::kCorrupt,
+                              "journal older than {} of the objects: {}; nothing was changed. Put "
+                              "the right journal back. To do without what is in them and behind "
+                              "them, move them away first",
+                              count, *newest);
+}
+
+/// Of a partition with durability=object: what is in objects, or was readable as far as the
+/// replaced catalog knows. What is behind was not acknowledged.
+Offset Rebuild::readable_end(const KnownJournal& journal, const SegmentPlan& plan,
+                             TopicPartition partition) const {
+  const record::PartitionRange kept = journal.kept.at(partition);
+  if (journal.topics.at(partition.topic).settings.durability != broker::Durability::kObject) {
+    return kept.end;
+  }
+  Offset end = kept.start;
+  if (const auto history = plan.histories.find(partition); history != plan.histories.end()) {
+    end = std::max(end, history->second.end);
+  }
+  if (const auto deleted = journal.starts.find(partition); deleted != journal.starts.end()) {
+    end = std::max(end, deleted->second);
+  }
+  if (old_) {
+    const auto row =
+        std::ranges::find(old_->partitions, partition, &catalog::PartitionRow::partition);
+    end = row == old_->partitions.end() ? end : std::max(end, row->next);
+  }
+  return std::min(end, kept.end);
 }
 
 /// The journal knows topics, tables and what it keeps; the rest must meet it.
@@ -167,9 +208,14 @@ Status Rebuild::catalog_of_journal() {
                       "{} is there: with --replace it goes to {} and is made again",
                       path("catalog.db"), path("quarantine"));
   }
-  MILLRACE_TRY(const KnownJournal journal, read_journal(frozen_, path("journal")));
+  if (const auto old = catalog::open_sqlite(frozen_, path("catalog.db")); old.ok()) {
+    old_ = (*old)->contents();
+  }
+  MILLRACE_TRY(const KnownJournal journal,
+               read_journal(frozen_, path("journal"), old_ ? &*old_ : nullptr));
   MILLRACE_TRY(const broker::FoundObjects found, read_objects());
   MILLRACE_TRY_STATUS(check_place(found));
+  MILLRACE_TRY_STATUS(check_age(journal, found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
   SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms_);
   MILLRACE_TRY(auto doubles, find_doubles(*store_, std::move(plan.covered), plan.rows));
@@ -187,7 +233,8 @@ Status Rebuild::catalog_of_journal() {
     made.broker.topics.push_back(broker::row_of(topic));
   }
   for (const auto& [partition, kept] : journal.kept) {
-    made.broker.partitions.push_back({partition, kept.start, kept.end});
+    const Offset end = readable_end(journal, plan, partition);
+    made.broker.partitions.push_back({partition, std::min(kept.start, end), end});
   }
   if (options_.dry_run) {
     return {};
@@ -280,6 +327,9 @@ void Rebuild::describe(const KnownJournal& journal, const tables::FoundFiles& fi
 /// Topics are as their newest objects say, partitions go on behind a gap.
 Status Rebuild::directory_of_bucket() {
   MILLRACE_TRY(const broker::FoundObjects found, read_objects());
+  if (found.objects.empty() && found.unused.empty()) {
+    return nothing_in(*store_);
+  }
   std::map<TopicId, std::string> left;
   const Topics topics = topics_of(found, left);
   if (topics.empty()) {

@@ -3,6 +3,7 @@
 #include "broker/start_fact.h"
 #include "journal/recovery.h"
 #include "tables/schema_frame.h"
+#include "tables/trust.h"
 
 #include <tuple>
 
@@ -41,7 +42,8 @@ record::SystemFrame frame_of(const segment::TopicEntry& entry) {
 
 }  // namespace
 
-Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path) {
+Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path,
+                                  const catalog::Contents* catalog) {
   journal::Files files(disk, path);
   journal::Index index;
   KnownJournal known;
@@ -49,6 +51,14 @@ Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path) {
   journal::RecoveryOptions options;
   // Recovery asks before it changes anything, and goes no further when it is refused.
   options.approve = [&](const journal::Findings& found) -> Status {
+    if (catalog != nullptr && catalog->directory == found.directory()) {
+      if (Status rests = tables::check_places(*catalog, found); !rests.ok()) {
+        rests.error().message +=
+            "; to do without what came behind its end, move catalog.db away first: clients may "
+            "have seen offsets that others get then";
+        return rests;
+      }
+    }
     MILLRACE_TRY_STATUS(take(found, known));
     is_taken = true;
     return make_error(Code::kCancelled, "it was only read");

@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "broker/found_objects.h"
 #include "broker/topic.h"
+#include "catalog/catalog.h"
 #include "io/disk.h"
 #include "record/commit_log.h"
 #include "tables/found_files.h"
@@ -30,9 +31,11 @@ struct KnownJournal {
   std::vector<tables::JournalTable> tables;
 };
 
-/// Reads a journal as a start does, and changes nothing. Errors: those of journal::recover();
-/// kNotFound (there is none).
-Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path);
+/// Reads a journal as a start does, and changes nothing. `catalog`: one that is there, or null.
+/// Errors: those of journal::recover(); kNotFound (there is none); kCorrupt (the catalog rests on
+/// what the journal does not have).
+Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path,
+                                  const catalog::Contents* catalog);
 
 /// Topics by the entries of objects, of each the newest. Of topics of one name only that made last
 /// is taken: those before it were deleted. `left`: what is not taken, and why.

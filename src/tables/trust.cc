@@ -47,15 +47,19 @@ Result<std::string> tables_without_rows(const Contents& catalog, const Findings&
 
 }  // namespace
 
+Status check_places(const Contents& catalog, const Findings& journal) {
+  MILLRACE_TRY_STATUS(check_place(catalog.broker_place, journal));
+  MILLRACE_TRY_STATUS(check_place(catalog.tables_place, journal));
+  return check_place(catalog.segments_place, journal);
+}
+
 Status check_trust(const Contents& catalog, const Findings& journal) {
   const auto directory = journal.directory();
   if (catalog.directory && directory && *catalog.directory != *directory) {
     return make_error(Code::kCorrupt, "catalog.db belongs to directory {}, the journal to {}; {}",
                       catalog.directory->to_string(), directory->to_string(), kAdvice);
   }
-  MILLRACE_TRY_STATUS(check_place(catalog.broker_place, journal));
-  MILLRACE_TRY_STATUS(check_place(catalog.tables_place, journal));
-  MILLRACE_TRY_STATUS(check_place(catalog.segments_place, journal));
+  MILLRACE_TRY_STATUS(check_places(catalog, journal));
   MILLRACE_TRY(const std::string missing, tables_without_rows(catalog, journal));
   if (missing.empty()) {
     return {};

@@ -240,6 +240,25 @@ def test_a_missing_journal_file(copy):
     assert copy.journal(2).name in what
 
 
+def test_the_oldest_journal_file_missing_is_known_by_its_stored_index(copy):
+    path = copy.journal(0)
+    assert path.with_suffix(".index").exists()
+    path.unlink()
+    _, findings, _ = copy.fsck()
+    assert {finding["problem"] for finding in findings} == {"missing-file", "distrust"}, findings
+    assert [finding["file"] for finding in findings if finding["problem"] == "missing-file"] == [str(path)]
+
+
+def test_the_newest_journal_file_missing_is_known_by_the_place_in_the_catalog(copy):
+    path = copy.journal(-1)
+    path.unlink()
+    copy.finds("distrust", touched=None)
+    _, (finding,), _ = copy.fsck()
+    assert f"put {path.name} back" in finding["advice"]
+    done = run("rebuild", "--data", copy.data, "--replace")
+    assert done.returncode == 1 and "journal older than catalog" in done.stderr
+
+
 def test_missing_journal_files_at_the_end_are_known_by_a_stored_index(copy):
     *_, sealed, newest = journal.files(copy.data).values()
     assert sealed.with_suffix(".index").exists()
