@@ -219,6 +219,7 @@ Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
   SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms_);
   MILLRACE_TRY(auto doubles, find_doubles(*store_, std::move(plan.covered), plan.rows));
+  doubles.insert(doubles.end(), plan.deleted.begin(), plan.deleted.end());
   report_.directory = journal.directory;
   describe(journal.topics, plan, journal.kept, journal.starts);
   describe(journal, files);

@@ -76,7 +76,7 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
   const Offset start = line.chain.empty() ? Offset{} : line.parts[line.chain.front()].first;
   const Offset end = line.chain.empty() ? Offset{} : line.parts[line.chain.back()].next;
   if (start <= row.first && row.next <= end) {
-    return fmt::format("{} are in other objects too", offsets);
+    return fmt::format("{} are in other objects too, or fillers stand there for them", offsets);
   }
   if (!line.kept && std::ranges::any_of(line.chain, shares)) {
     return fmt::format("{} are in other objects too, some of them", offsets);
@@ -100,6 +100,14 @@ bool is_covered(const FoundObject& object, const Lines& lines) {
       }
     }
     return covered >= row.next;
+  });
+}
+
+/// By the tombstones of the journal.
+bool is_deleted(const FoundObject& object, const Topics& topics) {
+  return std::ranges::all_of(object.tail.partitions, [&](const PartitionRow& row) {
+    const auto topic = topics.find(row.partition.topic);
+    return topic != topics.end() && topic->second.is_deleted;
   });
 }
 
@@ -191,7 +199,7 @@ void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
       return expired.contains({row.object, part.partition});
     });
     if (row.parts.empty()) {
-      plan.unused.push_back({row.name, "it is expired, or of a deleted topic"});
+      plan.unused.push_back({row.name, "it is expired"});
     }
     return row.parts.empty();
   });
@@ -217,6 +225,10 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
   }
   for (size_t i = 0; i < found.objects.size(); ++i) {
     const FoundObject& object = found.objects[i];
+    if (is_deleted(object, topics)) {
+      plan.deleted.push_back({object.header.object, object.name});
+      continue;
+    }
     for (size_t row = 0; row < object.tail.partitions.size(); ++row) {
       if (!used[i].contains(row)) {
         plan.unused.push_back({object.name, why_unused(object.tail.partitions[row], lines, left)});

@@ -38,14 +38,14 @@ struct SegmentPlan {
   std::vector<std::string> lost;                // what no object has, as far as others show it
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
   std::vector<catalog::LeavingObject> covered;  // of `unused`: named ones have all their offsets
+  std::vector<catalog::LeavingObject> deleted;  // all they have is of deleted topics
 };
 
 /// Of each partition, with a journal, a dense chain of parts (broker/segment_chain.h) that meets
 /// `kept`; without one the parts that have most of it, and what is missing between them as holes:
-/// to be filled as records as old as those before, so that retention takes them with these. Of a
-/// topic that was deleted too, so that its objects go as ever. `left`: of topics that are not
-/// there, why. `now_ms`: objects that retention has taken by then are not named; nullopt: that is
-/// left to a server.
+/// to be filled as records as old as those before, so that retention takes them with these. `left`:
+/// of topics that are not there, why. `now_ms`: objects that retention has taken by then are not
+/// named; nullopt: that is left to a server.
 SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
                           const std::optional<Ranges>& kept,
                           const std::map<TopicId, std::string>& left,

@@ -193,8 +193,10 @@ TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
   const auto plan = plan_segments(found.get(), topics, kept, {}, kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
   EXPECT_EQ(plan.histories.at(partition).start, Offset{10});
-  EXPECT_THAT(plan.unused, SizeIs(2));
-  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, std::nullopt)), SizeIs(3));
+  EXPECT_THAT(plan.unused, SizeIs(1));
+  ASSERT_THAT(plan.deleted, SizeIs(1));
+  EXPECT_EQ(plan.deleted.front().name, "object 3");
+  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, std::nullopt)), SizeIs(2));
 }
 
 TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) {

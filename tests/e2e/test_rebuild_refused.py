@@ -105,6 +105,27 @@ def test_a_server_begins_nothing_beside_the_objects_of_a_lost_journal(new_server
         before = sorted(server.data.rglob("*"))
 
 
+def test_objects_of_a_topic_that_was_deleted_after_a_lost_machine_go(new_server, s3, request):
+    bucket = s3.flags(request.node.name)
+    server = new_server(*SMALL, *bucket, **KEYS).start()
+    with Connection(server.port) as connection:
+        for topic in ("stays", "goes"):
+            assert connection.create_topic(topic, 1, OBJECT) == (0, None)
+            assert connection.produce(topic, batch_of(topic.encode())).error == wire.NONE
+    server.kill()
+    shutil.rmtree(server.data)
+    rebuild(server, bucket=bucket)
+    server.start()
+    with Connection(server.port) as connection:
+        assert connection.delete_topic("goes") == wire.NONE
+    server.kill()
+    rebuild(server, "--replace", bucket=bucket)
+    server.start()
+    assert server.terminate() == 0, "what is leaving is gone then"
+    checked = run("fsck", "--data", server.data, *bucket, "--json", **KEYS)
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_an_empty_journal_folder_makes_a_directory_no_owner_of_a_bucket(new_server, s3, request, tmp_path):
     bucket = s3.flags(request.node.name)
     server = new_server(*SMALL, *bucket, **KEYS).start()
