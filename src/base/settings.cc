@@ -247,14 +247,23 @@ Error unknown_flag(const SettingSchema& schema, const std::string& flag) {
   return unknown(schema, flag, "flag", [](const SettingSpec& s) { return s.flag(); });
 }
 
+namespace {
+
+/// Those of this project's own tools, and what Kubernetes sets beside a service called millrace.
+bool is_of_others(std::string_view name) {
+  return name == "MILLRACE_DEPS" || name == "MILLRACE_BIN" || name == "MILLRACE_PORT" ||
+         name.starts_with("MILLRACE_PORT_") || name.starts_with("MILLRACE_SERVICE_");
+}
+
+}  // namespace
+
 std::map<std::string, std::string> millrace_variables() {
   std::map<std::string, std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const size_t equals = text.find('=');
     const std::string name(text.substr(0, equals));
-    if (name.starts_with(kPrefix) && equals != std::string_view::npos && name != "MILLRACE_DEPS" &&
-        name != "MILLRACE_BIN") {
+    if (name.starts_with(kPrefix) && equals != std::string_view::npos && !is_of_others(name)) {
       variables[name] = std::string(text.substr(equals + 1));
     }
   }

@@ -79,7 +79,9 @@ class Settings {
 /// kInvalid: `flag` ("--kafak") belongs to no setting; names the nearest one that does.
 Error unknown_flag(const SettingSchema& schema, const std::string& flag);
 
-/// The MILLRACE_* variables of this process, less those of the build (MILLRACE_DEPS, MILLRACE_BIN).
+/// The MILLRACE_* variables of this process, less those of the build (MILLRACE_DEPS, MILLRACE_BIN)
+/// and those that Kubernetes sets for a service called millrace (MILLRACE_SERVICE_*, MILLRACE_PORT,
+/// MILLRACE_PORT_*).
 std::map<std::string, std::string> millrace_variables();
 
 struct TomlValue {

@@ -132,8 +132,13 @@ TEST(Settings, EdgesOfEveryKind) {
 TEST(Settings, VariablesOfTheBuildAreNoSettings) {
   ASSERT_EQ(::setenv("MILLRACE_DEPS", "/deps", 1), 0);  // NOLINT(concurrency-mt-unsafe): one thread
   ASSERT_EQ(::setenv("MILLRACE_OTHER", "1", 1), 0);     // NOLINT(concurrency-mt-unsafe): one thread
+  for (const char* of_kubernetes : {"MILLRACE_SERVICE_HOST", "MILLRACE_PORT_9092_TCP"}) {
+    ASSERT_EQ(::setenv(of_kubernetes, "1", 1), 0);  // NOLINT(concurrency-mt-unsafe): one thread
+  }
   const auto variables = millrace_variables();
   EXPECT_FALSE(variables.contains("MILLRACE_DEPS"));
+  EXPECT_FALSE(variables.contains("MILLRACE_SERVICE_HOST"));
+  EXPECT_FALSE(variables.contains("MILLRACE_PORT_9092_TCP"));
   EXPECT_EQ(variables.at("MILLRACE_OTHER"), "1");
   ASSERT_EQ(::unsetenv("MILLRACE_OTHER"), 0);  // NOLINT(concurrency-mt-unsafe): one thread
 }

@@ -6,6 +6,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
 namespace millrace::cli {
@@ -16,6 +17,20 @@ namespace {
 int report_usage(const CLI::App& app, const std::string& message, bool as_json) {
   return report(make_error(Code::kInvalid, "{}\nSee: {} --help", message, verb_path(app)),
                 {.as_json = as_json});
+}
+
+/// What was printed is whole, or the exit code says that it is not. A closed pipe is no error:
+/// whoever read it had enough.
+int after_output(int exit_code, bool as_json) {
+  errno = 0;
+  const bool is_whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (is_whole || errno == EPIPE || exit_code != kOk) {
+    return exit_code;
+  }
+  Error error = errno != 0 ? errno_error("write(2)", "standard output", errno)
+                           : make_error(Code::kIo, "standard output could not be written");
+  error.message += "; what stands there is not all of it";
+  return report(error, {.as_json = as_json});
 }
 
 int run(int argc, char** argv) {
@@ -60,7 +75,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report_usage(app, usage_message(app, error), as_json);
   }
-  return exit_code;
+  return app.got_subcommand("serve") ? exit_code : after_output(exit_code, as_json);
 }
 
 }  // namespace

@@ -133,10 +133,17 @@ std::string counts_of(const client::Producer& producer) {
 
 void print_result(const ProduceArguments& arguments, const client::Producer& producer,
                   double seconds, const Status& sent) {
+  const bool is_answered = arguments.options.acks != 0;
   if (arguments.as_json) {
     const nlohmann::json out{
-        {"delivered", producer.delivered()}, {"failed", producer.failed()}, {"seconds", seconds}};
+        {"delivered", is_answered ? nlohmann::json(producer.delivered()) : nlohmann::json()},
+        {"failed", producer.failed()},
+        {"seconds", seconds}};
     std::printf("%s\n", out.dump().c_str());
+  } else if (sent.ok() && !is_answered) {
+    std::printf("%s sent to %s, unanswered (--acks 0), %.2f s\n",
+                count_of(producer.delivered(), "record").c_str(), arguments.options.topic.c_str(),
+                seconds);
   } else if (sent.ok()) {
     std::printf("%s durable in %s, %.2f s\n", count_of(producer.delivered(), "record").c_str(),
                 arguments.options.topic.c_str(), seconds);
@@ -162,8 +169,10 @@ Status produce(ProduceArguments arguments) {
     sent = send_lines(in, arguments, interrupt, *producer, progress);
   }
   progress.end();
+  if (!sent.ok()) {
+    producer->abandon(std::chrono::seconds(2));  // what waits still counts as not acknowledged
+  }
   if (!sent.ok() && sent.error().code == Code::kCancelled) {
-    producer->abandon(std::chrono::seconds(2));
     sent = make_error(Code::kCancelled, "interrupted: {}", counts_of(*producer));
   }
   print_result(arguments, *producer, progress.seconds(), sent);

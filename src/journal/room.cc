@@ -72,10 +72,10 @@ Error Writer::no_room_for(uint64_t bytes) const {
   const uint64_t used = index_.total_bytes();
   if (used + bytes > options_.max_bytes) {
     return make_error(Code::kOverloaded,
-                      "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes); "
-                      "delete topics or records, flush tables, or raise "
-                      "journal.max_bytes",
-                      used, options_.max_bytes);
+                      "the journal is full: it holds {} bytes and may hold {} (journal.max_bytes), "
+                      "and its next file takes {}; delete topics or records, flush tables, or "
+                      "raise journal.max_bytes",
+                      used, options_.max_bytes, bytes);
   }
   return make_error(Code::kOverloaded,
                     "the journal's next file, of {} bytes, cannot be made: its disk is full, and "
