@@ -129,6 +129,8 @@ int serve(const Settings::Sources& sources) {
   }
   print_ready(**application, *options);
   signals.wait_for_stop();
+  log::info("server", "stopping: requests under way have up to {} s (server.drain_ms)",
+            std::chrono::duration<double>(options->drain).count());
   const server::Stopped stopped = (*application)->stop();
   if (stopped.queries_left > 0) {
     // They could go on for hours, and use what is destroyed by any other way out.
