@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Whether readers of old records disturb who writes: p99 of produce at 5,000 records of 1 KiB a second,
-# alone and while another topic is read from its first record to its last, out of segment objects that
-# are not in the page cache. Interleaved, the same server for both.
+# Whether readers disturb who writes: p99 of produce at 5,000 records of 1 KiB a second, alone, while
+# another topic is read from its first record to its last, out of segment objects that are not in the
+# page cache, and while a query over some millions of rows follows the other. Interleaved, the same
+# server for all.
 # usage: bench/backfill.sh [-- FLAGS OF serve]     e.g. -- --journal-write-method direct
 #   REPEATS=5        rounds; each has one run of each kind
 #   GIGABYTES=4      of old records
@@ -16,61 +17,49 @@ repeats=${REPEATS:-5}
 gigabytes=${GIGABYTES:-4}
 seconds=${SECONDS_EACH:-15}
 out=${OUT:-build/bench/backfill.jsonl}
-bin=$PWD/build/release/bin/millrace
-[ -x "$bin" ] || { echo "no $bin: run make build first" >&2; exit 1; }
+. bench/common.sh
 mkdir -p "$(dirname "$out")"
 : >"$out"
-work=$(mktemp -d)
-server=
-reader=
-cleanup() {
-  for pid in $reader $server; do kill "$pid" 2>/dev/null || true; done
-  for pid in $reader $server; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-export MILLRACE_KAFKA=127.0.0.1:19192 MILLRACE_HTTP=127.0.0.1:19193
-
-# wait_for WHAT SECONDS COMMAND...: until the command succeeds.
-wait_for() {
-  local what=$1 deadline=$((SECONDS + $2))
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || { echo "$what: not within its time; see $work" >&2; exit 1; }
-    read -r -t 0.2 <> <(:) || true
-  done
-}
 journal_files() { find "$work/data/journal" -name '0*.log' | wc -l; }
 is_freed() { [ "$(journal_files)" -le 2 ]; }
 # What is read again comes from the disk.
 forget() { find "$work/data/segments" -name '*.seg' -exec dd of={} oflag=nocache conv=notrunc,fdatasync count=0 status=none \; ; }
+# Each line of its output is a query that was answered.
+query() { while true; do "$bin" sql 'SELECT host, avg(usage), max(load) FROM old.m0 GROUP BY host ORDER BY 2' --json | wc -c >>"$work/queries"; done; }
 read_old() { while true; do "$bin" bench consume -t old --json >>"$work/consume.jsonl"; forget; done; }
 
-"$bin" serve --data "$work/data" --kafka $MILLRACE_KAFKA --http $MILLRACE_HTTP --segment-age-ms 1s --log-level silent "$@" 2>"$work/log" >/dev/null &
-server=$!
+start_server --segment-age-ms 1s --log-level silent "$@"
 wait_for "the server" 60 "$bin" topic list
 "$bin" topic create old --partitions 4 -c retention.ms=-1 >/dev/null
 "$bin" bench produce -t old -n $((gigabytes * 1000000)) -s 1024 --json >/dev/null
 wait_for "old records in objects" 300 is_freed
+"$bin" bench ingest -d old -s 2 -w 0 --json >/dev/null
+"$bin" table flush old.m0 >/dev/null
 for ((round = 0; round <= repeats; ++round)); do # round 0 warms up and is not counted
-  for kind in alone backfill; do
+  for kind in alone backfill queries; do
+    : >"$work/queries"
+    : >"$work/consume.jsonl"
     if [ $kind = backfill ]; then
       forget
-      : >"$work/consume.jsonl"
       nice -n 19 bash -c "$(declare -f read_old forget); work='$work' bin='$bin' read_old" &
       reader=$!
+      pids+=("$reader")
+    elif [ $kind = queries ]; then
+      nice -n 19 bash -c "$(declare -f query); work='$work' bin='$bin' query" &
+      reader=$!
+      pids+=("$reader")
     fi
     sync
     line=$("$bin" bench produce -t live -r 5000 -n $((5000 * seconds)) -s 1024 --server-pid $server --json)
     consumed=
-    if [ $kind = backfill ]; then
+    if [ $kind != alone ]; then
       pkill -P "$reader" || true
       kill "$reader" 2>/dev/null || true
       wait "$reader" 2>/dev/null || true
-      reader=
+      pids=("$server")
       consumed=$(tail -1 "$work/consume.jsonl")
     fi
-    [ $round = 0 ] || printf '{"kind": "%s", "round": %d, "produce": %s, "consume": %s}\n' $kind $round "$line" "${consumed:-null}" >>"$out"
+    [ $round = 0 ] || printf '{"kind": "%s", "round": %d, "produce": %s, "consume": %s, "queries": %d}\n' $kind $round "$line" "${consumed:-null}" "$(wc -l <"$work/queries")" >>"$out"
   done
   echo "round $round of $repeats done"
 done
@@ -82,10 +71,10 @@ import json, statistics, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
 def span(values, digits=1):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})" if values else "-"
-print(f"{'':10} {'p50 ms':>20} {'p99 ms':>22} {'max ms':>24} {'old records MB/s':>22}")
-for kind in ("alone", "backfill"):
+print(f"{'':10} {'p50 ms':>20} {'p99 ms':>22} {'max ms':>24} {'old records MB/s':>22} {'queries a run':>18}")
+for kind in ("alone", "backfill", "queries"):
     mine = [row for row in rows if row["kind"] == kind]
     produce = [row["produce"] for row in mine]
     print(f"{kind:10} {span([p['p50_ms'] for p in produce], 2):>20} {span([p['p99_ms'] for p in produce], 2):>22} {span([p['max_ms'] for p in produce]):>24} "
-          f"{span([row['consume']['megabytes_per_second'] for row in mine if row['consume']], 0):>22}")
+          f"{span([row['consume']['megabytes_per_second'] for row in mine if row['consume']], 0):>22} {span([row['queries'] for row in mine if row['queries']], 0):>18}")
 EOF

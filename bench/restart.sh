@@ -14,36 +14,13 @@ repeats=${REPEATS:-5}
 gigabytes=${GIGABYTES:-11}
 partitions=${PARTITIONS:-5000}
 out=${OUT:-build/bench/restart.jsonl}
-bin=$PWD/build/release/bin/millrace
-[ -x "$bin" ] || { echo "no $bin: run make build first" >&2; exit 1; }
+. bench/common.sh
 mkdir -p "$(dirname "$out")"
 : >"$out"
-work=$(mktemp -d)
-server=
-cleanup() {
-  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
-  rm -rf "$work"
-}
-trap cleanup EXIT
-export MILLRACE_KAFKA=127.0.0.1:19192 MILLRACE_HTTP=127.0.0.1:19193
-
-# wait_for WHAT SECONDS COMMAND...: until the command succeeds.
-wait_for() {
-  local what=$1 deadline=$((SECONDS + $2))
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || { echo "$what: not within its time; see $work" >&2; exit 1; }
-    read -r -t 0.2 <> <(:) || true
-  done
-}
 journal_bytes() { find "$work/data/journal" -name '0*.log' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'; }
 object_bytes() { find "$work/data/segments" -name '*.seg' -printf '%s\n' 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
 is_cut() { [ "$(journal_bytes)" -le $((1 << 30)) ]; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
-serve() {
-  "$bin" serve --data "$work/data" --kafka $MILLRACE_KAFKA --http $MILLRACE_HTTP "$@" >"$work/log" 2>&1 &
-  server=$!
-}
 takes_a_record() { echo first | "$bin" produce first; }
 
 for kind in objects journal; do
@@ -51,7 +28,7 @@ for kind in objects journal; do
   [ $kind = journal ] || age=1s
   flags=(--segment-age-ms $age --journal-max-bytes 40GiB "$@")
   rm -rf "$work/data"
-  serve "${flags[@]}"
+  start_server "${flags[@]}"
   wait_for "the server" 60 "$bin" topic list
   "$bin" topic create many --partitions "$partitions" -c retention.ms=-1 >/dev/null
   "$bin" topic create first --partitions 1 >/dev/null
@@ -61,7 +38,7 @@ for kind in objects journal; do
     kill -9 "$server"
     wait "$server" 2>/dev/null || true
     begun=$(now_ms)
-    serve "${flags[@]}"
+    start_server "${flags[@]}"
     until takes_a_record >/dev/null 2>&1; do [ $(($(now_ms) - begun)) -lt 60000 ] || exit 1; done
     taken=$(now_ms)
     ready=$(sed -n 's/.* ready in \([0-9.]*\) \(m\?s\): .*/\1 \2/p' "$work/log" | awk '{ print $2 == "s" ? $1 * 1000 : $1 }')
@@ -70,7 +47,7 @@ for kind in objects journal; do
   done
   kill "$server"
   wait "$server" 2>/dev/null || true
-  server=
+  pids=()
   echo "$kind done"
 done
 

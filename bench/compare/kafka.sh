@@ -13,9 +13,8 @@ flags=("$@")
 [ ${#flags[@]} -gt 0 ] || flags=(-n 600000 -s 1024 -c 1)
 repeats=${REPEATS:-5}
 out=${OUT:-build/bench/kafka.jsonl}
-bin=build/release/bin/millrace
 jars=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/kafka-4.1.1
-[ -x $bin ] || { echo "no $bin: run make build first" >&2; exit 1; }
+. bench/common.sh
 command -v java >/dev/null && command -v mvn >/dev/null || { echo "needs java 17 and mvn (apt: openjdk-17-jre-headless maven)" >&2; exit 1; }
 mkdir -p "$(dirname "$out")"
 : >"$out"
@@ -25,25 +24,6 @@ if [ ! -e "$jars/done" ]; then
   mvn -q -f bench/compare/kafka-pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars"
   touch "$jars/done"
 fi
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-# wait_for WHAT COMMAND...: until the command succeeds, at most 60 s.
-wait_for() {
-  local what=$1 deadline=$((SECONDS + 60))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || { echo "$what did not come up; see $work" >&2; exit 1; }
-    read -r -t 0.2 <> <(:) || true
-  done
-}
 
 start_kafka() { # NAME PORT FLUSH_MESSAGES
   local name=$1 port=$2 controller=$(($2 + 1)) dir=$work/$1
@@ -67,15 +47,14 @@ EOF
   pids+=($!)
   pid_of[$name]=$!
   port_of[$name]=$port
-  wait_for "$name" $bin topic list --kafka "127.0.0.1:$port"
+  wait_for "$name" 60 "$bin" topic list --kafka "127.0.0.1:$port"
 }
 
 declare -A pid_of port_of
-$bin serve --data "$work/millrace" --kafka 127.0.0.1:19192 --http 127.0.0.1:19193 --log-level silent >"$work/millrace.log" 2>&1 &
-pids+=($!)
-pid_of[millrace]=$!
+start_server --log-level silent
+pid_of[millrace]=$server
 port_of[millrace]=19192
-wait_for millrace $bin topic list --kafka 127.0.0.1:19192
+wait_for millrace 60 "$bin" topic list --kafka 127.0.0.1:19192
 start_kafka kafka 19292 9223372036854775807
 start_kafka kafka-fsync 19392 1
 
@@ -87,9 +66,9 @@ for ((round = 0; round <= repeats; ++round)); do # round 0 warms up and is not c
     export MILLRACE_HTTP=127.0.0.1:9
     [ "$broker" != millrace ] || MILLRACE_HTTP=127.0.0.1:19193
     sync # what the one before left in the page cache is not written at the cost of the next
-    line=$($bin bench produce --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json "${flags[@]}")
-    read_line=$($bin bench consume --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json)
-    $bin topic delete "bench-$round" --kafka "$server" >/dev/null
+    line=$("$bin" bench produce --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json "${flags[@]}")
+    read_line=$("$bin" bench consume --kafka "$server" -t "bench-$round" --server-pid "${pid_of[$broker]}" --json)
+    "$bin" topic delete "bench-$round" --kafka "$server" >/dev/null
     if [ $round -gt 0 ]; then
       printf '{"broker": "%s", "round": %d, "produce": %s, "consume": %s}\n' "$broker" $round "$line" "$read_line" >>"$out"
     fi
