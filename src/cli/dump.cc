@@ -145,7 +145,7 @@ void add_dump(CLI::App& app, int& exit_code) {
            "Works beside a running server, up to what is on disk at that moment. Damage is a line "
            "of its own and makes the exit code 1.",
            {"millrace dump data", "millrace dump data --records --json",
-            "millrace dump data/journal/00000000000000000001.log", "millrace dump -f data"});
+            "millrace dump data/journal/00000000000000000001.log", "millrace dump --follow data"});
   verb->callback([arguments, &exit_code] {
     const Status done = dump(*arguments);
     std::fflush(stdout);

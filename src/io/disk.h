@@ -106,7 +106,8 @@ class Disk {
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   /// A file or an empty directory. Durable after sync_directory of the parent.
   virtual Status remove(const std::string& path) = 0;
-  /// Makes the directory and its parents, and syncs each parent that changed.
+  /// Makes the directory and its parents, and syncs each parent that changed; that of the directory
+  /// also when this was there, unless we may not read it.
   virtual Status make_directories(const std::string& path) = 0;
   virtual Status sync_directory(const std::string& path) = 0;
   /// In order of name.

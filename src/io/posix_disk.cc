@@ -192,7 +192,9 @@ class PosixDisk final : public Disk {
     }
     struct stat info{};
     if (failed == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
-      return {};
+      // By a process, perhaps, that was killed before it synced. Not all that are there are ours.
+      const Status synced = sync_directory(parent);
+      return ::access(parent.c_str(), R_OK) == 0 ? synced : Status();
     }
     return errno_error("mkdir(2)", path, failed);
   }

@@ -302,6 +302,7 @@ Status SimulatedDisk::make_directories(const std::string& path) {
       names_[at] = durable_[at] = std::make_shared<SimulatedInode>(true);
     }
   }
+  settle(parent_of(path));
   return {};
 }
 

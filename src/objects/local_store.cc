@@ -10,66 +10,6 @@ namespace {
 /// ones hardly read faster (docs/decisions/015).
 constexpr size_t kPiece = size_t{128} << 10;
 
-class LocalWriter final : public ObjectWriter {
- public:
-  LocalWriter(io::Disk& disk, StoreCounters& counters, std::unique_ptr<io::File> file,
-              std::string target)
-      : disk_(disk), counters_(counters), file_(std::move(file)), target_(std::move(target)) {}
-
-  ~LocalWriter() override {
-    if (file_) {
-      const std::string path = file_->path();
-      file_.reset();
-      static_cast<void>(disk_.remove(path));  // what stays is removed by the next open()
-    }
-  }
-
-  Status write(std::span<const std::byte> bytes) override {
-    MILLRACE_TRY_STATUS(counters_.checked(file_->write_at(position_, bytes)));
-    position_ += bytes.size();
-    return {};
-  }
-
-  Status publish() override {
-    counters_.count(RequestKind::kPut);
-    MILLRACE_TRY_STATUS(counters_.checked(rename_to_target()));
-    counters_.bytes_written += position_;
-    return {};
-  }
-
- private:
-  Status rename_to_target() {
-    MILLRACE_TRY_STATUS(file_->sync());
-    MILLRACE_TRY_STATUS(place());
-    file_.reset();
-    return disk_.sync_directory(io::parent_of(target_));
-  }
-
-  /// Again, when a removal took the folder in between, with its last object.
-  Status place() {
-    Status placed = make_folder_and_rename();
-    while (!placed.ok() && placed.error().code == Code::kNotFound) {
-      MILLRACE_TRY(const bool is_there, disk_.exists(file_->path()));
-      if (!is_there) {
-        break;
-      }
-      placed = make_folder_and_rename();
-    }
-    return placed;
-  }
-
-  Status make_folder_and_rename() {
-    MILLRACE_TRY_STATUS(disk_.make_directories(io::parent_of(target_)));
-    return disk_.rename(file_->path(), target_);
-  }
-
-  io::Disk& disk_;
-  StoreCounters& counters_;
-  std::unique_ptr<io::File> file_;
-  const std::string target_;
-  uint64_t position_ = 0;
-};
-
 class LocalReader final : public ObjectReader {
  public:
   LocalReader(StoreCounters& counters, std::unique_ptr<io::File> file, uint64_t bytes)
@@ -100,6 +40,69 @@ class LocalReader final : public ObjectReader {
 
 }  // namespace
 
+class LocalStore::Writer final : public ObjectWriter {
+ public:
+  Writer(LocalStore& store, std::unique_ptr<io::File> file, std::string target)
+      : store_(store), file_(std::move(file)), target_(std::move(target)) {}
+
+  ~Writer() override {
+    if (file_) {
+      const std::string path = file_->path();
+      file_.reset();
+      static_cast<void>(store_.disk_.remove(path));  // what stays is removed by the next open()
+    }
+  }
+
+  Status write(std::span<const std::byte> bytes) override {
+    MILLRACE_TRY_STATUS(store_.counters_.checked(file_->write_at(position_, bytes)));
+    position_ += bytes.size();
+    return {};
+  }
+
+  Status publish() override {
+    store_.counters_.count(RequestKind::kPut);
+    MILLRACE_TRY_STATUS(store_.counters_.checked(rename_to_target()));
+    store_.counters_.bytes_written += position_;
+    return {};
+  }
+
+ private:
+  Status rename_to_target() {
+    MILLRACE_TRY_STATUS(file_->sync());
+    MILLRACE_TRY_STATUS(place());
+    file_.reset();
+    return store_.disk_.sync_directory(io::parent_of(target_));
+  }
+
+  /// Again, when a removal took the folder in between, with its last object.
+  Status place() {
+    Status placed = make_folder_and_rename();
+    while (!placed.ok() && placed.error().code == Code::kNotFound) {
+      MILLRACE_TRY(const bool is_there, store_.disk_.exists(file_->path()));
+      if (!is_there) {
+        break;
+      }
+      placed = make_folder_and_rename();
+    }
+    return placed;
+  }
+
+  Status make_folder_and_rename() {
+    const std::string folder = io::parent_of(target_);
+    MILLRACE_TRY_STATUS(store_.make_folder(folder));
+    Status renamed = store_.disk_.rename(file_->path(), target_);
+    if (!renamed.ok() && renamed.error().code == Code::kNotFound) {
+      store_.forget_folder(folder);
+    }
+    return renamed;
+  }
+
+  LocalStore& store_;
+  std::unique_ptr<io::File> file_;
+  const std::string target_;
+  uint64_t position_ = 0;
+};
+
 Result<std::unique_ptr<LocalStore>> LocalStore::open(io::Disk& disk, std::string root,
                                                      std::string temporary) {
   MILLRACE_TRY_STATUS(disk.make_directories(root));
@@ -125,7 +128,7 @@ Result<std::unique_ptr<ObjectWriter>> LocalStore::create(const std::string& name
   const std::string making = fmt::format("{}/{}.object", temporary_, next_.fetch_add(1));
   MILLRACE_TRY(auto file, counters_.checked(disk_.open(making, io::OpenMode::kCreateNew)));
   return std::unique_ptr<ObjectWriter>(
-      std::make_unique<LocalWriter>(disk_, counters_, std::move(file), location_of(name)));
+      std::make_unique<Writer>(*this, std::move(file), location_of(name)));
 }
 
 Result<std::vector<ObjectInfo>> LocalStore::list(const std::string& folder) {
@@ -215,6 +218,30 @@ Status LocalStore::remove_file(const std::string& name) {
   return synced;
 }
 
+/// With those around it up to the root. One that is there may be another thread's, or that of a
+/// process that was killed, and what is around it not synced yet: a power cut would take it, and
+/// all that is in it. So what this process has not synced is synced.
+Status LocalStore::make_folder(const std::string& path) {
+  MutexLock lock(folders_mutex_);
+  for (size_t end = root_.size(); end < path.size();) {
+    end = std::min(path.find('/', end + 1), path.size());
+    const std::string folder = path.substr(0, end);
+    if (!durable_folders_.contains(folder)) {
+      MILLRACE_TRY_STATUS(disk_.make_directories(folder));
+      durable_folders_.insert(folder);
+    }
+  }
+  return {};
+}
+
+/// It is not there any more, nor perhaps those around it.
+void LocalStore::forget_folder(const std::string& path) {
+  MutexLock lock(folders_mutex_);
+  for (std::string folder = path; folder.size() > root_.size(); folder = io::parent_of(folder)) {
+    durable_folders_.erase(folder);
+  }
+}
+
 /// That one, and those around it. An empty folder that a power cut brings back does no harm, nor
 /// one that cannot be removed. One call at a time: what is found to be a folder stays one until it
 /// is removed here, so that no object is that took its name.
@@ -224,6 +251,7 @@ void LocalStore::remove_empty_folders(std::string path) {
     return disk_.open(name, io::OpenMode::kRead).ok();
   };
   while (path.size() > root_.size() && !is_object(path) && disk_.remove(path).ok()) {
+    durable_folders_.erase(path);
     path = io::parent_of(path);
   }
 }

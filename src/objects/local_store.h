@@ -7,14 +7,15 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace millrace::objects {
 
 /// An object is written as a file in `temporary`, synced, renamed to its name under
 /// `root`, and the directory synced: under its name it is whole or not there, before and after a
-/// power cut. A folder goes with its last object. Both directories are of one file system. A part
-/// of a name is a file's name: up to 255 bytes.
+/// power cut, and its folders with it, whoever made them. A folder goes with its last object. Both
+/// directories are of one file system. A part of a name is a file's name: up to 255 bytes.
 class LocalStore final : public ObjectStore {
  public:
   /// Makes both directories and removes what an earlier process left in `temporary`.
@@ -36,6 +37,8 @@ class LocalStore final : public ObjectStore {
   Status move_out(const std::string& name, const std::string& path);
 
  private:
+  class Writer;
+
   LocalStore(io::Disk& disk, std::string root, std::string temporary)
       : disk_(disk), root_(std::move(root)), temporary_(std::move(temporary)) {}
 
@@ -43,13 +46,16 @@ class LocalStore final : public ObjectStore {
   Result<std::vector<ObjectInfo>> list_all(const std::string& folder);
   Status list_into(const std::string& folder, std::vector<ObjectInfo>& objects);
   Status remove_file(const std::string& name);
+  Status make_folder(const std::string& path) MILLRACE_EXCLUDES(folders_mutex_);
+  void forget_folder(const std::string& path) MILLRACE_EXCLUDES(folders_mutex_);
   void remove_empty_folders(std::string path) MILLRACE_EXCLUDES(folders_mutex_);
 
   io::Disk& disk_;
   const std::string root_;
   const std::string temporary_;
   std::atomic<uint64_t> next_{1};
-  Mutex folders_mutex_;  // held while empty ones are removed
+  Mutex folders_mutex_;  // held while one is made, and while empty ones are removed
+  std::set<std::string> durable_folders_ MILLRACE_GUARDED_BY(folders_mutex_);  // below the root
 };
 
 }  // namespace millrace::objects

@@ -1,6 +1,7 @@
 """What --help promises: every verb has examples, and each of them runs as it stands."""
 
 import os
+import select
 import pty
 import re
 import shlex
@@ -100,6 +101,8 @@ def test_examples_run_as_they_stand(shell):
                 continue
             child = shell(line)
             if "--follow" in line:
+                while "dump" in line and not select.select([child.stdout], [], [], 0.2)[0]:  # of what comes now
+                    assert shell("echo now | millrace produce followed").wait(30) == 0
                 first = child.stdout.readline()  # a record of the past, then it waits
                 os.kill(child.pid, signal.SIGINT)
                 out, told = child.communicate(timeout=30)
