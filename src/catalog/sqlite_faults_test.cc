@@ -270,7 +270,7 @@ TEST_F(SqliteFaults, AFailedBeginMayBeCalledAgain) {
     io::SimulatedDisk disk(operation);
     ASSERT_TRUE(disk.make_directories("/data").ok());
     io::DiskFaults faults;
-    faults.fail_at = operation;
+    faults.fail_at = disk.operations() + operation;
     disk.set_faults(faults);
     const auto catalog = open_sqlite(disk, kPath).value();
     const bool begun = catalog->begin(directory_id()).ok();

@@ -294,16 +294,19 @@ Status SimulatedDisk::remove(const std::string& path) {
   return {};
 }
 
+/// As the system's: others find the directory before what is around it is synced.
 Status SimulatedDisk::make_directories(const std::string& path) {
-  MutexLock lock(mutex_);
-  for (std::string at = path; at != "." && at != "/"; at = parent_of(at)) {
-    if (!names_.contains(at)) {
-      settle(parent_of(at));  // a removal of that name that was not synced comes before this
-      names_[at] = durable_[at] = std::make_shared<SimulatedInode>(true);
-    }
+  if (path == "/" || path == ".") {
+    return {};
   }
-  settle(parent_of(path));
-  return {};
+  const std::string parent = parent_of(path);
+  Status made = make_directory(path);
+  if (!made.ok() && made.error().code == Code::kNotFound && parent != path) {
+    MILLRACE_TRY_STATUS(make_directories(parent));
+    made = make_directory(path);
+  }
+  const auto found = entry(path);
+  return found.ok() && found->is_directory ? sync_directory(parent) : made;
 }
 
 Status SimulatedDisk::make_directory(const std::string& path) {

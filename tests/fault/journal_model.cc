@@ -20,6 +20,7 @@ JournalModel::JournalModel(uint64_t seed, Lie lie)
   options_.file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{192} << 10;
   options_.first_file_bytes = below(2) == 0 ? uint64_t{1} << 20 : uint64_t{128} << 10;
   options_.run_bytes = uint64_t{64} << 10;
+  static_cast<void>(disk_.make_directories("/data"));  // a server has it first, at each start
   if (below(3) == 0) {
     options_.max_bytes = 5 * options_.file_bytes;
   }
