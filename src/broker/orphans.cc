@@ -10,31 +10,51 @@ namespace {
 using segment::PartitionRow;
 using segment::Segment;
 
-std::optional<std::string> why_kept(const PartitionRow& row, const OrphanRules& rules) {
+/// Offsets [first, next) of the row.
+Result<bool> are_expired(const Segment& object, PartitionRow row, Offset first, Offset next,
+                         const OrphanRules& rules) {
+  if (rules.is_expired(row)) {
+    return true;
+  }
+  MILLRACE_TRY(const auto index, object.index(row));
+  row.max_timestamp_ms = -1;
+  for (const segment::BatchEntry& batch : index.batches) {
+    if (batch.base < next && batch.next() > first) {
+      row.max_timestamp_ms = std::max(row.max_timestamp_ms, batch.max_timestamp_ms);
+    }
+  }
+  return rules.is_expired(row);
+}
+
+Result<std::optional<std::string>> why_kept(const Segment& object, const PartitionRow& row,
+                                            const OrphanRules& rules) {
   const std::string partition = fmt::format("partition {} of topic {}", row.partition.partition,
                                             row.partition.topic.to_string());
   switch (rules.topic(row.partition.topic)) {
     case TopicState::kDeleted:
-      return std::nullopt;
+      return std::optional<std::string>();
     case TopicState::kUnknown:
-      return fmt::format("it holds {}, which is not known", partition);
+      return std::optional(fmt::format("it holds {}, which is not known", partition));
     case TopicState::kThere:
       break;
   }
   const Offset end = rules.end(row.partition);
   if (row.next > end) {
-    return fmt::format("it holds offsets {} to {} of {}, which otherwise ends at {}", row.first,
-                       row.next.value - 1, partition, end);
+    return std::optional(fmt::format("it holds offsets {} to {} of {}, which otherwise ends at {}",
+                                     row.first, row.next.value - 1, partition, end));
   }
   const Offset start = rules.start(row.partition);
   const Offset first = std::max(row.first, rules.deleted_below(row.partition));
-  if (first < std::min(row.next, start) && !rules.is_expired(row)) {
-    return fmt::format(
-        "it holds offsets {} to {} of {}, which otherwise begins at {}, and they are "
-        "not expired",
-        first, std::min(row.next, start).value - 1, partition, start);
+  const Offset next = std::min(row.next, start);
+  if (first >= next) {
+    return std::optional<std::string>();
   }
-  return std::nullopt;
+  MILLRACE_TRY(const bool is_expired, are_expired(object, row, first, next, rules));
+  return is_expired ? std::optional<std::string>()
+                    : std::optional(fmt::format(
+                          "it holds offsets {} to {} of {}, which otherwise begins at {}, and they "
+                          "are not expired",
+                          first, next.value - 1, partition, start));
 }
 
 }  // namespace
@@ -72,7 +92,11 @@ Result<std::optional<std::string>> why_kept(objects::ObjectStore& store, const s
     return std::optional("it was made as " + first);
   }
   for (const PartitionRow& row : (*object)->tail().partitions) {
-    if (auto why = why_kept(row, rules)) {
+    auto why = why_kept(**object, row, rules);
+    if (!why.ok() && segment::is_of_the_object(why.error())) {
+      return std::optional(why.error().message);
+    }
+    if (!why.ok() || *why) {
       return why;
     }
   }

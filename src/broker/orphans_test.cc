@@ -22,7 +22,7 @@ class OrphansTest : public SegmentsTest {
     auto writer = segment::SegmentWriter::begin(memory_.create(name).value(), header).value();
     writer.begin_partition(partition, {partition.topic, "topic", ""});
     for (int64_t at = first; at < next; ++at) {
-      EXPECT_TRUE(writer.add(segment::batch_of(Offset{at}, "v")).ok());
+      EXPECT_TRUE(writer.add(segment::batch_of(Offset{at}, "v", 1, time_of(at))).ok());
     }
     EXPECT_TRUE(writer.end_partition().ok());
     EXPECT_TRUE(writer.publish().ok());
@@ -46,6 +46,7 @@ class OrphansTest : public SegmentsTest {
         .value();
   }
 
+  std::function<int64_t(int64_t)> time_of = [](int64_t) { return int64_t{1000}; };  // by offset
   Offset start_;                // of every partition
   Offset deleted_below_;        // likewise
   int64_t expired_ms_ = -1000;  // what is not newer is expired
@@ -68,6 +69,24 @@ TEST_F(OrphansTest, WhatIsSomewhereElseTooMayGo) {
   EXPECT_EQ(why(plant(topic->partition({})->id(), 2, 4)), std::nullopt);
   ASSERT_TRUE(run(broker_->remove("orders")).ok());
   EXPECT_EQ(why(plant(topic->partition({})->id(), 0, 500)), std::nullopt);
+}
+
+TEST_F(OrphansTest, WhatGoesIsExpiredByTheBatchesThatAreNowhereElse) {
+  const auto topic = create("orders");
+  write(topic, 5);
+  time_of = [](int64_t offset) { return offset * 1000; };
+  const std::string name = plant(topic->partition({})->id(), 0, 3);
+  expired_ms_ = 1000;
+  for (const int64_t start : {0, 1, 2}) {
+    start_ = Offset{start};
+    EXPECT_EQ(why(name), std::nullopt) << start;
+  }
+  start_ = Offset{3};
+  EXPECT_THAT(why(name), Optional(HasSubstr("it holds offsets 0 to 2")));
+  deleted_below_ = Offset{2};
+  EXPECT_THAT(why(name), Optional(HasSubstr("it holds offsets 2 to 2")));
+  expired_ms_ = 2000;
+  EXPECT_EQ(why(name), std::nullopt);
 }
 
 TEST_F(OrphansTest, WhatIsNowhereElseStaysAndIsNamed) {

@@ -214,9 +214,8 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
 
 /// What is left alone though nothing needs it. Its put failed, and was done or came late:
 /// retention.bytes took its records out of the journal meanwhile, and how much was behind them then
-/// is not known any more, only that it may have been less than what is kept now; or retention.ms
-/// took some of them, and a part goes by its newest record. Or it came late, and its topic was
-/// deleted and forgotten. One such partition in an object is enough.
+/// is not known any more, only that it may have been less than what is kept now. Or it came late,
+/// and its topic was deleted and forgotten. One such partition in an object is enough.
 bool HistoryModel::may_stay(const std::string& name) {
   const auto object = segment::Segment::open(store().read(name).value(), name);
   const auto is_excused = [this](const segment::PartitionRow& row) {
@@ -224,8 +223,7 @@ bool HistoryModel::may_stay(const std::string& name) {
     if (!topic) {
       return has_late_puts_ && !broker_->was_deleted(row.partition.topic);
     }
-    const TopicSettings& settings = topic->record.settings;
-    return (settings.retention_bytes >= 0 || settings.retention_ms >= 0) &&
+    return topic->record.settings.retention_bytes >= 0 &&
            row.first < topic->partition(row.partition.partition)->range().start;
   };
   return object.ok() && std::ranges::any_of((*object)->tail().partitions, is_excused);
