@@ -89,6 +89,15 @@ bool Broker::was_deleted(const TopicId& id) const {
   return tombstones_.contains(id);
 }
 
+std::vector<TopicRecord> Broker::tombstones() const {
+  MutexLock lock(mutex_);
+  std::vector<TopicRecord> records;
+  for (const auto& [id, record] : tombstones_) {
+    records.push_back(record);
+  }
+  return records;
+}
+
 std::vector<TopicPtr> Broker::topics() const {
   MutexLock lock(mutex_);
   std::vector<TopicPtr> topics;

@@ -48,6 +48,9 @@ class TopicObserver {
   /// The topic's end is durable.
   virtual runtime::Task<void> removed(TopicId topic) = 0;
 
+  /// It has, or may have, files of the topic: that it was deleted is not forgotten before.
+  virtual bool holds(const TopicId& topic) const = 0;
+
   /// Records of the topic below `end` are nowhere but in the journal.
   virtual bool needs(const TopicId& topic, Offset end) const = 0;
   /// The journal is short of room, and its oldest file is kept for nothing but what these topics
@@ -138,6 +141,8 @@ class Broker {
 
   /// There was a topic of this id, and something of it may be left.
   bool was_deleted(const TopicId& id) const;
+  /// Topics that were deleted, as long as that is not forgotten.
+  std::vector<TopicRecord> tombstones() const;
 
   /// The journal takes more than kShortOfRoom of its budget.
   bool is_short_of_room() const { return is_short_of_room(log_.total_bytes()); }

@@ -206,7 +206,27 @@ TEST_F(BrokerTest, RetentionByBytesKeepsAtLeastThatMuch) {
   EXPECT_GE(range.end - range.start, 10);
 }
 
-TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
+/// A table that still needs its rows, or does not.
+class NeedyTable final : public TopicObserver {
+ public:
+  std::vector<record::SystemFrame> frames_of_removal(const TopicId& /*topic*/) override {
+    return {};
+  }
+
+  runtime::Task<void> removed(TopicId /*topic*/) override { co_return; }
+
+  bool holds(const TopicId& topic) const override { return topic == held; }
+
+  bool needs(const TopicId& topic, Offset /*end*/) const override { return topic == needed; }
+
+  void let_go(const std::vector<TopicId>& topics) override { asked.push_back(topics); }
+
+  TopicId held;
+  TopicId needed;
+  std::vector<std::vector<TopicId>> asked;
+};
+
+TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopicAndNoTableHoldsFiles) {
   const auto topic = create("orders", 1, {{"retention.ms", "1000"}}).value();
   const auto other = create("other", 1, {{"retention.ms", "1000"}}).value();
   ASSERT_TRUE(append(topic, 0, 100).ok());
@@ -222,27 +242,18 @@ TEST_F(BrokerTest, TombstoneEndsWhenNoFileNamesTheTopic) {
   run(broker_->apply_retention());
   ASSERT_TRUE(append(reopened, 0, 10).ok());
   ASSERT_TRUE(append(reopened, 0, 10).ok());
+  NeedyTable table;
+  table.held = topic->record.id;
+  broker_->observe(&table);
   run(broker_->apply_retention());
+  EXPECT_EQ(broker_->tombstones().size(), 1U);
+  table.held = {};
+  run(broker_->apply_retention());
+  EXPECT_TRUE(broker_->tombstones().empty());
+  broker_->observe(nullptr);
   restart();
   EXPECT_EQ(log_->recovered(record::SystemKind::kTopic).size(), 1U);
 }
-
-/// A table that still needs its rows, or does not.
-class NeedyTable final : public TopicObserver {
- public:
-  std::vector<record::SystemFrame> frames_of_removal(const TopicId& /*topic*/) override {
-    return {};
-  }
-
-  runtime::Task<void> removed(TopicId /*topic*/) override { co_return; }
-
-  bool needs(const TopicId& topic, Offset /*end*/) const override { return topic == needed; }
-
-  void let_go(const std::vector<TopicId>& topics) override { asked.push_back(topics); }
-
-  TopicId needed;
-  std::vector<std::vector<TopicId>> asked;
-};
 
 class ShortOfRoom : public BrokerTest {
  protected:

@@ -215,7 +215,8 @@ runtime::Task<void> Broker::end_tombstones(const std::vector<FileSummary>& files
                            [&](const auto& entry) { return entry.first.topic == topic; });
       });
       const bool is_in_objects = sources_.history != nullptr && sources_.history->may_have(topic);
-      if (!is_named && !is_in_objects) {
+      const bool is_in_files = observer_ != nullptr && observer_->holds(topic);
+      if (!is_named && !is_in_objects && !is_in_files) {
         ended.push_back(record);
       }
     }

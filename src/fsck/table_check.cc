@@ -116,6 +116,14 @@ class TableCheck {
         return {};
       }
     }
+    if (is_of_deleted_table(name)) {
+      work_.add({.kind = Kind::kLeftover,
+                 .problem = "dropped-table",
+                 .file = store_.location_of(name),
+                 .what = "catalog.db does not name it, and its table was deleted",
+                 .advice = "nothing: the next start removes it"});
+      return {};
+    }
     work_.add(
         {.problem = "unknown-file",
          .file = store_.location_of(name),
@@ -123,6 +131,15 @@ class TableCheck {
          .touched = std::move(touched),
          .advice = "see where it comes from; the next start moves it to quarantine/"});
     return {};
+  }
+
+  /// As long as the journal knows of it.
+  bool is_of_deleted_table(const std::string& name) const {
+    return std::ranges::any_of(start_.topics, [&](const auto& entry) {
+      const broker::TopicRecord& topic = entry.second;
+      return topic.is_deleted &&
+             tables::folder_of_topic(topic.name, topic.id) == io::parent_of(name);
+    });
   }
 
   Work& work_;

@@ -331,6 +331,10 @@ std::vector<record::SystemFrame> Ingestor::frames_of_removal(const TopicId& topi
   return tables_.frames_of_removal(topic);
 }
 
+bool Ingestor::holds(const TopicId& topic) const {
+  return tables_.holds(topic);
+}
+
 bool Ingestor::needs(const TopicId& topic, Offset end) const {
   return tables_.has_unflushed(topic, end);
 }

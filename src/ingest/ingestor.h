@@ -80,6 +80,7 @@ class Ingestor final : public broker::TopicObserver {
 
   std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) override;
   runtime::Task<void> removed(TopicId topic) override;
+  bool holds(const TopicId& topic) const override;
   bool needs(const TopicId& topic, Offset end) const override;
   void let_go(const std::vector<TopicId>& topics) override;
 

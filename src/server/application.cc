@@ -260,6 +260,9 @@ Status Application::Parts::open_tables() {
   limits.flush.age = options.flush_age;
   limits.flush.threads = options.flush_threads;
   limits.quarantine = data + "/quarantine/tables";
+  for (const broker::TopicRecord& topic : broker->tombstones()) {
+    limits.deleted.insert(tables::folder_of_topic(topic.name, topic.id));
+  }
   MILLRACE_TRY(tables, tables::Tables::open({.log = *log,
                                              .catalog = *catalog,
                                              .store = *store,

@@ -141,6 +141,10 @@ Status Tables::judge_leftover(const std::string& path, const catalog::Contents& 
       return {};
     }
   }
+  if (options_.deleted.contains(io::parent_of(path))) {
+    log::info("tables", "{}: of a table that was deleted before the last end: removed", path);
+    return parts_.store.remove(path);
+  }
   std::string aside = options_.quarantine + "/" + path;
   log::warning("tables",
                "{}: not in the catalog, and its rows are not replayed from the journal: kept as {}",

@@ -51,9 +51,17 @@ std::string topic_name_of(const TableName& name) {
 }
 
 std::string folder_of(const TableName& name, const TopicId& topic) {
+  return folder_of_topic(topic_name_of(name), topic);
+}
+
+std::string folder_of_topic(std::string_view topic_name, const TopicId& topic) {
+  const size_t dot = topic_name.find('.');  // the only one: both parts are encoded
+  if (dot == std::string_view::npos) {
+    return "";
+  }
   const auto& id = topic.bytes;
-  return fmt::format("{}/{}~{:02x}{:02x}{:02x}{:02x}", encode_name(name.database),
-                     encode_name(name.measurement), id[0], id[1], id[2], id[3]);
+  return fmt::format("{}/{}~{:02x}{:02x}{:02x}{:02x}", topic_name.substr(0, dot),
+                     topic_name.substr(dot + 1), id[0], id[1], id[2], id[3]);
 }
 
 }  // namespace millrace::tables

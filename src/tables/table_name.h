@@ -41,4 +41,7 @@ std::string topic_name_of(const TableName& name);
 /// of the topic's id, so that a table made again under its name has another.
 std::string folder_of(const TableName& name, const TopicId& topic);
 
+/// The same, by the topic's name; empty for one that is no table's.
+std::string folder_of_topic(std::string_view topic_name, const TopicId& topic);
+
 }  // namespace millrace::tables

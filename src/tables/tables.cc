@@ -73,6 +73,7 @@ void Tables::drop(const TopicId& topic) {
       return;
     }
     table = found->second;
+    dropping_.insert(topic);
     by_topic_.erase(found);
     if (const auto named = by_name_.find(table->name());
         named != by_name_.end() && named->second == table) {
@@ -83,9 +84,17 @@ void Tables::drop(const TopicId& topic) {
     if (const Status removed = remove_files(name, topic); !removed.ok()) {
       log::warning("tables", "files of the deleted table {} stay until the next start: {}",
                    name.to_string(), removed.error().message);
+      return;
     }
+    MutexLock lock(mutex_);
+    dropping_.erase(topic);
   });
   update_hold();
+}
+
+bool Tables::holds(const TopicId& topic) const {
+  MutexLock lock(mutex_);
+  return by_topic_.contains(topic) || dropping_.contains(topic);
 }
 
 /// Files first: a crash in between finds the catalog's rows again and goes on.

@@ -28,7 +28,8 @@ namespace millrace::tables {
 struct TablesOptions {
   size_t hot_bytes = size_t{460} << 20;  // budget of rows in memory
   FlushOptions flush;
-  std::string quarantine;  // directory for files that nothing explains
+  std::string quarantine;                      // directory for files that nothing explains
+  std::set<std::string, std::less<>> deleted;  // folders of tables that were deleted, still known
 };
 
 /// What tables stand on; all of it outlives them.
@@ -66,6 +67,8 @@ class Tables final : public SnapshotSource {
   /// The topic is gone: so are rows and, once no snapshot needs them, files and catalog entries; a
   /// start does what is left of it. Blocks.
   void drop(const TopicId& topic);
+  /// The table is there, or files of it may be.
+  bool holds(const TopicId& topic) const;
 
   /// Room for hot rows. kOverloaded when there is none: flushing falls behind.
   Result<MemoryBudget::Reservation> reserve(size_t bytes);
@@ -129,7 +132,8 @@ class Tables final : public SnapshotSource {
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::map<TableName, TablePtr> by_name_ MILLRACE_GUARDED_BY(mutex_);
   std::map<TopicId, TablePtr> by_topic_ MILLRACE_GUARDED_BY(mutex_);
-  Mutex files_mutex_;  // held while an empty file is made
+  std::set<TopicId> dropping_ MILLRACE_GUARDED_BY(mutex_);  // their files are not all gone yet
+  Mutex files_mutex_;                                       // held while an empty file is made
   std::map<std::pair<TopicId, uint64_t>, std::string> empty_files_  // names in the store
       MILLRACE_GUARDED_BY(files_mutex_);
   Mutex proofs_mutex_;

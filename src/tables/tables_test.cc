@@ -140,6 +140,20 @@ TEST_F(TablesTest, FilesNobodyNamesAreRemovedOrKeptAside) {
   EXPECT_TRUE(disk_.exists("/data/quarantine/notes.txt").value());
 }
 
+TEST_F(TablesTest, AFileOfATableThatWasDeletedMeanwhileIsRemoved) {
+  const TopicId gone(Uuid::random());
+  const std::string folder = folder_of_topic("main.gone%2Ftable", gone);
+  EXPECT_EQ(folder, folder_of({"main", "gone/table"}, gone));
+  kill();
+  ASSERT_TRUE(disk_.make_directories(std::string(kRoot) + "/" + folder).ok());
+  const std::string file = folder + "/00000000000000000000-00000000000000000009-0000.parquet";
+  ASSERT_TRUE(disk_.replace_file(std::string(kRoot) + "/" + file, bytes::as_bytes("x")).ok());
+  options_.deleted = {folder};
+  start();
+  EXPECT_THAT(*store_->list(""), IsEmpty());
+  EXPECT_FALSE(disk_.exists("/data/quarantine/" + file).value());
+}
+
 TEST_F(TablesTest, ADroppedTableLeavesNothing) {
   write("cpu", 0, 10);
   ASSERT_TRUE(flush("cpu").ok());

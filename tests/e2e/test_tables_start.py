@@ -6,6 +6,7 @@ import time
 import pytest
 
 from . import journal, wire
+from .fsck_copy import Copy
 from .server import wait_for
 from .web import Client
 from .wire import Connection
@@ -389,3 +390,21 @@ def test_a_damaged_row_of_the_journal_is_an_error_of_its_table_alone(filled):
     assert filled.server.terminate() == 0
     journal.overwrite(victim.path, at, good[at : at + 1])
     filled.goes_on()
+
+
+def test_a_file_that_was_being_made_when_its_table_was_deleted_is_a_leftover(new_server):
+    server = new_server().start()
+    with Client(server) as client, Connection(server.port) as connection:
+        client.write("cpu", {"n": [1], "time": [1_700_000_000]})
+        client.flush("cpu")
+        (made,) = (server.data / "tables" / "main").glob("cpu~*/*.parquet")
+        content = made.read_bytes()
+        assert connection.delete_topic("main.cpu") == 0
+    server.kill()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_bytes(content)  # as if a flush had been at it
+    code, findings, _ = Copy(server.data).fsck()
+    assert code == 0 and {finding["problem"] for finding in findings if finding["file"] == str(made)} == {"dropped-table"}, findings
+    server.start()
+    assert "of a table that was deleted before the last end: removed" in server.process.text()
+    assert not made.exists() and not (server.data / "quarantine").exists()
