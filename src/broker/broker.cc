@@ -92,6 +92,7 @@ bool Broker::was_deleted(const TopicId& id) const {
 std::vector<TopicRecord> Broker::tombstones() const {
   MutexLock lock(mutex_);
   std::vector<TopicRecord> records;
+  records.reserve(tombstones_.size());
   for (const auto& [id, record] : tombstones_) {
     records.push_back(record);
   }
