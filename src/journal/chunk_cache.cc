@@ -11,19 +11,24 @@ constexpr size_t kMostWishes = 16;  // older ones are forgotten: their readers h
 
 }  // namespace
 
-ChunkCache::ChunkCache(io::Disk& disk, size_t max_bytes)
+ChunkCache::ChunkCache(io::Disk& disk, size_t max_bytes, size_t threads)
     : disk_(disk), budget_("journal chunks", max_bytes), pool_(budget_, max_bytes) {
-  thread_ = std::thread([this] { work(); });
-  pthread_setname_np(thread_.native_handle(), "journal-ahead");
+  threads_.reserve(threads);
+  for (size_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { work(); });
+    pthread_setname_np(threads_.back().native_handle(), "journal-ahead");
+  }
 }
 
 ChunkCache::~ChunkCache() {
   {
     MutexLock lock(mutex_);
     is_stopping_ = true;
-    wished_.notify_one();
+    wished_.notify_all();
   }
-  thread_.join();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
 }
 
 bytes::Buffer ChunkCache::get(const std::shared_ptr<JournalFile>& file, const Chunk& chunk) {
@@ -55,7 +60,7 @@ bytes::Buffer ChunkCache::take(const BatchKey& batch, const JournalFile& file, u
   const Key key = batch;
   {
     MutexLock lock(mutex_);
-    // What was not begun is not waited for: the thread may be busy with those of others.
+    // What was not begun is not waited for: the threads may be busy with those of others.
     std::erase_if(wishes_, [&](const Wish& wish) { return wish.key == key; });
     for (auto at = entries_.find(key); at != entries_.end(); at = entries_.find(key)) {
       if (at->second.bytes.empty()) {

@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace millrace::journal {
 
@@ -42,7 +43,7 @@ struct BatchPlace {
 /// passes the limit. Batches that were read ahead take half of it at most, and nothing is dropped
 /// for them but such a batch that nobody came for: a reader never waits for memory that is spent on
 /// a guess, and readers of more partitions than there is memory for do not read each other's
-/// batches out of it. Thread-safe, one thread of its own; outlives what it gave.
+/// batches out of it. Thread-safe, with threads of its own; outlives what it gave.
 class ChunkCache {
  public:
   /// A larger payload is read by itself: there is little else to share in its chunk.
@@ -51,7 +52,11 @@ class ChunkCache {
   /// A batch that was read ahead goes for another one once more than so many were wished after it.
   static constexpr uint64_t kPatience = 64;
 
-  ChunkCache(io::Disk& disk, size_t max_bytes);
+  /// With two threads, one has the disk read while the other looks for what comes next. With one,
+  /// what is wished is read in the order of the wishes.
+  static constexpr size_t kThreads = 2;
+
+  ChunkCache(io::Disk& disk, size_t max_bytes, size_t threads = kThreads);
   ~ChunkCache();
   ChunkCache(const ChunkCache&) = delete;
   ChunkCache& operator=(const ChunkCache&) = delete;
@@ -69,7 +74,7 @@ class ChunkCache {
   /// Somebody will get() it soon. Returns at once; a hint. Nothing for an empty one.
   void prefetch(const std::shared_ptr<JournalFile>& file, const Chunk& chunk);
 
-  /// Somebody will take() it soon. As above; `find` is called by the thread, which may wait for the
+  /// Somebody will take() it soon. As above; `find` is called by a thread, which may wait for the
   /// disk: nullopt is nothing to read. What it refers to outlives this.
   void prefetch(const BatchKey& batch, std::function<std::optional<BatchPlace>()> find);
 
@@ -119,14 +124,14 @@ class ChunkCache {
   std::atomic<uint64_t> failures_{0};
   Mutex mutex_;
   Condition loaded_;  // a piece was read, or was not
-  Condition wished_;  // for the thread
+  Condition wished_;  // for a thread
   Entries entries_ MILLRACE_GUARDED_BY(mutex_);
   std::list<Key> ages_ MILLRACE_GUARDED_BY(mutex_);  // least recently used first
   std::deque<Wish> wishes_ MILLRACE_GUARDED_BY(mutex_);
   size_t ahead_bytes_ MILLRACE_GUARDED_BY(mutex_) = 0;       // of batches, also being read
   uint64_t batches_wished_ MILLRACE_GUARDED_BY(mutex_) = 0;  // that were begun
   bool is_stopping_ MILLRACE_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace millrace::journal

@@ -18,6 +18,7 @@ using testing::HasSubstr;
 const TopicPartition kA = partition_of(1, 0);
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kBatch = 600'000;  // takes a slab of 1 MiB
+constexpr size_t kInOrder = 1;      // threads: what is read ahead is read as it was wished
 
 /// Holds the reads of all threads but the one that made it while the gate is closed.
 class GatedDisk : public io::ForwardingDisk {
@@ -37,9 +38,9 @@ class GatedDisk : public io::ForwardingDisk {
     changed_.notify_all();
   }
 
-  void wait_for_held() {
+  void wait_for_held(int reads = 1) {
     MutexLock lock(mutex_);
-    while (held_ == 0) {
+    while (held_ < reads) {
       changed_.wait(mutex_);
     }
   }
@@ -133,7 +134,7 @@ class ReadAheadTest : public testing::Test {
 
 TEST_F(ReadAheadTest, WhoReadsOnFindsTheNextBatchInMemory) {
   write_each(2, 4);
-  ChunkCache chunks(log_.disk, 16 * kMiB);
+  ChunkCache chunks(log_.disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   read(reader, kA, 0);
   read(reader, kA, 1);
@@ -150,7 +151,7 @@ TEST_F(ReadAheadTest, WhoReadsOnFindsTheNextBatchInMemory) {
 
 TEST_F(ReadAheadTest, AsMuchIsReadAheadAsTheReaderTakes) {
   write_each(1, 9);
-  ChunkCache chunks(log_.disk, 16 * kMiB);
+  ChunkCache chunks(log_.disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   ASSERT_EQ(read(reader, kA, 0, 3 * kMiB / 2), 2U);
   ASSERT_EQ(read(reader, kA, 2, 2 * kMiB), 3U);
@@ -165,7 +166,7 @@ TEST_F(ReadAheadTest, AsMuchIsReadAheadAsTheReaderTakes) {
 
 TEST_F(ReadAheadTest, WhoJumpsAboutHasNothingReadAhead) {
   write_each(2, 8);
-  ChunkCache chunks(log_.disk, 16 * kMiB);
+  ChunkCache chunks(log_.disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   for (const int64_t from : {7, 5, 3, 1, 5, 1, 3}) {
     read(reader, kA, from);
@@ -183,7 +184,7 @@ TEST_F(ReadAheadTest, SmallBatchesBehindALargeOneAreLeftToTheirChunk) {
   for (const int bytes : {600'000, 600'000, 1000, 2000, 200'000, 200'000, 200'000}) {
     write(kA, static_cast<size_t>(bytes));
   }
-  ChunkCache chunks(log_.disk, 16 * kMiB);
+  ChunkCache chunks(log_.disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   for (int64_t from = 0; from < 6; ++from) {
     read(reader, kA, from);
@@ -196,7 +197,7 @@ TEST_F(ReadAheadTest, SmallBatchesBehindALargeOneAreLeftToTheirChunk) {
 
 TEST_F(ReadAheadTest, WhatWasReadAheadTakesHalfOfTheMemoryAtMost) {
   write_each(12, 3);
-  ChunkCache chunks(log_.disk, 8 * kMiB);
+  ChunkCache chunks(log_.disk, 8 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   for (int i = 0; i < 12; ++i) {
     read(reader, partition_of(1, i), 0);
@@ -214,7 +215,7 @@ TEST_F(ReadAheadTest, WhatWasReadAheadTakesHalfOfTheMemoryAtMost) {
 
 TEST_F(ReadAheadTest, ReadsThatSomebodyWaitsForComeFirst) {
   write_each(3, 3);
-  ChunkCache chunks(log_.disk, 4 * kMiB);
+  ChunkCache chunks(log_.disk, 4 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   for (int i = 0; i < 2; ++i) {
     read(reader, partition_of(1, i), 0);
@@ -240,7 +241,7 @@ TEST_F(ReadAheadTest, NothingElseIsDroppedForIt) {
   for (int i = 0; i < 60; ++i) {
     write(other, 50'000);
   }
-  ChunkCache chunks(log_.disk, 3 * kMiB);
+  ChunkCache chunks(log_.disk, 3 * kMiB, kInOrder);
   const auto place = log_.index->find(other, Offset{40}).value();
   const Chunk chunk = log_.index->chunks(place.file->number, place.position).first;
   ASSERT_FALSE(chunks.get(place.file, chunk).empty());
@@ -262,7 +263,7 @@ TEST_F(ReadAheadTest, WhatNobodyCameForGoesForOthers) {
   for (int i = 0; i < 70; ++i) {
     write(other, kSmallest);
   }
-  ChunkCache chunks(log_.disk, kMiB / 2);  // half: one such batch
+  ChunkCache chunks(log_.disk, kMiB / 2, kInOrder);  // half: one such batch
   const Reader reader(*log_.index, &chunks);
   read(reader, kA, 0);
   read(reader, kA, 1);
@@ -279,7 +280,7 @@ TEST_F(ReadAheadTest, ADamagedBatchIsToldAsWithoutIt) {
   write_each(1, 3);
   const auto place = log_.index->find(kA, Offset{2}).value();
   log_.flip(log_.path(1), place.position + kBatch / 2);
-  ChunkCache chunks(log_.disk, 16 * kMiB);
+  ChunkCache chunks(log_.disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   read(reader, kA, 0);
   read(reader, kA, 1);
@@ -294,7 +295,7 @@ TEST_F(ReadAheadTest, ADamagedBatchIsToldAsWithoutIt) {
 
 TEST_F(ReadAheadTest, WhatCannotBeReadTakesNoMemory) {
   write_each(1, 3);
-  ChunkCache chunks(log_.disk, 2 * kMiB);  // half: one batch
+  ChunkCache chunks(log_.disk, 2 * kMiB, kInOrder);  // half: one batch
   const Reader reader(*log_.index, &chunks);
   log_.disk.power_off();
   for (int i = 1; i < 3; ++i) {
@@ -313,7 +314,7 @@ TEST_F(ReadAheadTest, AFileMayBeFreedMeanwhile) {
   const TopicPartition other = partition_of(1, 1);
   write_each(2, 15);
   ASSERT_GT(log_.writer->file(), FileNumber{2});
-  ChunkCache chunks(disk, 16 * kMiB);
+  ChunkCache chunks(disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   read(reader, kA, 0);
   read(reader, other, 0);
@@ -336,7 +337,7 @@ TEST_F(ReadAheadTest, AFileMayBeFreedMeanwhile) {
 TEST_F(ReadAheadTest, WhoComesWhileItIsBeingReadWaitsForIt) {
   GatedDisk disk(log_.disk);
   write_each(1, 3);
-  ChunkCache chunks(disk, 16 * kMiB);
+  ChunkCache chunks(disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   read(reader, kA, 0);
   disk.set_open(false);
@@ -352,7 +353,7 @@ TEST_F(ReadAheadTest, WhoComesWhileItIsBeingReadWaitsForIt) {
 TEST_F(ReadAheadTest, WhoComesBeforeItIsBegunReadsItself) {
   GatedDisk disk(log_.disk);
   write_each(2, 4);
-  ChunkCache chunks(disk, 16 * kMiB);
+  ChunkCache chunks(disk, 16 * kMiB, kInOrder);
   const Reader reader(*log_.index, &chunks);
   const TopicPartition other = partition_of(1, 1);
   read(reader, kA, 0);
@@ -368,6 +369,25 @@ TEST_F(ReadAheadTest, WhoComesBeforeItIsBegunReadsItself) {
   read(reader, other, 3);
   EXPECT_EQ(chunks.reads(), 5U);
   EXPECT_EQ(chunks.reads_ahead(), 2U);  // kA's 2 and the other's 3, not its 2
+}
+
+TEST_F(ReadAheadTest, WhatIsWishedIsReadBesideOneAnother) {
+  GatedDisk disk(log_.disk);
+  write_each(2, 4);
+  ChunkCache chunks(disk, 16 * kMiB);
+  const Reader reader(*log_.index, &chunks);
+  const TopicPartition other = partition_of(1, 1);
+  read(reader, kA, 0);
+  read(reader, other, 0);
+  disk.set_open(false);
+  read(reader, kA, 1);
+  read(reader, other, 1);
+  disk.wait_for_held(2);
+  disk.set_open(true);
+  wait_for_ahead(chunks, 2);
+  read(reader, kA, 2);
+  read(reader, other, 2);
+  EXPECT_EQ(chunks.reads(), 4U);
 }
 
 TEST_F(ReadAheadTest, ManyReadOnWhileMoreIsWritten) {
