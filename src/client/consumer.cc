@@ -169,7 +169,8 @@ Result<std::unique_ptr<Consumer>> Consumer::open(const std::string& servers,
                             {"enable.partition.eof", "true"},
                             {"auto.offset.reset", "error"},
                             {"allow.auto.create.topics", "false"},
-                            {"fetch.wait.max.ms", "100"}}));
+                            {"fetch.wait.max.ms", "100"},
+                            {"queued.min.messages", "1000000"}}));  // 64 MiB at most come first
   impl->handle.reset(handle.release());
   impl->topic = topic;
   impl->start = start;
