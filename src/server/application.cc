@@ -168,8 +168,15 @@ Status Application::Parts::open_log(const std::atomic<bool>& stop) {
   };
   MILLRACE_TRY(journal.recovery.writer, journal_limits(io::posix_disk(), options));
   MILLRACE_TRY_STATUS(look_at_medium(journal, options.journal_run_bytes));
-  MILLRACE_TRY(log, journal::JournalLog::open(io::posix_disk(), std::move(journal), system_clock(),
-                                              *readers));
+  const auto open = [&] {
+    return journal::JournalLog::open(io::posix_disk(), journal, system_clock(), *readers);
+  };
+  auto opened = open();
+  if (!opened.ok() && opened.error().code == Code::kOverloaded &&
+      reserve.give_up(io::DiskReserve::kBytes) > 0) {
+    opened = open();  // a torn tail is kept, also on a full disk
+  }
+  MILLRACE_TRY(log, std::move(opened));
   const auto& report = log->report();
   if (report.torn) {
     log::warning("journal",

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from . import segments, wire
+from . import journal, segments, wire
 from .s3 import NOWHERE
 from .server import wait_for
 from .test_segments import SOON
@@ -253,6 +253,20 @@ def test_hot_rows_beyond_the_memory_budget_wait_for_a_flush(new_server):
         for number in range(4):
             assert client.rows(f"SELECT count(*), min(length(pad)) FROM t{number}") == [(acknowledged[number], 50_000)]
         assert wait_for("a write to be taken", lambda: client.post_columns("t0", {"n": [0]}).status == 204, LIMIT_S)
+
+
+def test_a_torn_tail_is_kept_also_by_a_start_without_a_free_byte(new_server, small_disk):  # noqa: F811
+    server = new_server(*SMALL, data=small_disk / "data").start()
+    values = fill(server, "t", 20)
+    server.kill()
+    last = journal.runs(server.data)[-1]
+    journal.overwrite(last.path, last.end, journal.torn_run(last, 9000))
+    fill_up(small_disk / "ballast")
+    server.start()
+    assert "torn tail cut" in server.process.text()
+    kept = list((server.data / "quarantine").iterdir())
+    assert [path.stat().st_size for path in kept] == [12_288], kept  # whole blocks
+    assert values_of(server, "t") == values
 
 
 def test_one_long_string_among_many_rows_leaves_room_for_others(new_server):
