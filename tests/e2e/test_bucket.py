@@ -136,7 +136,7 @@ def test_an_object_topic_is_acknowledged_when_the_bucket_has_it(new_bucket_serve
             s3.start()
             assert connection.receive_produced(sent).base_offset == 3
             wait_for("/ready to say nothing of it", lambda: "object_writes" not in client.get("/ready").json)
-        assert "writes to durability=object topics are in the object store again" in server.process.text()
+        wait_for("the log to say so", lambda: "writes to durability=object topics are in the object store again" in server.process.text())
         assert reader.fetch_all("t") == [(i, b"%d" % i) for i in range(4)]
     server.kill()
     server.start()

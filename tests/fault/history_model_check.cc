@@ -192,6 +192,9 @@ std::optional<std::string> HistoryModel::check_start(const Topic& topic, Partiti
   }
   uint64_t bytes = 0;
   const auto last = known.seen.lower_bound(start);
+  if (known.seen.begin() == last) {
+    return std::nullopt;  // offsets that no record was ever found at
+  }
   const bool is_old = topic.settings.retention_ms >= 0 &&
                       std::all_of(known.seen.begin(), last, [&](const auto& one) {
                         return one.first < known.deleted_below || one.second.is_lost ||
