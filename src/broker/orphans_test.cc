@@ -42,23 +42,47 @@ class OrphansTest : public SegmentsTest {
                      [this](const segment::PartitionRow& row) {
                        return row.max_timestamp_ms <= expired_ms_;
                      },
-                     [this](TopicPartition) { return deleted_below_; }})
+                     [this](TopicPartition) { return deleted_below_; },
+                     [this](TopicPartition, Offset first,
+                            Offset next) -> Result<std::optional<std::string>> {
+                       const bool is_bad = first <= unreadable_ && unreadable_ < next;
+                       return is_bad ? std::optional<std::string>("damaged") : std::nullopt;
+                     }})
         .value();
   }
 
   std::function<int64_t(int64_t)> time_of = [](int64_t) { return int64_t{1000}; };  // by offset
   Offset start_;                // of every partition
   Offset deleted_below_;        // likewise
+  Offset unreadable_{-1};       // elsewhere, likewise
   int64_t expired_ms_ = -1000;  // what is not newer is expired
 
   void rename(const std::string& from, const std::string& to) {
-    auto reader = memory_.read(from).value();
+    const auto bytes = bytes_of(from);
+    ASSERT_TRUE(memory_.remove(from).ok());
+    put(to, bytes);
+  }
+
+  /// A bit of its first batch.
+  void damage(const std::string& name) {
+    auto bytes = bytes_of(name);
+    bytes[segment::kHeaderBytes + record::kBatchHeaderSize] ^= std::byte{1};
+    ASSERT_TRUE(memory_.remove(name).ok());
+    put(name, bytes);
+  }
+
+ private:
+  std::vector<std::byte> bytes_of(const std::string& name) {
+    auto reader = memory_.read(name).value();
     std::vector<std::byte> bytes(reader->bytes());
-    ASSERT_TRUE(reader->read_at(0, bytes).ok());
-    auto writer = memory_.create(to).value();
+    EXPECT_TRUE(reader->read_at(0, bytes).ok());
+    return bytes;
+  }
+
+  void put(const std::string& name, const std::vector<std::byte>& bytes) {
+    auto writer = memory_.create(name).value();
     ASSERT_TRUE(writer->write(bytes).ok());
     ASSERT_TRUE(writer->publish().ok());
-    ASSERT_TRUE(memory_.remove(from).ok());
   }
 };
 
@@ -104,6 +128,26 @@ TEST_F(OrphansTest, WhatIsNowhereElseStaysAndIsNamed) {
   EXPECT_THAT(why("segments/other.seg"), Optional(HasSubstr("it was made as " + made)));
 }
 
+TEST_F(OrphansTest, WhatCannotBeReadElsewhereStays) {
+  const auto topic = create("orders");
+  write(topic, 5);
+  start_ = Offset{1};
+  deleted_below_ = Offset{2};
+  const std::string name = plant(topic->partition({})->id(), 0, 4);
+  for (const int64_t offset : {2, 3}) {
+    unreadable_ = Offset{offset};
+    EXPECT_THAT(why(name), Optional(HasSubstr("it holds offsets 2 to 3 of partition 0")));
+    EXPECT_THAT(why(name), Optional(HasSubstr("cannot be read elsewhere: damaged")));
+  }
+  for (const int64_t offset : {1, 4}) {
+    unreadable_ = Offset{offset};
+    EXPECT_EQ(why(name), std::nullopt) << offset;
+  }
+  unreadable_ = Offset{3};
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  EXPECT_EQ(why(name), std::nullopt);
+}
+
 TEST_F(OrphansTest, WhatIsBeforeTheStartGoesOnlyWhenItIsExpired) {
   const auto topic = create("orders");
   write(topic, 5);
@@ -133,6 +177,57 @@ TEST_F(OrphansTest, WhatIsNoSegmentStaysAndIsNamed) {
   EXPECT_THAT(why("segments/readme.txt"), Optional(HasSubstr("segments/readme.txt")));
   EXPECT_TRUE(round().ok());
   EXPECT_EQ(stored(), 1U);
+}
+
+TEST_F(OrphansTest, ADoubleStaysWhileTheNamedObjectIsDamaged) {
+  const auto topic = create("orders");
+  write(topic, 30);
+  free_journal();
+  ASSERT_GT(log_->range(topic->partition({})->id()).start, Offset{0});
+  const auto named = history_->segments();
+  const auto first =
+      std::ranges::find(named, Offset{0}, [](const auto& row) { return row.parts.front().first; });
+  plant(topic->partition({})->id(), 0, 5);
+  damage(first->name);
+  restart();
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(stored(), named.size() + 1);
+  damage(first->name);  // it is whole again
+  restart();
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(stored(), named.size());
+}
+
+TEST_F(OrphansTest, WhatWasMergedStaysWhileTheMergedObjectIsDamaged) {
+  const auto topic = create("orders");
+  const TopicPartition id = topic->partition({})->id();
+  add_small_object(topic);
+  add_small_object(topic);
+  write(create("other"), 60);
+  free_journal();
+  ASSERT_EQ(log_->range(id).start, log_->range(id).end);
+  clock_.advance(std::chrono::minutes(5));
+  ASSERT_TRUE(round().ok());
+  ASSERT_EQ(segments_->merged().merges, 1U);
+  const size_t left = kept().leaving.size();
+  ASSERT_GE(left, 2U);
+  const size_t all = stored();
+  const auto merged =
+      history_->segments_if([&](const auto& row) { return row.parts.front().partition == id; });
+  ASSERT_EQ(merged.size(), 1U);
+  damage(merged.front()->name);
+  restart();
+  segments_->finish();  // nothing was looked at yet
+  ASSERT_TRUE(round().ok());
+  segments_->finish();
+  EXPECT_EQ(stored(), all - left + 1) << "the second can be read";
+  ASSERT_EQ(kept().leaving.size(), 1U);
+  EXPECT_TRUE(memory_.look(kept().leaving.front().name).ok());
+  damage(merged.front()->name);  // it is whole again
+  restart();
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(stored(), all - left);
+  EXPECT_TRUE(kept().leaving.empty());
 }
 
 TEST_F(OrphansTest, WhatIsBeingMadeIsNoLeftover) {

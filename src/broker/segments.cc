@@ -4,8 +4,10 @@
 #include "broker/segment_retention.h"
 #include "runtime/coroutine.h"
 #include "segment/format.h"
+#include "segment/object_check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -18,6 +20,7 @@ constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
 /// for one of 500 pages of the catalog (io::DiskReserve), and each part may lie in three of its
 /// own, its partition's end in one.
 constexpr size_t kPartsAtOnce = 120;
+constexpr size_t kReadAtOnce = size_t{4} << 20;  // of what must be readable
 
 /// Of each partition at most what is in the journal and in no segment. Of a file that segments end
 /// within, what they hold of the partition from its beginning on does not count, wherever in the
@@ -122,7 +125,6 @@ runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
 /// Returns whether more may be due.
 runtime::Task<Result<bool>> Segments::turn(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
-    MILLRACE_TRY_STATUS(remove_left(options_.grace));
     MILLRACE_TRY_STATUS(sweep());
     MILLRACE_TRY_STATUS(expire());
     return remove_left(options_.grace);
@@ -150,10 +152,15 @@ Status Segments::sweep() {
   }
   MILLRACE_TRY(const auto objects, parts_.store.list(segment::kFolder));
   const OrphanRules rules = orphan_rules();
+  std::set<std::string> leaving;
+  for (const Leaving& each : leaving_) {
+    leaving.insert(each.object.name);
+  }
+  MILLRACE_TRY_STATUS(keep_needed(rules));
   size_t cleaned = 0;
   size_t kept = 0;
   for (const objects::ObjectInfo& object : objects) {
-    if (parts_.history.knows(object.name)) {
+    if (parts_.history.knows(object.name) || leaving.contains(object.name)) {
       continue;
     }
     MILLRACE_TRY(const auto why, why_kept(parts_.store, object.name, rules));
@@ -185,6 +192,45 @@ Status Segments::sweep() {
   return {};
 }
 
+Status Segments::keep_needed(const OrphanRules& rules) {
+  for (auto at = leaving_.begin(); at != leaving_.end();) {
+    MILLRACE_TRY(const auto why, why_still_needed(parts_.store, at->object.name, rules));
+    if (why) {
+      log::warning("segments", "{} was merged or expired, and is kept all the same: {}",
+                   parts_.store.location_of(at->object.name), *why);
+    }
+    at = why ? leaving_.erase(at) : std::next(at);
+  }
+  return {};
+}
+
+/// Both are asked where both have them.
+Result<std::optional<std::string>> Segments::why_unreadable(TopicPartition partition, Offset first,
+                                                            Offset next) const {
+  while (first < next) {
+    const auto has = [&](const std::optional<record::PartitionRange>& range) {
+      return range && range->start <= first && first < range->end;
+    };
+    Result<std::vector<record::StoredBatch>> batches = std::vector<record::StoredBatch>();
+    if (has(parts_.history.range(partition))) {
+      batches = parts_.history.read(partition, first, kReadAtOnce);
+    }
+    if ((!batches.ok() || batches->empty()) && has(parts_.log.range(partition))) {
+      batches = parts_.log.read_blocking(partition, first, kReadAtOnce);
+    }
+    if (!batches.ok()) {
+      return segment::is_of_the_object(batches.error())
+                 ? Result(std::optional(batches.error().message))
+                 : std::move(batches).error();
+    }
+    if (batches->empty()) {
+      return std::optional(fmt::format("there is nothing at offset {}", first));
+    }
+    first = batches->back().base_offset + batches->back().records;
+  }
+  return std::optional<std::string>();
+}
+
 OrphanRules Segments::orphan_rules() const {
   const auto state = [this](const TopicId& id) {
     return parts_.broker.find(id)          ? TopicState::kThere
@@ -214,7 +260,11 @@ OrphanRules Segments::orphan_rules() const {
                          row.max_timestamp_ms, found == behind.end() ? 0 : found->second,
                          parts_.clock.wall_ms().time_since_epoch().count());
   };
-  return {parts_.log.directory_id(), state, end, start, is_expired, deletions_of(parts_.broker)};
+  const auto why = [this](TopicPartition partition, Offset first, Offset next) {
+    return why_unreadable(partition, first, next);
+  };
+  return {parts_.log.directory_id(),   state, end, start, is_expired,
+          deletions_of(parts_.broker), why};
 }
 
 SegmentWishes Segments::wishes() const {
@@ -311,6 +361,9 @@ Status Segments::remove_left(std::chrono::milliseconds grace) {
   Status removed;
   while (!leaving_.empty()) {
     const Leaving& next = leaving_.front();
+    if (!next.since && !is_swept_) {
+      break;  // whether it may go was not looked at yet
+    }
     if (next.since && parts_.clock.steady() - *next.since < grace) {
       break;
     }

@@ -88,7 +88,11 @@ class Segments {
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);
   Status forget_gone();
+  /// Of what an earlier process let go: keeps that for which nothing stands that can be read.
+  Status keep_needed(const OrphanRules& rules);
   OrphanRules orphan_rules() const;
+  Result<std::optional<std::string>> why_unreadable(TopicPartition partition, Offset first,
+                                                    Offset next) const;
   SegmentWishes wishes() const;
   void tell_expired(std::span<const catalog::TrimmedPart> parts) const;
 

@@ -55,6 +55,7 @@ class SegmentCheck {
       : work_(work), store_(store), catalog_(catalog), start_(start) {}
 
   Status run() {
+    own_findings_ = work_.report.findings.size();
     MILLRACE_TRY(const auto objects, store_.list(segment::kFolder));
     if (catalog_ != nullptr) {
       for (const SegmentRow& row : catalog_->segments) {
@@ -71,19 +72,27 @@ class SegmentCheck {
         for (const catalog::LeavingObject& object : catalog_->leaving) {
           leaving_.insert(object.name);
         }
-        rules_ = start_.orphan_rules(*catalog_);
+        rules_ = start_.orphan_rules(*catalog_,
+                                     [this](TopicPartition partition, Offset first, Offset next) {
+                                       return why_unreadable(partition, first, next);
+                                     });
       }
     }
-    size_t unjudged = 0;
+    std::vector<objects::ObjectInfo> others;  // judged by what is found of those that are named
     for (const objects::ObjectInfo& object : objects) {
       ++work_.report.objects;
       const auto row = rows_.find(object.name);
       if (row != rows_.end()) {
         MILLRACE_TRY_STATUS(check_object(object, row->second));
         rows_.erase(row);
-      } else if (leaving_.contains(object.name)) {
-        leaving(object.name);
-        MILLRACE_TRY_STATUS(work_.read(object.bytes));
+      } else {
+        others.push_back(object);
+      }
+    }
+    size_t unjudged = 0;
+    for (const objects::ObjectInfo& object : others) {
+      if (leaving_.contains(object.name)) {
+        MILLRACE_TRY_STATUS(judge_leaving(object));
       } else if (rules_) {
         MILLRACE_TRY_STATUS(judge_orphan(object, *rules_));
       } else {
@@ -145,6 +154,57 @@ class SegmentCheck {
     return touched;
   }
 
+  /// By what was found so far of the journal and of the objects that catalog.db names.
+  std::optional<std::string> why_unreadable(TopicPartition partition, Offset first,
+                                            Offset next) const {
+    const auto hits = [&](const auto& part) {
+      return part.partition == partition && part.first < next && first < part.next;
+    };
+    const Finding* in_journal = nullptr;
+    const Finding* in_objects = nullptr;
+    for (size_t i = 0; i < work_.report.findings.size(); ++i) {
+      const Finding& finding = work_.report.findings[i];
+      if (finding.kind == Kind::kDamage && std::ranges::any_of(finding.touched, hits)) {
+        (i < own_findings_ ? in_journal : in_objects) = &finding;
+      }
+    }
+    const record::PartitionRange kept = start_.range(partition);
+    if (kept.start <= first && next <= kept.end && in_journal == nullptr) {
+      return std::nullopt;
+    }
+    for (const auto& [name, row] : rows_) {
+      if (std::ranges::any_of(row->parts, hits)) {
+        return name + " is not there";
+      }
+    }
+    const Finding* const found = in_objects != nullptr ? in_objects : in_journal;
+    return found == nullptr ? std::nullopt
+                            : std::optional(fmt::format("{}: {}", found->problem, found->file));
+  }
+
+  /// It has what is damaged or missing where catalog.db says it is.
+  void only_copy(const std::string& name, const char* problem, const std::string& why) {
+    work_.add({.kind = Kind::kLeftover,
+               .problem = problem,
+               .file = store_.location_of(name),
+               .what = why,
+               .touched = {},
+               .advice = "keep it: millrace rebuild --replace takes it in place of what is damaged",
+               .cure = Cure::kWait,
+               .name = name});
+  }
+
+  Status judge_leaving(const objects::ObjectInfo& object) {
+    MILLRACE_TRY(const auto why, broker::why_still_needed(store_, object.name, *rules_));
+    if (why) {
+      only_copy(object.name, "leaving-object",
+                "catalog.db says that it was merged or expired, and no start removes it: " + *why);
+    } else {
+      leaving(object.name);
+    }
+    return work_.read(object.bytes);
+  }
+
   /// An object that the catalog does not name.
   Status judge_orphan(const objects::ObjectInfo& object, const broker::OrphanRules& rules) {
     MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, rules));
@@ -157,6 +217,16 @@ class SegmentCheck {
     }
     if (!why) {
       unnamed(object.name, opened ? nowhere_else(*opened, rules) : std::vector<Touched>());
+      return {};
+    }
+    broker::OrphanRules all_is_readable = rules;
+    all_is_readable.why_unreadable = [](TopicPartition, Offset, Offset) {
+      return std::optional<std::string>();
+    };
+    MILLRACE_TRY(const auto other, broker::why_kept(store_, object.name, all_is_readable));
+    if (!other) {
+      only_copy(object.name, "unnamed-object",
+                "catalog.db does not name it, and no start removes it: " + *why);
       return {};
     }
     std::vector<Touched> touched;
@@ -365,6 +435,7 @@ class SegmentCheck {
   const Start& start_;
   std::optional<broker::OrphanRules> rules_;       // when journal and catalog can be trusted
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
+  size_t own_findings_ = 0;                        // begin here in the report
   /// Of each partition, what the objects of the catalog cover: they are dense.
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
   std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next

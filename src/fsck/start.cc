@@ -205,7 +205,7 @@ Offset Start::deletion(TopicPartition partition) const {
   return found == deleted_below.end() ? Offset{0} : found->second;
 }
 
-broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
+broker::OrphanRules Start::orphan_rules(const Contents& catalog, broker::WhyUnreadable why) const {
   const auto state = [this](const TopicId& id) {
     const auto topic = topics.find(id);
     return topic == topics.end()      ? broker::TopicState::kUnknown
@@ -239,7 +239,8 @@ broker::OrphanRules Start::orphan_rules(const Contents& catalog) const {
                                              system_clock().wall_ms().time_since_epoch().count());
   };
   const auto deleted = [this](TopicPartition partition) { return deletion(partition); };
-  return {directory.value_or(DirectoryId()), state, end, start, is_expired, deleted};
+  return {
+      directory.value_or(DirectoryId()), state, end, start, is_expired, deleted, std::move(why)};
 }
 
 Result<Start> judge_start(Work& work, const Contents& catalog, objects::ObjectStore& segments) {

@@ -30,7 +30,8 @@ struct Start {
   record::PartitionRange range(TopicPartition partition) const;
   /// Records below it were deleted.
   Offset deletion(TopicPartition partition) const;
-  broker::OrphanRules orphan_rules(const catalog::Contents& catalog) const;
+  broker::OrphanRules orphan_rules(const catalog::Contents& catalog,
+                                   broker::WhyUnreadable why) const;
 };
 
 /// Adds a finding for each part of the catalog that the journal does not fit to, and names. Errors:
