@@ -11,6 +11,7 @@
 #include "journal/seed.h"
 #include "objects/local_store.h"
 #include "segment/format.h"
+#include "server/damaged_doubles.h"
 #include "server/data_directory.h"
 #include "server/rebuild_doubles.h"
 #include "server/rebuild_gap.h"
@@ -121,6 +122,7 @@ Result<broker::FoundObjects> Rebuild::read_objects() {
   MILLRACE_TRY(auto found, broker::find_objects(*store_, [this](size_t done, size_t all) {
                  options_.progress("objects", done, all);
                }));
+  MILLRACE_TRY_STATUS(leave_damaged_doubles(*store_, found));
   return found;
 }
 
@@ -185,8 +187,8 @@ Offset Rebuild::readable_end(const KnownJournal& journal, const SegmentPlan& pla
     return kept.end;
   }
   Offset end = kept.start;
-  if (const auto history = plan.histories.find(partition); history != plan.histories.end()) {
-    end = std::max(end, history->second.end);
+  if (const auto reach = plan.ends.find(partition); reach != plan.ends.end()) {
+    end = std::max(end, reach->second);
   }
   if (const auto deleted = journal.starts.find(partition); deleted != journal.starts.end()) {
     end = std::max(end, deleted->second);
@@ -217,7 +219,11 @@ Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY_STATUS(check_age(journal, found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
-  SegmentPlan plan = plan_segments(found, journal.topics, journal.kept, {}, now_ms_);
+  SegmentPlan plan =
+      plan_segments(found, journal.topics, journal.kept, journal.starts, {}, now_ms_);
+  if (old_) {
+    add_missing(*old_, found, journal, plan);
+  }
   MILLRACE_TRY(auto doubles, find_doubles(*store_, std::move(plan.covered), plan.rows));
   doubles.insert(doubles.end(), plan.deleted.begin(), plan.deleted.end());
   report_.directory = journal.directory;
@@ -339,7 +345,7 @@ Status Rebuild::directory_of_bucket() {
                       found.objects.size() + found.unused.size(),
                       found.unused.empty() ? left.begin()->second : found.unused.front().why);
   }
-  SegmentPlan plan = plan_segments(found, topics, std::nullopt, left, std::nullopt);
+  SegmentPlan plan = plan_segments(found, topics, std::nullopt, {}, left, std::nullopt);
   report_.is_new_directory = true;
   report_.directory = DirectoryId(Uuid::random());
   const auto [gaps, lost] = plan_gaps(topics, plan, options_.gap, now_ms_);

@@ -105,10 +105,12 @@ bool is_covered(const FoundObject& object, const Lines& lines) {
 
 /// By the tombstones of the journal.
 bool is_deleted(const FoundObject& object, const Topics& topics) {
-  return std::ranges::all_of(object.tail.partitions, [&](const PartitionRow& row) {
+  const auto is_of_deleted = [&](const PartitionRow& row) {
     const auto topic = topics.find(row.partition.topic);
     return topic != topics.end() && topic->second.is_deleted;
-  });
+  };
+  return !object.tail.partitions.empty() &&
+         std::ranges::all_of(object.tail.partitions, is_of_deleted);
 }
 
 catalog::SegmentRow row_of(const FoundObject& object, const std::set<size_t>& used) {
@@ -160,7 +162,8 @@ void add_holes(const broker::FoundObjects& found, const std::string& topic, cons
 /// With a journal: what lies on the far side of missing offsets, is not expired, and cannot be read
 /// on from.
 void add_cut_off(const broker::FoundObjects& found, const broker::TopicRecord& topic,
-                 const Line& line, std::optional<int64_t> now_ms, SegmentPlan& plan) {
+                 const Line& line, Offset deleted_below, std::optional<int64_t> now_ms,
+                 SegmentPlan& plan) {
   if (line.chain.empty() || topic.is_deleted) {
     return;
   }
@@ -168,7 +171,7 @@ void add_cut_off(const broker::FoundObjects& found, const broker::TopicRecord& t
   std::optional<std::pair<Offset, Offset>> before;
   for (const Place& place : line.places) {
     const PartitionRow& part = row_at(found, place);
-    if (part.next < start &&
+    if (part.next < start && deleted_below < start &&
         !(now_ms && topic.settings.is_too_old(part.max_timestamp_ms, *now_ms))) {
       before = {before ? std::min(before->first, part.first) : part.first,
                 before ? std::max(before->second, part.next) : part.next};
@@ -179,8 +182,8 @@ void add_cut_off(const broker::FoundObjects& found, const broker::TopicRecord& t
         "records of topic {} partition {} with offsets {} to {}: no object has them, and those "
         "before, from {} on, are not read until the objects between are back and this is said "
         "again",
-        topic.name, row_at(found, line.places.front()).partition.partition, before->second,
-        start.value - 1, before->first));
+        topic.name, row_at(found, line.places.front()).partition.partition,
+        std::max(before->second, deleted_below), start.value - 1, before->first));
   }
 }
 
@@ -208,7 +211,7 @@ void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
 }  // namespace
 
 SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
-                          const std::optional<Ranges>& kept,
+                          const std::optional<Ranges>& kept, const Starts& starts,
                           const std::map<TopicId, std::string>& left,
                           std::optional<int64_t> now_ms) {
   SegmentPlan plan;
@@ -221,7 +224,10 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
     }
     add_reach(found, partition, line, plan);
     const broker::TopicRecord& topic = topics.at(partition.topic);
-    kept ? add_cut_off(found, topic, line, now_ms, plan) : add_holes(found, topic.name, line, plan);
+    const auto deleted = starts.find(partition);
+    kept ? add_cut_off(found, topic, line, deleted == starts.end() ? Offset{0} : deleted->second,
+                       now_ms, plan)
+         : add_holes(found, topic.name, line, plan);
   }
   for (size_t i = 0; i < found.objects.size(); ++i) {
     const FoundObject& object = found.objects[i];
@@ -253,6 +259,37 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
     }
   }
   return plan;
+}
+
+void add_missing(const catalog::Contents& old, const broker::FoundObjects& found,
+                 const KnownJournal& journal, SegmentPlan& plan) {
+  std::set<Uuid> there;
+  for (const FoundObject& object : found.objects) {
+    there.insert(object.header.object);
+  }
+  for (const catalog::SegmentRow& row : old.segments) {
+    if (there.contains(row.object)) {
+      continue;
+    }
+    for (const catalog::SegmentPartRow& part : row.parts) {
+      const auto topic = journal.topics.find(part.partition.topic);
+      const auto deleted = journal.starts.find(part.partition);
+      const Offset first =
+          deleted == journal.starts.end() ? part.first : std::max(part.first, deleted->second);
+      const auto history = plan.histories.find(part.partition);
+      const auto kept = journal.kept.find(part.partition);
+      const bool is_named = history != plan.histories.end() && history->second.start <= first &&
+                            part.next <= history->second.end;
+      const bool is_kept = kept != journal.kept.end() && kept->second.start <= first;
+      if (topic != journal.topics.end() && !topic->second.is_deleted && first < part.next &&
+          !is_named && !is_kept) {
+        plan.lost.push_back(fmt::format(
+            "records of topic {} partition {} with offsets {} to {}: catalog.db named {} "
+            "for them, which is not there",
+            topic->second.name, part.partition.partition, first, part.next.value - 1, row.name));
+      }
+    }
+  }
 }
 
 }  // namespace millrace::server

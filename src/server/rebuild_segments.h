@@ -43,12 +43,18 @@ struct SegmentPlan {
 
 /// Of each partition, with a journal, a dense chain of parts (broker/segment_chain.h) that meets
 /// `kept`; without one the parts that have most of it, and what is missing between them as holes:
-/// to be filled as records as old as those before, so that retention takes them with these. `left`:
-/// of topics that are not there, why. `now_ms`: objects that retention has taken by then are not
-/// named; nullopt: that is left to a server.
+/// to be filled as records as old as those before, so that retention takes them with these.
+/// `starts`: below them records were deleted, and are not lost. `left`: of topics that are not
+/// there, why. `now_ms`: objects that retention has taken by then are not named; nullopt: that is
+/// left to a server.
 SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
-                          const std::optional<Ranges>& kept,
+                          const std::optional<Ranges>& kept, const Starts& starts,
                           const std::map<TopicId, std::string>& left,
                           std::optional<int64_t> now_ms);
+
+/// Adds to `plan.lost` what objects had that `old`, the catalog that is replaced, names and nobody
+/// finds, as far as neither the journal nor what is named now has it.
+void add_missing(const catalog::Contents& old, const broker::FoundObjects& found,
+                 const KnownJournal& journal, SegmentPlan& plan);
 
 }  // namespace millrace::server

@@ -143,7 +143,7 @@ TEST(RebuildSegments, OfAMixedObjectThePartsThatAreNeededAreNamed) {
   found.object(2, 0, {}, {{1, 0, 0, 20}});
   const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{20}, Offset{20}}},
                     {{topic_of(1), PartitionId{1}}, {Offset{5}, Offset{9}}}};
-  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, kNow);
+  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, {}, kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2"));
   ASSERT_THAT(plan.rows.front().parts, SizeIs(1));
   EXPECT_EQ(plan.rows.front().parts.front().partition.partition, PartitionId{1});
@@ -161,7 +161,7 @@ TEST(RebuildSegments, WhatDoesNotJoinIsNamedWithItsReason) {
   found.object(5, 0, {}, {{1, 7, 0, 10}});
   const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{25}, Offset{40}}},
                     {{topic_of(1), PartitionId{1}}, {}}};
-  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, kNow);
+  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, {}, kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
   std::string why;
   for (const auto& each : plan.unused) {
@@ -177,6 +177,12 @@ TEST(RebuildSegments, WhatDoesNotJoinIsNamedWithItsReason) {
   ASSERT_THAT(plan.lost, SizeIs(1));
   EXPECT_THAT(plan.lost.front(), HasSubstr("topic t partition 0 with offsets 10 to 19: no object"));
   EXPECT_THAT(plan.lost.front(), HasSubstr("those before, from 0 on, are not read"));
+  const auto lost_above = [&](int64_t deleted_below) {
+    const Starts starts{{{topic_of(1), PartitionId{0}}, Offset{deleted_below}}};
+    return plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, starts, {}, kNow).lost;
+  };
+  EXPECT_THAT(lost_above(19), ElementsAre(HasSubstr("with offsets 19 to 19: no object")));
+  EXPECT_THAT(lost_above(20), IsEmpty());
 }
 
 TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
@@ -190,13 +196,13 @@ TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
   const Topics topics = topics_in({record_of(1, "t"), deleted});
   const TopicPartition partition{topic_of(1), PartitionId{0}};
   const Ranges kept{{partition, {Offset{15}, Offset{40}}}};
-  const auto plan = plan_segments(found.get(), topics, kept, {}, kNow);
+  const auto plan = plan_segments(found.get(), topics, kept, {}, {}, kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
   EXPECT_EQ(plan.histories.at(partition).start, Offset{10});
   EXPECT_THAT(plan.unused, SizeIs(1));
   ASSERT_THAT(plan.deleted, SizeIs(1));
   EXPECT_EQ(plan.deleted.front().name, "object 3");
-  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, std::nullopt)), SizeIs(2));
+  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, {}, std::nullopt)), SizeIs(2));
 }
 
 TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) {
@@ -207,7 +213,7 @@ TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) 
   found.object(4, 0, {}, {{1, 0, 58, 63}});
   found.object(5, 0, {}, {{1, 0, 61, 90}});
   const Topics topics = topics_in({record_of(1, "t")});
-  const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, std::nullopt);
+  const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, {}, std::nullopt);
   EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2", "object 3", "object 5"));
   const TopicPartition partition{topic_of(1), PartitionId{0}};
   ASSERT_THAT(plan.holes, SizeIs(2));
@@ -233,7 +239,7 @@ TEST(RebuildGap, BehindAnExpiredPartIsAsFarAsTheOthers) {
     Found found;
     found.object(1, 0, {}, {{1, 0, 0, 10, first_ms}, {1, 1, 0, 5000, second_ms}});
     const Topics topics = topics_in({std::move(topic)});
-    const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, std::nullopt);
+    const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, {}, std::nullopt);
     std::vector<int64_t> next;
     for (const Gap& gap : plan_gaps(topics, plan, 100, kNow).gaps) {
       EXPECT_EQ(gap.first, next.empty() ? Offset{10} : Offset{5000});
@@ -302,6 +308,36 @@ TEST(RebuildGap, IsAnObjectOfFillersThatIsReadAsAnyOther) {
     }
   }
   EXPECT_THAT(object->tail().topics, SizeIs(2));
+}
+
+TEST(RebuildSegments, WhatTheOldCatalogNamedAndNobodyFindsIsTold) {
+  Found found;
+  found.object(2, 20, {record_of(1, "t")}, {{1, 0, 10, 20}});
+  KnownJournal journal;
+  journal.topics = topics_in({record_of(1, "t")});
+  journal.kept = {{{topic_of(1), PartitionId{0}}, {Offset{20}, Offset{30}}},
+                  {{topic_of(1), PartitionId{1}}, {Offset{5}, Offset{30}}}};
+  catalog::SegmentRow there{.object = Uuid{{2}}, .name = "object 2", .parts = {}};
+  catalog::SegmentRow gone{.object = Uuid{{1}}, .name = "object 1", .parts = {}};
+  there.parts.push_back({{topic_of(1), PartitionId{0}}, Offset{10}, Offset{20}, kNow, 10});
+  gone.parts.push_back({{topic_of(1), PartitionId{0}}, Offset{0}, Offset{10}, kNow, 10});
+  gone.parts.push_back({{topic_of(1), PartitionId{1}}, Offset{5}, Offset{10}, kNow, 10});
+  catalog::Contents old;
+  old.segments = {gone, there};
+  const auto lost = [&] {
+    auto plan = plan_segments(found.get(), journal.topics, journal.kept, {}, {}, kNow);
+    add_missing(old, found.get(), journal, plan);
+    return plan.lost;
+  };
+  EXPECT_THAT(lost(), ElementsAre("records of topic t partition 0 with offsets 0 to 9: catalog.db "
+                                  "named object 1 for them, which is not there"));
+  journal.starts[{topic_of(1), PartitionId{0}}] = Offset{4};
+  EXPECT_THAT(lost(), ElementsAre(HasSubstr("with offsets 4 to 9")));
+  journal.starts[{topic_of(1), PartitionId{0}}] = Offset{10};
+  EXPECT_THAT(lost(), IsEmpty());
+  journal.starts.clear();
+  found.object(3, 20, {record_of(1, "t")}, {{1, 0, 0, 10}});
+  EXPECT_THAT(lost(), IsEmpty()) << "another one has it";
 }
 
 }  // namespace
