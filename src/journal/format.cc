@@ -3,6 +3,8 @@
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -40,12 +42,22 @@ std::array<std::byte, kRunHeaderBytes> RunHeader::encode() {
   return out;
 }
 
-std::optional<RunHeader> RunHeader::parse(std::span<const std::byte> block) {
+namespace {
+
+/// Magic, version and size.
+bool begins_as_header(std::span<const std::byte> block) {
   bytes::Reader in(block.first(kRunHeaderBytes));
-  if (in.le<uint32_t>() != kMagic || in.le<uint16_t>() != kFormatVersion ||
-      in.le<uint16_t>() != kRunHeaderBytes) {
-    return std::nullopt;
-  }
+  return in.le<uint32_t>() == kMagic && in.le<uint16_t>() == kFormatVersion &&
+         in.le<uint16_t>() == kRunHeaderBytes;
+}
+
+struct RawHeader {
+  RunHeader header;
+  uint64_t reserved = 0;
+};
+
+RawHeader read_fields(std::span<const std::byte> block) {
+  bytes::Reader in(block.subspan(8, kRunHeaderBytes - 8));
   RunHeader header;
   std::memcpy(header.directory.bytes.data(), in.bytes(16).data(), 16);
   header.file = FileNumber{in.le<uint64_t>()};
@@ -59,11 +71,40 @@ std::optional<RunHeader> RunHeader::parse(std::span<const std::byte> block) {
   header.flags = in.le<uint32_t>();
   const auto reserved = in.le<uint64_t>();
   header.crc = in.le<uint32_t>();
-  const bool is_whole = header.crc == bytes::crc32c(block.first(kCrcAt));
+  return {header, reserved};
+}
+
+bool is_whole(const RunHeader& header, std::span<const std::byte> block) {
+  return header.crc == bytes::crc32c(block.first(kCrcAt));
+}
+
+}  // namespace
+
+std::optional<RunHeader> RunHeader::parse(std::span<const std::byte> block) {
+  if (!begins_as_header(block)) {
+    return std::nullopt;
+  }
+  const auto [header, reserved] = read_fields(block);
   const bool fits = reserved == 0 && header.position % kBlock == 0 &&
                     header.durable_upto < header.run &&
                     header.length >= kRunHeaderBytes + header.table_bytes() && header.flags <= 3;
-  return is_whole && fits ? std::optional(header) : std::nullopt;
+  return is_whole(header, block) && fits ? std::optional(header) : std::nullopt;
+}
+
+std::optional<RunHeader> damaged_header_in(std::span<const std::byte> block,
+                                           const RunHeader& expected) {
+  const RunHeader found = read_fields(block).header;
+  const std::array<bool, 6> fits{
+      begins_as_header(block),     found.directory == expected.directory,
+      found.file == expected.file, found.position == expected.position,
+      found.run == expected.run,   found.previous_crc == expected.previous_crc};
+  if (std::ranges::count(fits, true) < static_cast<ptrdiff_t>(fits.size()) - 1 ||
+      (begins_as_header(block) && is_whole(found, block))) {
+    return std::nullopt;
+  }
+  RunHeader header = expected;
+  header.length = std::max<uint32_t>(found.length, kRunHeaderBytes);
+  return header;
 }
 
 std::optional<uint16_t> newer_version_in(std::span<const std::byte> block) {

@@ -50,6 +50,13 @@ struct RunHeader {
   static std::optional<RunHeader> parse(std::span<const std::byte> block);
 };
 
+/// `expected` with the length that stands there, when the header that should be there is damaged:
+/// its beginning, directory, file, position, run and previous CRC are, but for one at most, those
+/// of `expected`, and it is not whole. nullopt: zeros, another life of the file, anything else.
+/// `block`: at least 88 bytes.
+std::optional<RunHeader> damaged_header_in(std::span<const std::byte> block,
+                                           const RunHeader& expected);
+
 /// The version of a whole run header that is newer than ours, whatever else it holds.
 std::optional<uint16_t> newer_version_in(std::span<const std::byte> block);
 

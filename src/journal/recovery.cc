@@ -187,7 +187,7 @@ class Recovery final : public Findings {
   }
 
   Status judge_what_is_behind() {
-    MILLRACE_TRY(behind_, headers_behind(list_, chain_.end, options_.stop));
+    MILLRACE_TRY(behind_, headers_behind(list_, chain_, options_.stop));
     for (const RunPlace& place : behind_) {
       if (place.header.durable_upto >= chain_.end.run) {
         return damage(

@@ -18,16 +18,6 @@ record::SystemFrame removal_of(record::SystemKind kind, TopicPartition partition
   return {kind, true, std::string(reinterpret_cast<const char*>(id.data()), id.size()), ""};
 }
 
-/// Position of the run that the next commit will start.
-uint64_t end_of_log(const TestLog& log) {
-  uint64_t position = 0;
-  const auto file = log.files->open(log.writer->file()).value();
-  while (const auto header = read_header(*file, position).value()) {
-    position = header->end();
-  }
-  return position;
-}
-
 TEST(Recovery, KillKeepsEveryAcknowledgedBatch) {
   TestLog log;
   ASSERT_TRUE(log.start().ok());

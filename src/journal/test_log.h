@@ -124,4 +124,14 @@ class TestLog {
   StartReport report;
 };
 
+/// Position of the run that the next commit will start.
+inline uint64_t end_of_log(const TestLog& log) {
+  uint64_t position = 0;
+  const auto file = log.files->open(log.writer->file()).value();
+  while (const auto header = read_header(*file, position).value()) {
+    position = header->end();
+  }
+  return position;
+}
+
 }  // namespace millrace::journal

@@ -29,6 +29,25 @@ Result<std::optional<RunPlace>> next_run(const FileList& files, const ChainEnd& 
   return std::optional<RunPlace>();
 }
 
+/// At the end of the chain.
+Result<std::optional<RunHeader>> damaged_header_at(const FileList& files, const Chain& chain) {
+  const JournalFile& file = *files[chain.end.file];
+  if (chain.runs.empty() || chain.end.position + kBlock > file.size) {
+    return std::optional<RunHeader>();
+  }
+  std::array<std::byte, kBlock> block{};
+  MILLRACE_TRY_STATUS(file.file->read_exactly_at(chain.end.position, block));
+  auto header = damaged_header_in(block, {.directory = chain.runs.back().header.directory,
+                                          .file = file.number,
+                                          .position = chain.end.position,
+                                          .run = chain.end.run,
+                                          .previous_crc = chain.end.previous_crc});
+  if (header && header->end() > file.size) {
+    header->length = kRunHeaderBytes;  // it is this that is damaged
+  }
+  return header;
+}
+
 }  // namespace
 
 bool is_set(const std::atomic<bool>* stop) {
@@ -97,9 +116,14 @@ Status cut_unproven(const FileList& files, Chain& chain) {
   return {};
 }
 
-Result<std::vector<RunPlace>> headers_behind(const FileList& files, const ChainEnd& end,
+Result<std::vector<RunPlace>> headers_behind(const FileList& files, const Chain& chain,
                                              const std::atomic<bool>* stop) {
+  const ChainEnd& end = chain.end;
   std::vector<RunPlace> behind;
+  MILLRACE_TRY(const auto damaged, damaged_header_at(files, chain));
+  if (damaged) {
+    behind.push_back({end.file, *damaged});
+  }
   for (size_t file = end.file; file < files.size(); ++file) {
     if (is_set(stop)) {
       return make_error(Code::kCancelled, "stopped during recovery; nothing was changed");

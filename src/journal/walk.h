@@ -44,8 +44,9 @@ Result<Chain> walk(const FileList& files, size_t start, bool from_nothing,
 /// Takes runs off the end while one above `durable_upto` has a payload that does not match.
 Status cut_unproven(const FileList& files, Chain& chain);
 
-/// Headers behind the end: the rest of its file, then every later file. Indexes as in RunPlace.
-Result<std::vector<RunPlace>> headers_behind(const FileList& files, const ChainEnd& end,
+/// Headers behind the end: the rest of its file, then every later file. Indexes as in RunPlace. One
+/// that is damaged is among them at the end alone, where it is known what should stand there.
+Result<std::vector<RunPlace>> headers_behind(const FileList& files, const Chain& chain,
                                              const std::atomic<bool>* stop);
 
 bool is_set(const std::atomic<bool>* stop);
