@@ -8,7 +8,7 @@ import subprocess
 
 from e2e.server import binary
 
-ANSWER_S = 30
+ANSWER_S = 120  # also on a disk that others keep busy
 
 
 class PowerFsError(RuntimeError):
