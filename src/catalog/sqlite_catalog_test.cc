@@ -194,5 +194,54 @@ TEST_F(SqliteCatalogTest, RowsThatBreakARuleAreRefused) {
   EXPECT_EQ(stored().segments.size(), 2U);
 }
 
+/// Where `sql` says that a table or index begins: small ones are one page.
+size_t page_of(io::Disk& disk, const std::string& name) {
+  SqliteVfs vfs(disk, SqliteVfs::Access::kFrozen);
+  const auto connection = Connection::open(vfs, kPath, false).value();
+  const std::string sql = fmt::format("SELECT rootpage FROM sqlite_master WHERE name = '{}'", name);
+  return static_cast<size_t>(connection->query_integer(sql).value() - 1) * 4096;
+}
+
+std::vector<std::string> indexes_of(io::Disk& disk) {
+  SqliteVfs vfs(disk, SqliteVfs::Access::kFrozen);
+  const auto connection = Connection::open(vfs, kPath, false).value();
+  auto names = connection->prepare("SELECT name FROM sqlite_master WHERE type = 'index'").value();
+  std::vector<std::string> found;
+  while (names.step().value()) {
+    found.push_back(names.text(0));
+  }
+  return found;
+}
+
+TEST_F(SqliteCatalogTest, AnIndexThatDisagreesWithItsTableIsRefused) {
+  fill(*begun());
+  expect_ok(begun()->close());
+  const auto whole = disk_.read_file(kPath).value();
+  const auto indexes = indexes_of(disk_);
+  EXPECT_EQ(indexes.size(), 3U);
+  for (const std::string& index : indexes) {
+    SCOPED_TRACE(index);
+    auto bytes = whole;
+    bytes[page_of(disk_, index) + 4095] ^= std::byte{1};  // the row of the entry that came first
+    expect_ok(disk_.replace_file(kPath, bytes));
+    expect_refused(Code::kCorrupt, fmt::format("its index {} do not agree", index));
+    EXPECT_EQ(inspect_sqlite(disk_, kPath).error().message,
+              open_sqlite(disk_, kPath).error().message);
+    expect_ok(disk_.replace_file(kPath, whole));
+  }
+}
+
+TEST_F(SqliteCatalogTest, ARowThatItsIndexDoesNotKnowIsRefused) {
+  fill(*begun());
+  expect_ok(begun()->close());
+  auto bytes = disk_.read_file(kPath).value();
+  const std::string row = object_of(1, {}).object.to_string() + topic_id(2).to_string() + "\x03";
+  const auto at = std::ranges::search(bytes, std::as_bytes(std::span(row)));
+  ASSERT_FALSE(at.empty());
+  at[50] ^= std::byte{1};  // to a topic that there is not: no rule between rows is broken
+  expect_ok(disk_.replace_file(kPath, bytes));
+  expect_refused(Code::kCorrupt, "segment_parts and its index segment_parts_range do not agree");
+}
+
 }  // namespace
 }  // namespace millrace::catalog

@@ -3,6 +3,7 @@
 #include "catalog/migrations.h"
 #include "catalog/rules.h"
 #include "catalog/sqlite_catalog.h"
+#include "catalog/sqlite_check.h"
 #include "catalog/sqlite_contents.h"
 #include "catalog/sqlite_rows.h"
 
@@ -57,22 +58,30 @@ Status check_version(Connection& connection, const std::string& path) {
   return {};
 }
 
-/// `check`: the pragma that finds broken pages.
-Status check_pages(Connection& connection, const std::string& path, std::string_view check) {
-  MILLRACE_TRY_STATUS(check_version(connection, path));
+/// `check`: a pragma that finds damage.
+Status check_by(Connection& connection, std::string_view check) {
   MILLRACE_TRY(const std::string verdict, connection.query_text(check));
   return verdict == "ok" ? Status()
                          : Status(make_error(Code::kCorrupt, "it is damaged: {}", verdict));
 }
 
 Result<Contents> read_checked(Connection& connection, const std::string& path) {
-  MILLRACE_TRY_STATUS(check_pages(connection, path, "PRAGMA quick_check(1)"));
-  return read_contents(connection);
+  MILLRACE_TRY_STATUS(check_version(connection, path));
+  MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA quick_check(1)"));
+  MILLRACE_TRY(Contents contents, read_contents(connection));
+  MILLRACE_TRY(const int64_t version, read_version(connection));
+  MILLRACE_TRY_STATUS(check_indexes(connection, version, contents));
+  return contents;
 }
 
+/// What refuses a start comes first: it is said in the same words.
 Result<Inspected> read_all(Connection& connection, const std::string& path) {
-  MILLRACE_TRY_STATUS(check_pages(connection, path, "PRAGMA integrity_check(1)"));
+  MILLRACE_TRY_STATUS(check_version(connection, path));
+  MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA quick_check(1)"));
   MILLRACE_TRY(Contents contents, read_rows(connection));
+  MILLRACE_TRY(const int64_t version, read_version(connection));
+  MILLRACE_TRY_STATUS(check_indexes(connection, version, contents));
+  MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA integrity_check(1)"));
   Status rules = check(contents);
   return Inspected{std::move(contents),
                    rules.ok() ? std::nullopt : std::optional(std::move(rules).error())};

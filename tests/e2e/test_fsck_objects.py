@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from . import segments
+from . import journal, segments
 from .fsck_copy import COUNT, LATE, SIZE, Copy, built, copy, ranges  # noqa: F401 - some are fixtures
 from .server import Server, run
 from .test_segments import SOON, freed
@@ -252,6 +252,27 @@ def test_a_damaged_catalog(copy):
     _, findings, summary = copy.fsck()
     assert [(finding["problem"], finding["file"]) for finding in findings] == [("catalog", str(path))]
     assert len(summary["unchecked"]) == 3
+
+
+def is_refused(copy, what):
+    """A start says it in the same words, and changes nothing."""
+    before = journal.checksums(copy.data)
+    done = run("serve", "--data", copy.data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    assert done.returncode == 1 and what in done.stderr and "millrace rebuild --replace" in what, done.stderr
+    assert journal.checksums(copy.data) == before
+
+
+def test_a_row_of_the_catalog_that_its_index_does_not_know(copy):
+    path = copy.data / "catalog.db"
+    one = copy.object()
+    row = f"{one.path.stem[-36:]}{one.parts[0].topic}".encode()
+    content = bytearray(path.read_bytes())
+    at = content.index(row) + 36  # to a topic that there is not
+    content[at] = ord("1" if content[at] == ord("0") else "0")
+    path.write_bytes(content)
+    what = copy.finds("catalog", path, None, None)
+    assert "segment_parts and its index segment_parts_range do not agree" in what
+    is_refused(copy, what)
 
 
 def test_a_catalog_that_is_gone_while_the_journal_has_everything(new_server):

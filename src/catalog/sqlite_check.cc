@@ -1,0 +1,128 @@
+#include "catalog/sqlite_check.h"
+
+#include "catalog/sqlite_rows.h"
+#include "catalog/sqlite_segments.h"
+
+#include <array>
+#include <bit>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace millrace::catalog {
+namespace {
+
+/// Of entries in any order.
+class Digest {
+ public:
+  template <typename... Columns>
+  void add(const Columns&... columns) {
+    entry_.clear();
+    (append(columns), ...);
+    ++entries_;
+    sum_ += std::hash<std::string>()(entry_);
+  }
+
+  uint64_t entries() const { return entries_; }
+
+  bool operator==(const Digest& other) const {
+    return entries_ == other.entries_ && sum_ == other.sum_;
+  }
+
+ private:
+  void append(const Uuid& id) { entry_.append(id.bytes.begin(), id.bytes.end()); }
+
+  void append(int64_t number) {
+    const auto bytes = std::bit_cast<std::array<char, sizeof number>>(number);
+    entry_.append(bytes.data(), bytes.size());
+  }
+
+  void append(const TopicPartition& partition) {
+    append(partition.topic);
+    append(int64_t{partition.partition.value});
+  }
+
+  void append(const std::string& text) { entry_ += text; }  // one of them in an entry
+
+  uint64_t entries_ = 0;
+  uint64_t sum_ = 0;
+  std::string entry_;
+};
+
+Status compare(std::string_view table, const Digest& rows, std::string_view index,
+               const Digest& entries) {
+  return rows == entries
+             ? Status()
+             : Status(make_error(
+                   Code::kCorrupt,
+                   "{} and its index {} do not agree ({} rows, {} entries): one of them is damaged",
+                   table, index, rows.entries(), entries.entries()));
+}
+
+Status check_topics_name(Connection& connection, const Contents& contents) {
+  Digest rows;
+  for (const TopicRow& topic : contents.topics) {
+    if (!topic.is_deleted) {
+      rows.add(topic.name, topic.id);
+    }
+  }
+  Digest entries;
+  MILLRACE_TRY_STATUS(for_each(connection,
+                               "SELECT name, id FROM topics INDEXED BY topics_name"
+                               " WHERE is_deleted = 0",
+                               [&](const Statement& entry) -> Status {
+                                 MILLRACE_TRY(const Uuid id, uuid_in(entry, 1, "topics_name"));
+                                 entries.add(entry.text(0), id);
+                                 return {};
+                               }));
+  return compare("topics", rows, "topics_name", entries);
+}
+
+Status check_table_files_range(Connection& connection, const Contents& contents) {
+  Digest rows;
+  for (const FileRow& file : contents.files) {
+    rows.add(file.partition, file.first.value, file.path);
+  }
+  Digest entries;
+  MILLRACE_TRY_STATUS(for_each(connection,
+                               "SELECT topic_id, partition, first, path FROM table_files INDEXED BY"
+                               " table_files_range",
+                               [&](const Statement& entry) -> Status {
+                                 MILLRACE_TRY(const auto partition,
+                                              partition_in(entry, 0, "table_files_range"));
+                                 entries.add(partition, entry.integer(2), entry.text(3));
+                                 return {};
+                               }));
+  return compare("table_files", rows, "table_files_range", entries);
+}
+
+Status check_segment_parts_range(Connection& connection, const Contents& contents) {
+  Digest rows;
+  for (const SegmentRow& segment : contents.segments) {
+    for (const SegmentPartRow& part : segment.parts) {
+      rows.add(part.partition, part.first.value, segment.object);
+    }
+  }
+  Digest entries;
+  MILLRACE_TRY_STATUS(
+      for_each(connection,
+               "SELECT topic_id, partition, first, object_id FROM segment_parts INDEXED BY"
+               " segment_parts_range",
+               [&](const Statement& entry) -> Status {
+                 MILLRACE_TRY(const auto partition, partition_in(entry, 0, "segment_parts_range"));
+                 MILLRACE_TRY(const Uuid object, uuid_in(entry, 3, "segment_parts_range"));
+                 entries.add(partition, entry.integer(2), object);
+                 return {};
+               }));
+  return compare("segment_parts", rows, "segment_parts_range", entries);
+}
+
+}  // namespace
+
+Status check_indexes(Connection& connection, int64_t version, const Contents& contents) {
+  MILLRACE_TRY_STATUS(check_topics_name(connection, contents));
+  MILLRACE_TRY_STATUS(check_table_files_range(connection, contents));
+  return version >= kSegmentsVersion ? check_segment_parts_range(connection, contents) : Status();
+}
+
+}  // namespace millrace::catalog
