@@ -243,5 +243,53 @@ TEST_F(SqliteCatalogTest, ARowThatItsIndexDoesNotKnowIsRefused) {
   expect_refused(Code::kCorrupt, "segment_parts and its index segment_parts_range do not agree");
 }
 
+/// Everywhere in the text by which SQLite knows tables and indexes.
+TEST_F(SqliteCatalogTest, AFlippedBitInTheSchemaIsRefused) {
+  fill(*begun());
+  expect_ok(begun()->close());
+  const auto whole = disk_.read_file(kPath).value();
+  const std::string text(reinterpret_cast<const char*>(whole.data()), whole.size());
+  int flipped = 0;
+  for (size_t at = text.find("CREATE "); at != std::string::npos; at = text.find("CREATE ", at)) {
+    for (; text[at] >= '\n' && text[at] < '\x7f'; ++at) {
+      auto bytes = whole;
+      bytes[at] ^= std::byte{1} << (at % 8);
+      expect_ok(disk_.replace_file(kPath, bytes));
+      const auto opened = open_sqlite(disk_, kPath);
+      ASSERT_FALSE(opened.ok()) << text.substr(at - 20, 40);
+      ASSERT_EQ(opened.error().code, Code::kCorrupt) << opened.error().message;
+      ASSERT_EQ(opened.error().message, inspect_sqlite(disk_, kPath).error().message);
+      ++flipped;
+    }
+  }
+  EXPECT_GT(flipped, 3000);
+}
+
+/// A start reads the catalog before the journal and begins with it behind: too late to refuse.
+TEST_F(SqliteCatalogTest, WhatOpensWithAFlippedBitInItsHeaderAlsoBegins) {
+  fill(*begun());
+  expect_ok(begun()->close());
+  const auto whole = disk_.read_file(kPath).value();
+  const Contents contents = stored();
+  for (size_t bit = 0; bit < 800; ++bit) {
+    SCOPED_TRACE(fmt::format("byte {}, bit {}", bit / 8, bit % 8));
+    auto bytes = whole;
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    expect_ok(disk_.replace_file(kPath, bytes));
+    auto opened = open_sqlite(disk_, kPath);
+    const auto inspected = inspect_sqlite(disk_, kPath);
+    if (!opened.ok()) {
+      EXPECT_EQ(opened.error().message, inspected.error().message);
+      continue;
+    }
+    EXPECT_EQ((*opened)->contents(), contents);
+    const Status begun = (*opened)->begin(directory_id());
+    ASSERT_TRUE(begun.ok()) << begun.error().message;
+    expect_ok((*opened)->commit_broker(broker_part()));
+    expect_ok((*opened)->close());
+    EXPECT_EQ(stored(), contents);
+  }
+}
+
 }  // namespace
 }  // namespace millrace::catalog

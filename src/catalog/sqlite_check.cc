@@ -1,16 +1,49 @@
 #include "catalog/sqlite_check.h"
 
+#include "catalog/migrations.h"
 #include "catalog/sqlite_rows.h"
 #include "catalog/sqlite_segments.h"
 
 #include <array>
 #include <bit>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
 namespace millrace::catalog {
 namespace {
+
+struct Described {
+  std::string type;  // table or index
+  std::string table;
+  std::string sql;
+
+  bool operator==(const Described&) const = default;
+};
+
+using Schema = std::map<std::string, Described>;  // by name
+
+Result<Schema> schema_of(Connection& connection) {
+  Schema schema;
+  MILLRACE_TRY_STATUS(for_each(connection, "SELECT name, type, tbl_name, sql FROM sqlite_master",
+                               [&](const Statement& row) -> Status {
+                                 schema[row.text(0)] = {row.text(1), row.text(2), row.text(3)};
+                                 return {};
+                               }));
+  return schema;
+}
+
+/// As the migrations make it, in memory.
+Result<Schema> schema_of_version(SqliteVfs& vfs, int64_t version) {
+  MILLRACE_TRY(const auto model, Connection::open(vfs, ":memory:", true));
+  for (const Migration& migration : migrations()) {
+    if (migration.version <= version) {
+      MILLRACE_TRY_STATUS(model->execute(migration.sql));
+    }
+  }
+  return schema_of(*model);
+}
 
 /// Of entries in any order.
 class Digest {
@@ -118,6 +151,29 @@ Status check_segment_parts_range(Connection& connection, const Contents& content
 }
 
 }  // namespace
+
+Status check_schema(Connection& connection, SqliteVfs& vfs, int64_t version) {
+  MILLRACE_TRY(const Schema expected, schema_of_version(vfs, version));
+  MILLRACE_TRY(const Schema found, schema_of(connection));
+  for (const auto& [name, described] : expected) {
+    const auto there = found.find(name);
+    if (there == found.end()) {
+      return make_error(Code::kCorrupt, "no such {}: {}", described.type, name);
+    }
+    if (there->second != described) {
+      return make_error(Code::kCorrupt, "its schema is damaged: {} {} is not that of version {}",
+                        described.type, name, version);
+    }
+  }
+  MILLRACE_TRY(const Schema latest, schema_of_version(vfs, migrations().back().version));
+  for (const auto& [name, described] : latest) {
+    if (found.contains(name) && !expected.contains(name)) {
+      return make_error(Code::kCorrupt, "its header is damaged: version {} has no {} {}", version,
+                        described.type, name);
+    }
+  }
+  return {};
+}
 
 Status check_indexes(Connection& connection, int64_t version, const Contents& contents) {
   MILLRACE_TRY_STATUS(check_topics_name(connection, contents));

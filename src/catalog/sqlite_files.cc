@@ -7,6 +7,7 @@
 #include "catalog/sqlite_contents.h"
 #include "catalog/sqlite_rows.h"
 
+#include <array>
 #include <utility>
 
 namespace millrace::catalog {
@@ -65,21 +66,26 @@ Status check_by(Connection& connection, std::string_view check) {
                          : Status(make_error(Code::kCorrupt, "it is damaged: {}", verdict));
 }
 
-Result<Contents> read_checked(Connection& connection, const std::string& path) {
+/// The version: the rows can be read.
+Result<int64_t> check_database(Connection& connection, SqliteVfs& vfs, const std::string& path) {
   MILLRACE_TRY_STATUS(check_version(connection, path));
   MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA quick_check(1)"));
-  MILLRACE_TRY(Contents contents, read_contents(connection));
   MILLRACE_TRY(const int64_t version, read_version(connection));
+  MILLRACE_TRY_STATUS(check_schema(connection, vfs, version));
+  return version;
+}
+
+Result<Contents> read_checked(Connection& connection, SqliteVfs& vfs, const std::string& path) {
+  MILLRACE_TRY(const int64_t version, check_database(connection, vfs, path));
+  MILLRACE_TRY(Contents contents, read_contents(connection));
   MILLRACE_TRY_STATUS(check_indexes(connection, version, contents));
   return contents;
 }
 
 /// What refuses a start comes first: it is said in the same words.
-Result<Inspected> read_all(Connection& connection, const std::string& path) {
-  MILLRACE_TRY_STATUS(check_version(connection, path));
-  MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA quick_check(1)"));
+Result<Inspected> read_all(Connection& connection, SqliteVfs& vfs, const std::string& path) {
+  MILLRACE_TRY(const int64_t version, check_database(connection, vfs, path));
   MILLRACE_TRY(Contents contents, read_rows(connection));
-  MILLRACE_TRY(const int64_t version, read_version(connection));
   MILLRACE_TRY_STATUS(check_indexes(connection, version, contents));
   MILLRACE_TRY_STATUS(check_by(connection, "PRAGMA integrity_check(1)"));
   Status rules = check(contents);
@@ -109,6 +115,19 @@ Result<bool> check_files(io::Disk& disk, const std::string& path) {
   return true;
 }
 
+/// One of a newer write version is opened all the same, for reading: the first commit would fail.
+Status check_header(io::Disk& disk, const std::string& path) {
+  constexpr size_t kWriteVersion =
+      18;  // https://www.sqlite.org/fileformat2.html#the_database_header
+  MILLRACE_TRY(const auto file, disk.open(path, io::OpenMode::kRead));
+  std::array<std::byte, 1> version{};
+  MILLRACE_TRY(const size_t bytes, file->read_at(kWriteVersion, version));
+  return bytes == 0 || version[0] <= std::byte{2}
+             ? Status()
+             : Status(damage(path, fmt::format("its header is damaged: write version {}",
+                                               std::to_integer<int>(version[0]))));
+}
+
 Status fill(Connection& connection, const DirectoryId& directory) {
   // The file has no name that counts yet, so there is nothing to roll back to after a crash.
   MILLRACE_TRY_STATUS(connection.execute("PRAGMA journal_mode = MEMORY; BEGIN"));
@@ -122,7 +141,7 @@ Status fill(Connection& connection, const DirectoryId& directory) {
 /// `none` when nothing is there. Changes nothing on the disk.
 template <typename Found>
 Result<Found> read_with(io::Disk& disk, const std::string& path, Found none,
-                        Result<Found> (*read)(Connection&, const std::string&)) {
+                        Result<Found> (*read)(Connection&, SqliteVfs&, const std::string&)) {
   MILLRACE_TRY(const bool is_there, check_files(disk, path));
   if (!is_there) {
     return none;
@@ -132,8 +151,12 @@ Result<Found> read_with(io::Disk& disk, const std::string& path, Found none,
   if (!connection.ok()) {
     return explained(path, std::move(connection).error());
   }
-  auto found = read(**connection, path);
-  return found.ok() ? std::move(found) : Result<Found>(explained(path, std::move(found).error()));
+  auto found = read(**connection, vfs, path);
+  if (!found.ok()) {
+    return explained(path, std::move(found).error());
+  }
+  MILLRACE_TRY_STATUS(check_header(disk, path));
+  return found;
 }
 
 Status make_fresh(io::Disk& disk, const std::string& fresh, const DirectoryId& directory) {

@@ -275,6 +275,14 @@ def test_a_row_of_the_catalog_that_its_index_does_not_know(copy):
     is_refused(copy, what)
 
 
+def test_the_schema_of_the_catalog_with_a_flipped_bit(copy):
+    path = copy.data / "catalog.db"
+    path.write_bytes(path.read_bytes().replace(b"CHECK (next >= start)", b"CHECK (next >= stert)"))
+    what = copy.finds("catalog", path, None, None)
+    assert "its schema is damaged: table partitions is not that of version 3" in what
+    is_refused(copy, what)
+
+
 def test_a_catalog_that_is_gone_while_the_journal_has_everything(new_server):
     server = new_server().start()
     values = fill(server, "t", 5)
