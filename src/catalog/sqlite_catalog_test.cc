@@ -291,5 +291,35 @@ TEST_F(SqliteCatalogTest, WhatOpensWithAFlippedBitInItsHeaderAlsoBegins) {
   }
 }
 
+/// What SQLite's integrity_check finds, or a rule, a start finds too, and says it in the same
+/// words.
+TEST_F(SqliteCatalogTest, AFlippedBitIsRefusedWhereAnInspectionFindsIt) {
+  fill(*begun());
+  expect_ok(begun()->close());
+  const auto whole = disk_.read_file(kPath).value();
+  int refused = 0;
+  for (size_t at = 100; at < whole.size(); at += 3) {
+    if (whole[at] == std::byte{0}) {
+      continue;
+    }
+    auto bytes = whole;
+    bytes[at] ^= std::byte{1} << (at % 8);
+    expect_ok(disk_.replace_file(kPath, bytes));
+    const auto opened = open_sqlite(disk_, kPath);
+    const auto inspected = inspect_sqlite(disk_, kPath);
+    const bool is_whole = inspected.ok() && !inspected->broken;
+    ASSERT_EQ(opened.ok(), is_whole)
+        << at << (inspected.ok() ? std::string() : inspected.error().message);
+    if (!opened.ok()) {
+      ++refused;
+      const Error& error = inspected.ok() ? *inspected->broken : inspected.error();
+      ASSERT_NE(opened.error().message.find(error.message), std::string::npos)
+          << at << ": " << opened.error().message << "\n"
+          << error.message;
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
 }  // namespace
 }  // namespace millrace::catalog

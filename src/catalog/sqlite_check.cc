@@ -92,6 +92,9 @@ Status compare(std::string_view table, const Digest& rows, std::string_view inde
                    table, index, rows.entries(), entries.entries()));
 }
 
+// The types of an entry's columns are asked for: a value of another one may look the same here, and
+// SQLite does not find it.
+
 Status check_topics_name(Connection& connection, const Contents& contents) {
   Digest rows;
   for (const TopicRow& topic : contents.topics) {
@@ -100,14 +103,15 @@ Status check_topics_name(Connection& connection, const Contents& contents) {
     }
   }
   Digest entries;
-  MILLRACE_TRY_STATUS(for_each(connection,
-                               "SELECT name, id FROM topics INDEXED BY topics_name"
-                               " WHERE is_deleted = 0",
-                               [&](const Statement& entry) -> Status {
-                                 MILLRACE_TRY(const Uuid id, uuid_in(entry, 1, "topics_name"));
-                                 entries.add(entry.text(0), id);
-                                 return {};
-                               }));
+  MILLRACE_TRY_STATUS(
+      for_each(connection,
+               "SELECT name, id FROM topics INDEXED BY topics_name"
+               " WHERE is_deleted = 0 AND typeof(name) = 'text' AND typeof(id) = 'text'",
+               [&](const Statement& entry) -> Status {
+                 MILLRACE_TRY(const Uuid id, uuid_in(entry, 1, "topics_name"));
+                 entries.add(entry.text(0), id);
+                 return {};
+               }));
   return compare("topics", rows, "topics_name", entries);
 }
 
@@ -117,15 +121,16 @@ Status check_table_files_range(Connection& connection, const Contents& contents)
     rows.add(file.partition, file.first.value, file.path);
   }
   Digest entries;
-  MILLRACE_TRY_STATUS(for_each(connection,
-                               "SELECT topic_id, partition, first, path FROM table_files INDEXED BY"
-                               " table_files_range",
-                               [&](const Statement& entry) -> Status {
-                                 MILLRACE_TRY(const auto partition,
-                                              partition_in(entry, 0, "table_files_range"));
-                                 entries.add(partition, entry.integer(2), entry.text(3));
-                                 return {};
-                               }));
+  MILLRACE_TRY_STATUS(
+      for_each(connection,
+               "SELECT topic_id, partition, first, path FROM table_files INDEXED BY"
+               " table_files_range WHERE typeof(topic_id) = 'text' AND typeof(partition) ="
+               " 'integer' AND typeof(first) = 'integer' AND typeof(path) = 'text'",
+               [&](const Statement& entry) -> Status {
+                 MILLRACE_TRY(const auto partition, partition_in(entry, 0, "table_files_range"));
+                 entries.add(partition, entry.integer(2), entry.text(3));
+                 return {};
+               }));
   return compare("table_files", rows, "table_files_range", entries);
 }
 
@@ -137,16 +142,17 @@ Status check_segment_parts_range(Connection& connection, const Contents& content
     }
   }
   Digest entries;
-  MILLRACE_TRY_STATUS(
-      for_each(connection,
-               "SELECT topic_id, partition, first, object_id FROM segment_parts INDEXED BY"
-               " segment_parts_range",
-               [&](const Statement& entry) -> Status {
-                 MILLRACE_TRY(const auto partition, partition_in(entry, 0, "segment_parts_range"));
-                 MILLRACE_TRY(const Uuid object, uuid_in(entry, 3, "segment_parts_range"));
-                 entries.add(partition, entry.integer(2), object);
-                 return {};
-               }));
+  MILLRACE_TRY_STATUS(for_each(
+      connection,
+      "SELECT topic_id, partition, first, object_id FROM segment_parts INDEXED BY"
+      " segment_parts_range WHERE typeof(topic_id) = 'text' AND typeof(partition) = 'integer'"
+      " AND typeof(first) = 'integer' AND typeof(object_id) = 'text'",
+      [&](const Statement& entry) -> Status {
+        MILLRACE_TRY(const auto partition, partition_in(entry, 0, "segment_parts_range"));
+        MILLRACE_TRY(const Uuid object, uuid_in(entry, 3, "segment_parts_range"));
+        entries.add(partition, entry.integer(2), object);
+        return {};
+      }));
   return compare("segment_parts", rows, "segment_parts_range", entries);
 }
 

@@ -4,25 +4,32 @@
 #include "catalog/sqlite_rows.h"
 #include "catalog/sqlite_segments.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace millrace::catalog {
 namespace {
 
 Status read_meta(Connection& connection, Contents& contents) {
-  MILLRACE_TRY_STATUS(for_each(connection, "SELECT value FROM meta WHERE key = 'directory'",
-                               [&](const Statement& row) -> Status {
-                                 MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "meta"));
-                                 contents.directory = DirectoryId(id);
-                                 return {};
-                               }));
-  return for_each(connection, "SELECT value FROM meta WHERE key = 'store'",
+  KeyOrder<std::string> order("meta");
+  return for_each(connection, "SELECT key, value FROM meta ORDER BY key",
                   [&](const Statement& row) -> Status {
-                    contents.store = row.text(0);
+                    const std::string key = row.text(0);
+                    MILLRACE_TRY_STATUS(order.next(key));
+                    if (key == "directory") {
+                      MILLRACE_TRY(const Uuid id, uuid_in(row, 1, "meta"));
+                      contents.directory = DirectoryId(id);
+                    } else if (key == "store") {
+                      contents.store = row.text(1);
+                    }
                     return {};
                   });
 }
 
 Status read_places(Connection& connection, Contents& contents) {
-  return for_each(connection, "SELECT owner, file, position, run, header_crc FROM places",
+  KeyOrder<std::string> order("places");
+  return for_each(connection,
+                  "SELECT owner, file, position, run, header_crc FROM places ORDER BY owner",
                   [&](const Statement& row) -> Status {
                     JournalPlace place;
                     MILLRACE_TRY(place.file.value, count_in(row, 1, "places"));
@@ -30,6 +37,7 @@ Status read_places(Connection& connection, Contents& contents) {
                     MILLRACE_TRY(place.run.value, count_in(row, 3, "places"));
                     MILLRACE_TRY(place.header_crc, small_in<uint32_t>(row, 4, "places"));
                     const std::string owner = row.text(0);
+                    MILLRACE_TRY_STATUS(order.next(owner));
                     if (owner == "broker") {
                       contents.broker_place = place;
                     } else if (owner == "tables") {
@@ -44,11 +52,13 @@ Status read_places(Connection& connection, Contents& contents) {
 }
 
 Status read_topics(Connection& connection, Contents& contents) {
+  KeyOrder<Uuid> order("topics");
   MILLRACE_TRY_STATUS(for_each(
       connection, "SELECT id, name, partitions, is_deleted, created_ms FROM topics ORDER BY id",
       [&](const Statement& row) -> Status {
         TopicRow topic;
         MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "topics"));
+        MILLRACE_TRY_STATUS(order.next(id));
         topic.id = TopicId(id);
         topic.name = row.text(1);
         MILLRACE_TRY(topic.partitions, small_in<int32_t>(row, 2, "topics"));
@@ -58,33 +68,38 @@ Status read_topics(Connection& connection, Contents& contents) {
         return {};
       }));
   auto topic = contents.topics.begin();  // both come in order of id
-  return for_each(connection, "SELECT topic_id, name, value FROM topic_settings ORDER BY topic_id",
-                  [&](const Statement& row) -> Status {
-                    MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "topic_settings"));
-                    while (topic != contents.topics.end() && topic->id < TopicId(id)) {
-                      ++topic;
-                    }
-                    if (topic == contents.topics.end() || topic->id != TopicId(id)) {
-                      return make_error(Code::kCorrupt, "topic_settings: no topic {}",
-                                        id.to_string());
-                    }
-                    topic->settings[row.text(1)] = row.text(2);
-                    return {};
-                  });
+  KeyOrder<std::pair<Uuid, std::string>> settings_order("topic_settings");
+  return for_each(
+      connection, "SELECT topic_id, name, value FROM topic_settings ORDER BY topic_id, name",
+      [&](const Statement& row) -> Status {
+        MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "topic_settings"));
+        MILLRACE_TRY_STATUS(settings_order.next({id, row.text(1)}));
+        while (topic != contents.topics.end() && topic->id < TopicId(id)) {
+          ++topic;
+        }
+        if (topic == contents.topics.end() || topic->id != TopicId(id)) {
+          return make_error(Code::kCorrupt, "topic_settings: no topic {}", id.to_string());
+        }
+        topic->settings[row.text(1)] = row.text(2);
+        return {};
+      });
 }
 
 Status read_partitions(Connection& connection, Contents& contents) {
+  KeyOrder<TopicPartition> order("partitions");
   return for_each(
       connection,
       "SELECT topic_id, partition, start, next FROM partitions ORDER BY topic_id, partition",
       [&](const Statement& row) -> Status {
         MILLRACE_TRY(const auto partition, partition_in(row, 0, "partitions"));
+        MILLRACE_TRY_STATUS(order.next(partition));
         contents.partitions.push_back({partition, Offset{row.integer(2)}, Offset{row.integer(3)}});
         return {};
       });
 }
 
 Status read_tables(Connection& connection, Contents& contents) {
+  KeyOrder<Uuid> order("tables");
   MILLRACE_TRY_STATUS(
       for_each(connection,
                "SELECT topic_id, database, measurement, schema_version, schema FROM tables"
@@ -92,6 +107,7 @@ Status read_tables(Connection& connection, Contents& contents) {
                [&](const Statement& row) -> Status {
                  TableRow table;
                  MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "tables"));
+                 MILLRACE_TRY_STATUS(order.next(id));
                  table.topic = TopicId(id);
                  table.database = row.text(1);
                  table.measurement = row.text(2);
@@ -100,22 +116,29 @@ Status read_tables(Connection& connection, Contents& contents) {
                  contents.tables.push_back(std::move(table));
                  return {};
                }));
-  return for_each(connection, "SELECT topic_id, partition, next FROM table_offsets",
-                  [&](const Statement& row) -> Status {
-                    MILLRACE_TRY(const auto partition, partition_in(row, 0, "table_offsets"));
-                    contents.table_offsets[partition] = Offset{row.integer(2)};
-                    return {};
-                  });
+  KeyOrder<TopicPartition> offsets_order("table_offsets");
+  return for_each(
+      connection,
+      "SELECT topic_id, partition, next FROM table_offsets ORDER BY topic_id, partition",
+      [&](const Statement& row) -> Status {
+        MILLRACE_TRY(const auto partition, partition_in(row, 0, "table_offsets"));
+        MILLRACE_TRY_STATUS(offsets_order.next(partition));
+        contents.table_offsets[partition] = Offset{row.integer(2)};
+        return {};
+      });
 }
 
 Status read_files(Connection& connection, Contents& contents) {
-  return for_each(
+  KeyOrder<std::string> order("table_files");
+  // Not in the order that is wanted: SQLite would take the index for it, and values out of that.
+  MILLRACE_TRY_STATUS(for_each(
       connection,
       "SELECT path, topic_id, partition, first, next, rows, bytes, min_time_us, max_time_us,"
-      " schema_version, commit_id FROM table_files ORDER BY topic_id, partition, first, path",
+      " schema_version, commit_id FROM table_files ORDER BY path",
       [&](const Statement& row) -> Status {
         FileRow file;
         file.path = row.text(0);
+        MILLRACE_TRY_STATUS(order.next(file.path));
         MILLRACE_TRY(file.partition, partition_in(row, 1, "table_files"));
         file.first = Offset{row.integer(3)};
         file.next = Offset{row.integer(4)};
@@ -127,7 +150,11 @@ Status read_files(Connection& connection, Contents& contents) {
         MILLRACE_TRY(file.commit, uuid_in(row, 10, "table_files"));
         contents.files.push_back(std::move(file));
         return {};
-      });
+      }));
+  std::ranges::sort(contents.files, {}, [](const FileRow& file) {
+    return std::tie(file.partition, file.first, file.path);
+  });
+  return {};
 }
 
 Status write_topics(Connection& connection, const std::vector<TopicRow>& topics) {

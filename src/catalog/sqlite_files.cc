@@ -77,8 +77,9 @@ Result<int64_t> check_database(Connection& connection, SqliteVfs& vfs, const std
 
 Result<Contents> read_checked(Connection& connection, SqliteVfs& vfs, const std::string& path) {
   MILLRACE_TRY(const int64_t version, check_database(connection, vfs, path));
-  MILLRACE_TRY(Contents contents, read_contents(connection));
+  MILLRACE_TRY(Contents contents, read_rows(connection));
   MILLRACE_TRY_STATUS(check_indexes(connection, version, contents));
+  MILLRACE_TRY_STATUS(check(contents));
   return contents;
 }
 

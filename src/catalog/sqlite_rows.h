@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,26 @@ Result<Small> small_in(const Statement& row, int column, std::string_view what) 
   }
   return static_cast<Small>(value);
 }
+
+/// Rows of a table come in the order of its primary key, by which commits find them: quick_check
+/// does not look.
+template <typename Key>
+class KeyOrder {
+ public:
+  explicit KeyOrder(const char* table) : table_(table) {}
+
+  Status next(Key key) {
+    if (before_ && !(*before_ < key)) {
+      return make_error(Code::kCorrupt, "{}: a row is not in the order of the primary key", table_);
+    }
+    before_ = std::move(key);
+    return {};
+  }
+
+ private:
+  const char* table_;
+  std::optional<Key> before_;
+};
 
 /// Calls `read` for every row of `sql`.
 template <typename Read>

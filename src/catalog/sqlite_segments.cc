@@ -7,10 +7,12 @@ namespace millrace::catalog {
 namespace {
 
 Status read_objects(Connection& connection, Contents& contents) {
+  KeyOrder<Uuid> order("segments");
   return for_each(connection, "SELECT id, name, bytes, created_ms FROM segments ORDER BY id",
                   [&](const Statement& row) -> Status {
                     SegmentRow object;
                     MILLRACE_TRY(object.object, uuid_in(row, 0, "segments"));
+                    MILLRACE_TRY_STATUS(order.next(object.object));
                     object.name = row.text(1);
                     MILLRACE_TRY(object.bytes, count_in(row, 2, "segments"));
                     object.created_ms = row.integer(3);
@@ -21,6 +23,7 @@ Status read_objects(Connection& connection, Contents& contents) {
 
 Status read_parts(Connection& connection, Contents& contents) {
   auto object = contents.segments.begin();  // both come in order of the object
+  KeyOrder<std::pair<Uuid, TopicPartition>> order("segment_parts");
   return for_each(connection,
                   "SELECT object_id, topic_id, partition, first, next, max_timestamp_ms, bytes"
                   " FROM segment_parts ORDER BY object_id, topic_id, partition",
@@ -35,6 +38,7 @@ Status read_parts(Connection& connection, Contents& contents) {
                     }
                     SegmentPartRow part;
                     MILLRACE_TRY(part.partition, partition_in(row, 1, "segment_parts"));
+                    MILLRACE_TRY_STATUS(order.next({id, part.partition}));
                     part.first = Offset{row.integer(3)};
                     part.next = Offset{row.integer(4)};
                     part.max_timestamp_ms = row.integer(5);
@@ -45,9 +49,11 @@ Status read_parts(Connection& connection, Contents& contents) {
 }
 
 Status read_leaving(Connection& connection, Contents& contents) {
+  KeyOrder<Uuid> order("leaving_objects");
   return for_each(connection, "SELECT id, name FROM leaving_objects ORDER BY id",
                   [&](const Statement& row) -> Status {
                     MILLRACE_TRY(const Uuid id, uuid_in(row, 0, "leaving_objects"));
+                    MILLRACE_TRY_STATUS(order.next(id));
                     contents.leaving.push_back({id, row.text(1)});
                     return {};
                   });
