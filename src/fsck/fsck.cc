@@ -44,15 +44,19 @@ Result<std::optional<catalog::Contents>> check_catalog(Work& work) {
   const std::string path = work.data + "/catalog.db";
   auto inspected = catalog::inspect_sqlite(work.disk, path);
   if (!inspected.ok()) {
-    if (inspected.error().code != Code::kCorrupt) {
+    const Code code = inspected.error().code;
+    if (code != Code::kCorrupt && code != Code::kUnsupported && code != Code::kIo) {
       return inspected.error();
     }
+    const std::string advice =
+        "put a copy of it back, together with its -wal file if there is one, or make it again: "
+        "millrace rebuild --replace";
     work.add({.problem = "catalog",
               .file = path,
               .what = inspected.error().message,
-              .advice = "put a copy of it back, together with its -wal file if there is one, or "
-                        "make it again: "
-                        "millrace rebuild --replace"});
+              .advice = code == Code::kUnsupported
+                            ? "use the newer program that wrote it; if none did, " + advice
+                            : advice});
     work.report.unchecked.emplace_back("whether journal and catalog belong together");
     return std::optional<catalog::Contents>();
   }

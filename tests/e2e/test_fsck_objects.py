@@ -283,6 +283,23 @@ def test_the_schema_of_the_catalog_with_a_flipped_bit(copy):
     is_refused(copy, what)
 
 
+def test_a_catalog_that_this_program_cannot_read_leaves_the_rest_to_be_checked(copy):
+    path = copy.data / "catalog.db"
+    one = copy.object()
+    copy.flip(one.path, one.parts[0].data_position + 500)
+    copy.sql(("PRAGMA user_version = 9",))
+    for advice in ("use the newer program", "put a copy of it back"):
+        _, findings, summary = copy.fsck()
+        assert [finding["problem"] for finding in findings] == ["catalog", "object-data"], findings
+        assert findings[0]["file"] == str(path) and advice in findings[0]["advice"], findings[0]
+        assert len(summary["unchecked"]) == 3 and summary["bytes"] > 0
+        done = run("serve", "--data", copy.data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")
+        assert done.returncode == 1 and findings[0]["what"] in done.stderr
+        if path.is_file():
+            path.unlink()
+            path.mkdir()
+
+
 def test_a_catalog_that_is_gone_while_the_journal_has_everything(new_server):
     server = new_server().start()
     values = fill(server, "t", 5)
