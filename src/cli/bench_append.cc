@@ -16,6 +16,7 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
@@ -155,7 +156,7 @@ Status is_there_room(const std::string& directory, const std::vector<bench::Scen
   return {};
 }
 
-/// Prints what is measured as it comes; adds it to `rows`.
+/// Prints what is measured as it comes, as long as somebody reads it; adds it to `rows`.
 Status measure_all(const AppendArguments& arguments, const std::vector<bench::Scenario>& matrix,
                    const std::string& folder, const std::atomic<bool>& stop,
                    std::vector<bench::Row>& rows) {
@@ -174,6 +175,9 @@ Status measure_all(const AppendArguments& arguments, const std::vector<bench::Sc
   options.directory = folder;
   options.stop = &stop;
   for (const bench::Scenario& scenario : matrix) {
+    if (is_reader_gone()) {
+      return {};
+    }
     auto measured = bench::measure(scenario, io::posix_disk(), options, after_run);
     progress.end();
     if (!measured.ok()) {
@@ -209,13 +213,14 @@ Status bench_append(const AppendArguments& arguments) {
   MILLRACE_TRY_STATUS(is_there_room(arguments.directory, matrix));
   const std::string folder =
       fmt::format("{}/millrace-bench-append.{}", arguments.directory, ::getpid());
+  const Interrupt interrupt({SIGTERM});
+  std::signal(SIGPIPE, SIG_IGN);  // is_reader_gone() says it, and the files are removed
   MILLRACE_TRY_STATUS(io::posix_disk().make_directories(folder));
-  const Interrupt interrupt;
   std::vector<bench::Row> rows;
   const Status status = measure_all(arguments, matrix, folder, interrupt.stop(), rows);
   clear(folder);
   static_cast<void>(io::posix_disk().remove(folder));
-  if (status.ok() || status.error().code == Code::kCancelled) {
+  if ((status.ok() || status.error().code == Code::kCancelled) && !is_reader_gone()) {
     print_advice(arguments, rows);
   }
   return status;

@@ -28,7 +28,7 @@ extern "C" void on_interrupt(int) {
 
 }  // namespace
 
-Interrupt::Interrupt() {
+Interrupt::Interrupt(std::initializer_list<int> more) : signals_(more) {
   static_assert(std::atomic<bool>::is_always_lock_free, "the handler must not wait");
   MILLRACE_CHECK(ends[0] == -1, "two of them");
   MILLRACE_CHECK(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) == 0, "no descriptors at the start");
@@ -37,11 +37,16 @@ Interrupt::Interrupt() {
   action.sa_handler = on_interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second ends the process
   sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, nullptr);
+  signals_.push_back(SIGINT);
+  for (const int signal : signals_) {
+    ::sigaction(signal, &action, nullptr);
+  }
 }
 
 Interrupt::~Interrupt() {
-  std::signal(SIGINT, SIG_DFL);
+  for (const int signal : signals_) {
+    std::signal(signal, SIG_DFL);
+  }
   ::close(ends[0]);
   ::close(ends[1]);
   ends = {-1, -1};

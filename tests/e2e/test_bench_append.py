@@ -84,7 +84,8 @@ def test_a_disk_without_room_is_told_before_anything_is_written(small_disk):
     assert list(small_disk.iterdir()) == []
 
 
-def test_an_interrupt_prints_what_is_there_and_removes_its_files(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_prints_what_is_there_and_removes_its_files(tmp_path, sent):
     arguments = ["bench", "append", "--method", "write", "--policy", "each", "--policy", "none", "--json", "--dir", tmp_path]
     child = subprocess.Popen(
         [binary(), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
@@ -92,8 +93,21 @@ def test_an_interrupt_prints_what_is_there_and_removes_its_files(tmp_path):
     first = child.stdout.readline()
     assert json.loads(first)["method"] == "write"
     wait_for("files of a run", lambda: any(os.listdir(tmp_path / one) for one in os.listdir(tmp_path)))
-    child.send_signal(signal.SIGINT)
+    child.send_signal(sent)
     rest, told = child.communicate(timeout=30)
     assert (child.returncode, json.loads(told)["error"]["message"]) == (130, "interrupted")
     assert all(json.loads(line) for line in rest.splitlines())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_ends_it_without_an_error_and_its_files_are_removed(tmp_path):
+    arguments = [*QUICK, "--json", "--dir", tmp_path]
+    child = subprocess.Popen(
+        [binary(), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert json.loads(child.stdout.readline())["threads"] == 1
+    child.stdout.close()  # as `| head -1` does
+    told = child.stderr.read()
+    child.stderr.close()
+    assert (child.wait(timeout=60), told) == (0, "")
     assert list(tmp_path.iterdir()) == []
