@@ -58,25 +58,7 @@ class SegmentCheck {
     own_findings_ = work_.report.findings.size();
     MILLRACE_TRY(const auto objects, store_.list(segment::kFolder));
     if (catalog_ != nullptr) {
-      for (const SegmentRow& row : catalog_->segments) {
-        rows_[row.name] = &row;
-        for (const SegmentPartRow& part : row.parts) {
-          const auto [at, is_new] = named_.try_emplace(part.partition, part.first, part.next);
-          at->second.first = std::min(at->second.first, part.first);
-          at->second.second = std::max(at->second.second, part.next);
-          covered_[part.partition].emplace(part.first, part.next);
-          bytes_[part.partition] += part.bytes;
-        }
-      }
-      if (start_.is_trusted) {
-        for (const catalog::LeavingObject& object : catalog_->leaving) {
-          leaving_.insert(object.name);
-        }
-        rules_ = start_.orphan_rules(*catalog_,
-                                     [this](TopicPartition partition, Offset first, Offset next) {
-                                       return why_unreadable(partition, first, next);
-                                     });
-      }
+      take(*catalog_);
     }
     std::vector<objects::ObjectInfo> others;  // judged by what is found of those that are named
     for (const objects::ObjectInfo& object : objects) {
@@ -103,16 +85,48 @@ class SegmentCheck {
     for (const auto& [name, row] : rows_) {
       missing(*row);
     }
-    if (unjudged != 0) {
-      work_.report.unchecked.push_back(fmt::format(
-          "whether {} {} that catalog.db does not name {} needed: journal and catalog "
-          "would have to be whole, and fit each other",
-          unjudged, unjudged == 1 ? "object" : "objects", unjudged == 1 ? "is" : "are"));
-    }
+    unchecked(unjudged, "object", "that catalog.db does not name");
+    unchecked(unjudged_parts_, "part", "of objects that their rows in catalog.db do not name");
     return {};
   }
 
  private:
+  void take(const catalog::Contents& catalog) {
+    for (const catalog::TopicRow& topic : catalog.topics) {
+      if (!topic.is_deleted) {
+        topics_.insert(topic.id);
+      }
+    }
+    for (const SegmentRow& row : catalog.segments) {
+      rows_[row.name] = &row;
+      for (const SegmentPartRow& part : row.parts) {
+        const auto [at, is_new] = named_.try_emplace(part.partition, part.first, part.next);
+        at->second.first = std::min(at->second.first, part.first);
+        at->second.second = std::max(at->second.second, part.next);
+        covered_[part.partition].emplace(part.first, part.next);
+        bytes_[part.partition] += part.bytes;
+      }
+    }
+    if (start_.is_trusted) {
+      for (const catalog::LeavingObject& object : catalog.leaving) {
+        leaving_.insert(object.name);
+      }
+      rules_ = start_.orphan_rules(catalog,
+                                   [this](TopicPartition partition, Offset first, Offset next) {
+                                     return why_unreadable(partition, first, next);
+                                   });
+    }
+  }
+
+  void unchecked(size_t count, const char* one, const char* which) {
+    if (count != 0) {
+      work_.report.unchecked.push_back(fmt::format(
+          "whether {} {}{} {} {} needed: journal and catalog would have to be whole, and fit each "
+          "other",
+          count, one, count == 1 ? "" : "s", which, count == 1 ? "is" : "are"));
+    }
+  }
+
   void damage(const std::string& name, const char* problem, std::optional<uint64_t> position,
               const std::string& what, std::vector<Touched> touched,
               const char* advice = kPutBack) {
@@ -385,6 +399,10 @@ class SegmentCheck {
         (said == nullptr && (is_elsewhere(*held) || is_trimmed(*held)))) {
       return;
     }
+    if (said == nullptr && !rules_) {  // it may be expired, deleted, or in the journal
+      ++unjudged_parts_;
+      return;
+    }
     Touched touched{partition, said != nullptr ? said->first : held->first,
                     said != nullptr ? said->next : held->next};
     if (held != nullptr) {
@@ -400,9 +418,17 @@ class SegmentCheck {
                .advice = "put a copy of catalog.db back, of the same time as the journal"});
   }
 
+  /// Where the journal says nothing, the catalog's own topics do.
+  bool is_there(const TopicId& id) const {
+    if (rules_) {
+      return rules_->topic(id) == broker::TopicState::kThere;
+    }
+    return topics_.contains(id);
+  }
+
   /// All of it is in rows of other objects, in the journal, deleted, or of no topic that is there.
   bool is_elsewhere(const SegmentPartRow& part) const {
-    if (rules_ && rules_->topic(part.partition.topic) != broker::TopicState::kThere) {
+    if (!is_there(part.partition.topic)) {
       return true;
     }
     Offset at = std::max(part.first, start_.deletion(part.partition));
@@ -440,7 +466,9 @@ class SegmentCheck {
   std::map<TopicPartition, std::pair<Offset, Offset>> named_;
   std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
   std::map<TopicPartition, uint64_t> bytes_;                    // likewise
+  std::set<TopicId> topics_;  // of the catalog, that are not deleted
   std::set<std::string> leaving_;
+  size_t unjudged_parts_ = 0;                    // of objects, that their rows do not name
   std::map<std::string, std::string> misnamed_;  // by what they were made as
 };
 

@@ -187,6 +187,49 @@ def test_a_missing_part_of_a_row(mixed):
     assert "says nothing, the object holds offsets" in what
 
 
+DAMAGES = pytest.mark.parametrize("problem", ["checkpoint", "distrust"])
+
+
+def damage_journal(copy, problem):
+    """So that journal and catalog cannot be compared, or do not belong together."""
+    if problem == "checkpoint":
+        copy.flip(copy.journal(-1), 100)
+    else:
+        copy.sql(("UPDATE places SET run = run + 1",))
+
+
+@DAMAGES
+def test_a_part_of_a_deleted_topic_is_no_second_damage(new_server, problem):
+    server = new_server(*SOON).start()
+    with Connection(server.port) as connection:
+        for topic in ("many", "gone"):
+            connection.create_topic(topic)
+            assert connection.produce(topic, batch_of(b"value")).error == NONE
+        segments.wait_until_cut(server, 1)
+        assert connection.delete_topic("gone") == NONE
+        assert connection.create_topic("gone")[0] == NONE
+    fill(server, "other", COUNT, size=SIZE)
+    segments.wait_until_cut(server, COUNT)
+    freed(server)
+    assert server.terminate() == 0
+    copy = Copy(server.data)
+    assert max(len(one.parts) for one in segments.objects(copy.data)) == 2
+    copy.is_clean()
+    damage_journal(copy, problem)
+    copy.finds(problem, touched=None)
+
+
+@DAMAGES
+def test_whether_a_part_without_row_is_missing_is_not_told_without_the_journal(mixed, problem):
+    """It may have been expired or deleted."""
+    one = next(one for one in segments.objects(mixed.data) if len(one.parts) > 1)
+    mixed.sql(("DELETE FROM segment_parts WHERE object_id = ? AND partition = 2", (one.path.stem[-36:],)))
+    damage_journal(mixed, problem)
+    mixed.finds(problem, touched=None)
+    (_, _, summary) = mixed.fsck()
+    assert any(said.startswith("whether 1 part of objects that their rows in catalog.db do not name is needed") for said in summary["unchecked"])
+
+
 def test_parts_that_another_object_has_too_need_no_row(mixed):
     """As a rebuild leaves it that finds two objects with the same records: each partition is read from one of them."""
     one = next(one for one in segments.objects(mixed.data) if len(one.parts) > 1)
