@@ -7,6 +7,7 @@
 #include "journal/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 namespace millrace::fsck {
@@ -19,6 +20,22 @@ using journal::RunHeader;
 
 std::string runs_text(RunNumber first, RunNumber last) {
   return first == last ? fmt::format("run {}", first) : fmt::format("runs {} to {}", first, last);
+}
+
+/// Whether the bytes were this run's header: of what is known of it, all but one field at most.
+/// What an earlier life of the file left there has another file number and another run.
+bool is_like(std::span<const std::byte> bytes, std::span<const std::byte> header) {
+  // magic, version and bytes; directory; file; position; run; and where that ends
+  constexpr auto kFields = std::to_array<size_t>({0, 8, 24, 32, 40, 48});
+  size_t others = 0;
+  for (size_t i = 1; i < kFields.size(); ++i) {
+    const size_t length = kFields[i] - kFields[i - 1];
+    others += std::ranges::equal(bytes.subspan(kFields[i - 1], length),
+                                 header.subspan(kFields[i - 1], length))
+                  ? 0
+                  : 1;
+  }
+  return others <= 1;
 }
 
 class JournalCheck {
@@ -47,7 +64,7 @@ class JournalCheck {
  private:
   Status look_at(FileNumber number) {
     const auto file = files_.open(number);
-    const Status checked = file.ok() ? check_file(**file) : Status(file.error());
+    Status checked = file.ok() ? check_file(**file) : Status(file.error());
     if (checked.ok() || checked.error().code != Code::kIo) {
       return checked;
     }
@@ -94,6 +111,7 @@ class JournalCheck {
       }
       const auto next = std::ranges::lower_bound(*headers, position, {}, &RunHeader::position);
       if (next == headers->end()) {
+        MILLRACE_TRY_STATUS(judge_end(file, position, is_newest));
         break;
       }
       has_runs = true;
@@ -150,6 +168,33 @@ class JournalCheck {
                    .loses_runs = true});
     chain_.forget_run();
     return next.position;
+  }
+
+  /// No run is at `position` nor behind it, which may be the end of the file's runs, or the header
+  /// of one more that is not what it was. Only of a sealed file it is known that no crash did it.
+  Status judge_end(const JournalFile& file, uint64_t position, bool is_newest) {
+    if (is_newest || position == 0 || position + kBlock > file.size) {
+      return {};
+    }
+    std::array<std::byte, journal::kRunHeaderBytes> bytes{};
+    MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, bytes));
+    const RunNumber run = chain_.expected();
+    RunHeader header{
+        .directory = last_.directory, .file = file.number, .position = position, .run = run};
+    if (!is_like(bytes, header.encode())) {
+      return {};
+    }
+    chain_.breaks({.finding = {.problem = "run-header",
+                               .file = file.file->path(),
+                               .position = position,
+                               .what = fmt::format("run {}: no valid run header here, nor behind "
+                                                   "it in this file",
+                                                   run),
+                               .advice = "put a good copy of the file back"},
+                   .run = run,
+                   .loses_runs = true});
+    chain_.forget_run();
+    return {};
   }
 
   Result<uint64_t> cut_short(const JournalFile& file, const RunHeader& header) {

@@ -105,6 +105,15 @@ def test_a_flipped_bit_in_a_run_header(copy, index):
     assert f"run {one.run}:" in what
 
 
+@pytest.mark.parametrize("at", [0, 4, 8, 24, 32, 40, 48, 56, 60, 64, 68, 84])
+def test_a_flipped_bit_in_the_header_of_the_last_run_of_a_sealed_file(copy, at):
+    *_, before, one = journal.runs(copy.data, list(journal.files(copy.data))[1])
+    copy.flip(one.path, one.position + at)
+    copy.finds("run-header", one.path, one.position, of_run(one))
+    copy.flip(before.path, before.position + at)  # both: it is where the first of them is
+    copy.finds("run-header", one.path, before.position, None)
+
+
 @FILES
 @pytest.mark.parametrize("at", [60, 100, 300], ids=["run header", "frame header", "payload"])
 def test_a_flipped_bit_in_a_checkpoint(copy, index, at):
