@@ -41,8 +41,9 @@ std::optional<PartitionFact> partition_fact(const record::SystemFrame& frame) {
 void add_touched(std::vector<Touched>& touched, TopicPartition partition, Offset first,
                  Offset next) {
   for (Touched& range : touched) {
-    if (range.partition == partition && range.next == first) {
-      range.next = next;
+    if (range.partition == partition && range.first <= next && first <= range.next) {
+      range.first = std::min(range.first, first);
+      range.next = std::max(range.next, next);
       return;
     }
   }
@@ -113,6 +114,12 @@ void Chain::take(const std::string& file, const RunHeader& header) {
   pass(file, header);
 }
 
+void Chain::lose(size_t gap, TopicPartition partition, Offset first, Offset next) {
+  for (; gap < gaps_.size(); ++gap) {
+    add_touched(breaks_[gaps_[gap]].finding.touched, partition, first, next);
+  }
+}
+
 void Chain::follow(const std::string& file, const RunHeader& header, TopicPartition partition,
                    Offset base, const char* where) {
   const auto [at, is_new] = partitions_.try_emplace(partition, Seen{base, gaps_.size()});
@@ -121,15 +128,7 @@ void Chain::follow(const std::string& file, const RunHeader& header, TopicPartit
     return;
   }
   if (base > seen.next && seen.gaps < gaps_.size()) {
-    for (size_t gap = seen.gaps; gap < gaps_.size(); ++gap) {
-      Finding& finding = breaks_[gaps_[gap]].finding;
-      const bool is_known = std::ranges::any_of(finding.touched, [&](const Touched& range) {
-        return range.partition == partition && range.first <= seen.next && range.next >= base;
-      });
-      if (!is_known) {
-        add_touched(finding.touched, partition, seen.next, base);
-      }
-    }
+    lose(seen.gaps, partition, seen.next, base);
   } else if (base != seen.next) {
     const Offset first = std::min(base, seen.next);
     const Offset behind = std::max(base, seen.next);
@@ -179,16 +178,14 @@ void Chain::system(const std::string& file, const RunHeader& header,
   }
 }
 
-std::vector<Touched> Chain::missing_of(const std::vector<catalog::PartitionRow>& partitions) const {
-  std::vector<Touched> touched;
+void Chain::end(const std::vector<catalog::PartitionRow>& partitions) {
   for (const catalog::PartitionRow& row : partitions) {
-    const auto seen = partitions_.find(row.partition);
-    const Offset next = seen == partitions_.end() ? row.start : seen->second.next;
-    if (next < row.next) {
-      touched.push_back({row.partition, next, row.next});
+    const auto at = partitions_.find(row.partition);
+    const Seen seen = at == partitions_.end() ? Seen{row.start} : at->second;
+    if (seen.next < row.next) {
+      lose(seen.gaps, row.partition, seen.next, row.next);
     }
   }
-  return touched;
 }
 
 void Chain::judge(Report& report) {

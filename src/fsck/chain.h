@@ -25,7 +25,7 @@ struct Break {
   bool loses_runs = false;                    // offsets that are missing behind it were in it
 };
 
-/// Joins [first, next) to the last range, if that is of the same partition and ends there.
+/// Joins [first, next) to a range of the same partition that it meets.
 void add_touched(std::vector<Touched>& touched, TopicPartition partition, Offset first,
                  Offset next);
 
@@ -53,8 +53,9 @@ class Chain {
   void system(const std::string& file, const journal::RunHeader& header,
               std::span<const std::byte> payload, Report& report);
 
-  /// Of the offsets that partitions had, those behind the last batch that was told of.
-  std::vector<Touched> missing_of(const std::vector<catalog::PartitionRow>& partitions) const;
+  /// All runs were told of, and partitions had these offsets: what is missing behind their last
+  /// batches was in what is lost behind these.
+  void end(const std::vector<catalog::PartitionRow>& partitions);
 
   /// All runs were told of: adds the findings. A break is damage where a header proves that its run
   /// was durable; what is not proven is one torn tail.
@@ -67,6 +68,8 @@ class Chain {
   };
 
   Finding missing(const std::string& file, const journal::RunHeader& header) const;
+  /// Offsets were in one of the gaps from `gap` on.
+  void lose(size_t gap, TopicPartition partition, Offset first, Offset next);
   void follow(const std::string& file, const journal::RunHeader& header, TopicPartition partition,
               Offset base, const char* where);
 

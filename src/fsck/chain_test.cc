@@ -148,6 +148,43 @@ TEST_F(ChainTest, ACheckpointTellsOfOffsetsThatWereLostBeforeIt) {
   EXPECT_EQ(report.findings[0].touched[0].next, Offset{9});
 }
 
+TEST_F(ChainTest, TheCatalogTellsOfOffsetsThatWereLostBehindTheLastBatch) {
+  const TopicPartition other{kPartition.topic, PartitionId{1}};
+  take(run(1, 1, 0, 0));
+  batch(run(1, 1, 0, 0), 0, 5);
+  chain_.breaks({.finding = {.problem = "frame-header", .file = path_of(1)},
+                 .run = RunNumber{2},
+                 .loses_runs = true});
+  chain_.pass(path_of(1), run(2, 1, 4096, 1));
+  take(run(3, 1, 8192, 2));
+  chain_.end({{kPartition, Offset{0}, Offset{9}}, {other, Offset{2}, Offset{4}}});
+  const auto found = judged();
+  ASSERT_EQ(found.size(), 1U);
+  ASSERT_EQ(found[0].touched.size(), 2U);
+  EXPECT_EQ(found[0].touched[0].first, Offset{5});
+  EXPECT_EQ(found[0].touched[0].next, Offset{9});
+  EXPECT_EQ(found[0].touched[1].partition, other);
+  EXPECT_EQ(found[0].touched[1].first, Offset{2});
+  EXPECT_EQ(found[0].touched[1].next, Offset{4});
+}
+
+TEST_F(ChainTest, WhatCameBehindALossIsNotLostWithIt) {
+  take(run(1, 1, 0, 0));
+  batch(run(1, 1, 0, 0), 0, 5);
+  chain_.breaks({.finding = {.problem = "run-header", .file = path_of(1)},
+                 .run = RunNumber{2},
+                 .loses_runs = true});
+  chain_.forget_run();
+  take(run(3, 1, 8192, 2));
+  batch(run(3, 1, 8192, 2), 7, 2);
+  chain_.end({{kPartition, Offset{0}, Offset{20}}});
+  const auto found = judged();
+  ASSERT_EQ(found.size(), 1U);
+  ASSERT_EQ(found[0].touched.size(), 1U);
+  EXPECT_EQ(found[0].touched[0].first, Offset{5});
+  EXPECT_EQ(found[0].touched[0].next, Offset{7});
+}
+
 TEST_F(ChainTest, AnotherRunBeforeIsABreakOfTheChain) {
   take(run(1, 1, 0, 0));
   RunHeader other = run(2, 1, 4096, 2);

@@ -57,6 +57,7 @@ class JournalCheck {
       MILLRACE_TRY_STATUS(look_at(number));
       ++work_.report.journal_files;
     }
+    chain_.end(catalog_.partitions);
     chain_.judge(work_.report);
     return {};
   }
@@ -82,16 +83,6 @@ class JournalCheck {
     const bool is_newest = file.number == numbers_.back();
     MILLRACE_TRY(const uint64_t size, file.file->size());
     const bool is_whole = size != 0 && size % kBlock == 0;
-    if (!is_whole) {
-      chain_.breaks({.finding = {.problem = "cut-short",
-                                 .file = file.file->path(),
-                                 .position = size,
-                                 .what = fmt::format("it has {} bytes, a whole file has a multiple "
-                                                     "of {}",
-                                                     size, kBlock),
-                                 .advice = "put the whole file back"},
-                     .is_certain = true});
-    }
     uint64_t position = 0;
     bool has_runs = false;
     std::optional<std::vector<RunHeader>> headers;  // behind the first place without a run
@@ -116,6 +107,17 @@ class JournalCheck {
       }
       has_runs = true;
       MILLRACE_TRY(position, pass(file, position, *next));
+    }
+    if (!is_whole) {
+      chain_.breaks({.finding = {.problem = "cut-short",
+                                 .file = file.file->path(),
+                                 .position = size,
+                                 .what = fmt::format("it has {} bytes, a whole file has a multiple "
+                                                     "of {}",
+                                                     size, kBlock),
+                                 .advice = "put the whole file back"},
+                     .is_certain = true,
+                     .loses_runs = is_newest});
     }
     if (!has_runs && is_whole) {
       MILLRACE_TRY_STATUS(judge_without_runs(file, is_newest));
@@ -226,9 +228,9 @@ class JournalCheck {
                                .what = fmt::format("it ends with run {}, and a whole file has a "
                                                    "block behind it: what followed is missing",
                                                    last_.run),
-                               .touched = chain_.missing_of(catalog_.partitions),
                                .advice = "put the whole file back"},
-                   .is_certain = true});
+                   .is_certain = true,
+                   .loses_runs = true});
   }
 
   Result<uint64_t> without_frames(const JournalFile& file, const RunHeader& header) {

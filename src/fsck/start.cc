@@ -76,7 +76,7 @@ class Judgement {
       newest_file_ = std::max(newest_file_, journal::number_of(file.name).value_or(FileNumber{0}));
     }
     const Status tables = tables::check_trust(catalog_, found);
-    MILLRACE_TRY_STATUS(distrust(tables, rows_in_neither()));
+    MILLRACE_TRY_STATUS(distrust(tables, not_in_the_journal()));
     const Status objects = broker::check_segment_trust(catalog_, found, [this]() -> Result<bool> {
       MILLRACE_TRY(const auto all, segments_.list(segment::kFolder));
       return !all.empty();
@@ -156,8 +156,20 @@ class Judgement {
     return newest;
   }
 
-  std::vector<Touched> rows_in_neither() const {
+  bool is_there(const TopicId& id) const {
+    const auto topic = start_.topics.find(id);
+    return topic != start_.topics.end() && !topic->second.is_deleted;
+  }
+
+  /// Offsets that the catalog knows of and the journal does not, and rows that neither has.
+  std::vector<Touched> not_in_the_journal() const {
     std::vector<Touched> touched;
+    for (const catalog::PartitionRow& row : catalog_.partitions) {
+      const Offset end = start_.range(row.partition).end;
+      if (is_there(row.partition.topic) && end < row.next) {
+        touched.push_back({row.partition, end, row.next});
+      }
+    }
     for (const auto& [topic, table] : start_.tables) {
       const TopicPartition partition{topic, PartitionId{0}};
       const auto known = catalog_.table_offsets.find(partition);
@@ -173,8 +185,7 @@ class Judgement {
     std::vector<Touched> touched;
     for (const auto& [partition, end] : ends_of(catalog_)) {
       const record::PartitionRange range = start_.range(partition);
-      const auto topic = start_.topics.find(partition.topic);
-      if (topic == start_.topics.end() || topic->second.is_deleted) {
+      if (!is_there(partition.topic)) {
         continue;
       }
       if (range.end < end) {

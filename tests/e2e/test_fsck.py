@@ -88,6 +88,24 @@ def test_a_flipped_bit_in_a_frame_header(copy, index):
     copy.finds("frame-header", one.path, one.position + journal.HEADER.size, touched)
 
 
+def test_the_last_batch_of_a_partition_in_damage_of_the_newest_file(copy):
+    """No other batch shows what was lost: the catalog has the next offset."""
+    one = [one for one in journal.runs(copy.data) if any(frame.is_batch for frame in journal.frames(one))][-1]
+    assert one.path == copy.journal(-1)
+    touched = of_run(one)
+    good = one.path.read_bytes()
+    copy.flip(one.path, one.position + journal.HEADER.size + 48)
+    copy.finds("frame-header", one.path, one.position + journal.HEADER.size, touched)
+    one.path.write_bytes(good)
+    copy.flip(one.path, one.position + 40)
+    copy.finds("run-header", one.path, one.position, touched)
+    one.path.write_bytes(good[: one.position] + good[one.position : one.position + 100])
+    copy.finds("cut-short", one.path, one.position + 100, touched)
+    one.path.write_bytes(b"")
+    _, (finding,), _ = copy.fsck()
+    assert finding["problem"] == "cut-short" and any(one[0] == "t" and one[3] == touched[0][3] for one in ranges(finding))
+
+
 @FILES
 def test_a_flipped_bit_in_a_payload(copy, index):
     one, frame = copy.victim(index)
@@ -123,9 +141,11 @@ def test_a_flipped_bit_in_a_checkpoint(copy, index, at):
 
 
 def test_a_truncated_journal_file(copy):
+    """What was behind the run that is cut is lost with it."""
     path = copy.journal(-1)
-    one, _ = copy.victim(-1)
-    touched = of_run(one)
+    one, frame = copy.victim(-1)
+    lost = [behind for later in journal.runs(copy.data, one.file) for behind in journal.frames(later) if behind.is_batch]
+    touched = [("t", 0, frame.first, lost[-1].next - 1)]
     path.write_bytes(path.read_bytes()[: one.position + 8192])
     copy.finds("cut-short", path, one.position, touched)
     path = copy.journal(-1)
@@ -154,10 +174,11 @@ def test_the_newest_journal_file_truncated_between_two_runs(copy):
 
 def test_the_newest_journal_file_emptied_from_a_run_on_is_told_by_the_place_in_the_catalog(copy):
     """Nothing in the journal itself tells it from one that ended there in good order."""
-    one, _ = copy.victim(-1)
+    one, frame = copy.victim(-1)
+    lost = [behind for later in journal.runs(copy.data, one.file) for behind in journal.frames(later) if behind.is_batch]
     content = one.path.read_bytes()
     one.path.write_bytes(content[: one.position] + bytes(len(content) - one.position))
-    what = copy.finds("distrust", touched=None)
+    what = copy.finds("distrust", touched=[("t", 0, frame.first, lost[-1].next - 1)])
     assert "journal older than catalog" in what
     status, told = Server(copy.data, *LATE).refused()
     assert status == 1 and "journal older than catalog" in told
