@@ -60,6 +60,9 @@ class SegmentCheck {
     if (catalog_ != nullptr) {
       take(*catalog_);
     }
+    for (const objects::ObjectInfo& object : objects) {
+      names_.insert(object.name);
+    }
     std::vector<objects::ObjectInfo> others;  // judged by what is found of those that are named
     for (const objects::ObjectInfo& object : objects) {
       ++work_.report.objects;
@@ -129,13 +132,13 @@ class SegmentCheck {
 
   void damage(const std::string& name, const char* problem, std::optional<uint64_t> position,
               const std::string& what, std::vector<Touched> touched,
-              const char* advice = kPutBack) {
+              std::string advice = kPutBack) {
     work_.add({.problem = problem,
                .file = store_.location_of(name),
                .position = position,
                .what = what,
                .touched = std::move(touched),
-               .advice = advice});
+               .advice = std::move(advice)});
   }
 
   void missing(const SegmentRow& row) {
@@ -253,9 +256,23 @@ class SegmentCheck {
     }
     damage(object.name, "unknown-object", std::nullopt,
            "catalog.db does not name it, and no start removes it: " + *why, std::move(touched),
-           is_own ? "keep it: once what is missing is back, millrace rebuild --replace takes it up"
-                  : "see where it comes from: if it is not of this directory, move it away");
+           advice_of(object.name, opened ? broker::made_as(*opened) : object.name, is_own));
     return {};
+  }
+
+  /// Of an unknown object.
+  std::string advice_of(const std::string& name, const std::string& first, bool is_own) const {
+    if (is_own && name != first) {
+      const std::string there = store_.location_of(first);
+      return names_.contains(first)
+                 ? fmt::format(
+                       "it is called {}, where an object stands: if that is whole, move "
+                       "this one away",
+                       there)
+                 : fmt::format("give it its name back: {}", there);
+    }
+    return is_own ? "keep it: once what is missing is back, millrace rebuild --replace takes it up"
+                  : "see where it comes from: if it is not of this directory, move it away";
   }
 
   void leaving(const std::string& name) {
@@ -460,6 +477,7 @@ class SegmentCheck {
   const catalog::Contents* const catalog_;
   const Start& start_;
   std::optional<broker::OrphanRules> rules_;       // when journal and catalog can be trusted
+  std::set<std::string> names_;                    // of the objects that are there
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   size_t own_findings_ = 0;                        // begin here in the report
   /// Of each partition, what the objects of the catalog cover: they are dense.

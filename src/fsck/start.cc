@@ -75,6 +75,7 @@ class Judgement {
       start_.journal_bytes += file.size;
       newest_file_ = std::max(newest_file_, journal::number_of(file.name).value_or(FileNumber{0}));
     }
+    is_journal_older_ = !tables::check_places(catalog_, found).ok() || is_behind_objects();
     const Status tables = tables::check_trust(catalog_, found);
     MILLRACE_TRY_STATUS(distrust(tables, not_in_the_journal()));
     const Status objects = broker::check_segment_trust(catalog_, found, [this]() -> Result<bool> {
@@ -137,13 +138,16 @@ class Judgement {
     if (catalog_.is_new) {
       return "put catalog.db back from a copy of this time, or make it again: millrace rebuild";
     }
-    const FileNumber newest = newest_place();
-    if (newest > newest_file_ && catalog_.directory == start_.directory) {
-      return fmt::format("put {} back, or both journal and catalog.db from one copy",
-                         journal::file_name(newest));
+    if (!is_journal_older_) {
+      return "put the newer catalog.db back, or make it again: millrace rebuild --replace";
     }
-    return "where the journal is the newer one, or nobody knows, make catalog.db again: millrace "
-           "rebuild --replace; where it is the older one, put the right journal back";
+    const FileNumber newest = newest_place();
+    return fmt::format(
+        "put {} back, or both journal and catalog.db from one copy. To do without what came behind "
+        "the journal's end, move catalog.db away and say millrace rebuild, which names the objects "
+        "that are to be moved away with it, if there are any: clients may have seen offsets that "
+        "others get then",
+        newest > newest_file_ ? journal::file_name(newest) : "the newer journal");
   }
 
   /// The last journal file that the catalog rests on.
@@ -159,6 +163,12 @@ class Judgement {
   bool is_there(const TopicId& id) const {
     const auto topic = start_.topics.find(id);
     return topic != start_.topics.end() && !topic->second.is_deleted;
+  }
+
+  bool is_behind_objects() const {
+    return std::ranges::any_of(ends_of(catalog_), [this](const auto& end) {
+      return is_there(end.first.topic) && start_.range(end.first).end < end.second;
+    });
   }
 
   /// Offsets that the catalog knows of and the journal does not, and rows that neither has.
@@ -202,6 +212,7 @@ class Judgement {
   objects::ObjectStore& segments_;
   Start start_;
   FileNumber newest_file_{0};  // of the journal's
+  bool is_journal_older_ = false;
 };
 
 }  // namespace

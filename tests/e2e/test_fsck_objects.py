@@ -88,6 +88,18 @@ def test_a_renamed_object(copy):
     assert unknown["file"] == str(name) and f"it was made as {one.path.relative_to(copy.data)}" in unknown["what"]
     assert missing["file"] == str(one.path) and ranges(missing) == whole(one)
     assert str(name.relative_to(copy.data)) in missing["what"] and "name back" in missing["advice"]
+    assert f"give it its name back: {one.path}" in unknown["advice"]
+    name.rename(one.path)
+    copy.is_clean()
+
+
+def test_a_copy_of_an_object_under_another_name(copy):
+    one = copy.object()
+    name = one.path.with_name(f"{one.parts[0].first + 7:020}{one.path.name[20:]}")
+    shutil.copy(one.path, name)
+    copy.finds("unknown-object", name, None, None)
+    _, (finding,), _ = copy.fsck()
+    assert finding["advice"] == f"it is called {one.path}, where an object stands: if that is whole, move this one away"
 
 
 # --- the catalog ----------------------------------------------------------------------------------------
@@ -367,6 +379,9 @@ def test_a_catalog_behind_the_journal(copy, built):
     assert any("catalog older than journal: it names no segment objects" in finding["what"] for finding in findings)
     assert any(("t", 0, COUNT // 2) == one[:3] for finding in findings for one in ranges(finding)), findings
     assert summary["unchecked"]
+    assert {finding["advice"] for finding in findings} == {"put the newer catalog.db back, or make it again: millrace rebuild --replace"}
+    assert run("rebuild", "--replace", "--data", copy.data).returncode == 0
+    assert copy.fsck()[0] == 0
 
 
 def test_a_catalog_ahead_of_the_journal(copy, built):
@@ -376,3 +391,19 @@ def test_a_catalog_ahead_of_the_journal(copy, built):
     assert {finding["problem"] for finding in findings} == {"distrust"}
     assert any("journal older than catalog" in finding["what"] for finding in findings)
     assert ("t", 0, COUNT // 2, COUNT - 1) in [one for finding in findings for one in ranges(finding)]
+
+
+def test_a_journal_whose_end_is_lost_and_no_copy_of_it(copy):
+    """What is advised works as it is written."""
+    path = copy.journal(-1)
+    one, _ = copy.victim(-1)
+    content = path.read_bytes()
+    path.write_bytes(content[: one.position] + bytes(len(content) - one.position))
+    copy.finds("distrust", touched=None)
+    _, (finding,), _ = copy.fsck()
+    assert "put the newer journal back" in finding["advice"]
+    assert "move catalog.db away and say millrace rebuild" in finding["advice"]
+    assert run("rebuild", "--replace", "--data", copy.data).returncode == 1
+    (copy.data / "catalog.db").unlink()
+    assert run("rebuild", "--data", copy.data).returncode == 0
+    assert copy.fsck()[0] == 0
