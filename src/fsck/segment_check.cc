@@ -103,9 +103,6 @@ class SegmentCheck {
     for (const SegmentRow& row : catalog.segments) {
       rows_[row.name] = &row;
       for (const SegmentPartRow& part : row.parts) {
-        const auto [at, is_new] = named_.try_emplace(part.partition, part.first, part.next);
-        at->second.first = std::min(at->second.first, part.first);
-        at->second.second = std::max(at->second.second, part.next);
         covered_[part.partition].emplace(part.first, part.next);
         bytes_[part.partition] += part.bytes;
       }
@@ -156,15 +153,21 @@ class SegmentCheck {
   std::vector<Touched> nowhere_else(const Segment& object, const broker::OrphanRules& rules) const {
     std::vector<Touched> touched;
     for (const PartitionRow& row : object.tail().partitions) {
-      const auto named = named_.find(row.partition);
-      const Offset kept = start_.range(row.partition).start;  // all from there on is in the journal
-      const bool is_named = named != named_.end() && named->second.first <= row.first;
-      Offset first = std::max(row.first, start_.deletion(row.partition));
-      if (is_named) {
-        first = std::max(first, named->second.second);
+      if (rules.topic(row.partition.topic) != broker::TopicState::kThere) {
+        continue;
       }
-      const bool is_there = rules.topic(row.partition.topic) == broker::TopicState::kThere;
-      if (const Offset next = std::min(row.next, kept); is_there && first < next) {
+      // All from the start of its range on is in the journal.
+      const Offset next = std::min(row.next, start_.range(row.partition).start);
+      Offset first = std::max(row.first, start_.deletion(row.partition));
+      if (const auto rows = covered_.find(row.partition); rows != covered_.end()) {
+        for (const auto& [begin, end] : rows->second) {
+          if (first < std::min(begin, next)) {
+            touched.push_back({row.partition, first, std::min(begin, next)});
+          }
+          first = std::max(first, end);
+        }
+      }
+      if (first < next) {
         touched.push_back({row.partition, first, next});
       }
     }
@@ -294,13 +297,14 @@ class SegmentCheck {
                .problem = "unnamed-object",
                .file = store_.location_of(name),
                .what = is_last ? "catalog.db does not name it, and some of its records are nowhere "
-                                 "else: they are expired, or catalog.db is not the newest"
+                                 "else: they are expired, or catalog.db is not the newest, or lost "
+                                 "its row"
                                : "catalog.db does not name it, and all that it holds is elsewhere, "
                                  "deleted, or of a deleted topic",
                .touched = std::move(touched),
-               .advice = is_last ? "the next start removes it, --repair does not: if these records "
-                                   "should not be expired, copy it away and put the right "
-                                   "catalog.db back"
+               .advice = is_last ? "a start removes it, --repair does not: if these records should "
+                                   "not be expired, copy it away and put the right catalog.db "
+                                   "back, or make that again: millrace rebuild --replace"
                                  : "nothing: a start removes it",
                .cure = is_last ? Cure::kWait : Cure::kObject,
                .name = name});
@@ -480,8 +484,6 @@ class SegmentCheck {
   std::set<std::string> names_;                    // of the objects that are there
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   size_t own_findings_ = 0;                        // begin here in the report
-  /// Of each partition, what the objects of the catalog cover: they are dense.
-  std::map<TopicPartition, std::pair<Offset, Offset>> named_;
   std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
   std::map<TopicPartition, uint64_t> bytes_;                    // likewise
   std::set<TopicId> topics_;  // of the catalog, that are not deleted

@@ -161,6 +161,20 @@ def test_objects_without_rows_that_nothing_else_has_are_never_removed(copy):
     assert said[str(first.path)]["type"] == "damage" and first.path.exists() and summary["repaired"] == 0
 
 
+def test_an_object_without_row_between_two_others_has_what_is_nowhere_else(copy):
+    one = copy.object(1)
+    delete_rows(copy, one)
+    _, (rule, unnamed), _ = copy.fsck()
+    assert (rule["problem"], unnamed["problem"]) == ("catalog-rule", "unnamed-object")
+    assert ranges(unnamed) == whole(one)
+    assert "some of its records are nowhere else" in unnamed["what"]
+    assert "make that again: millrace rebuild --replace" in unnamed["advice"]
+    assert copy.fsck("--repair")[2]["repaired"] == 0 and one.path.exists()
+    assert run("rebuild", "--replace", "--data", copy.data).returncode == 0
+    _, findings, _ = copy.fsck()
+    assert {finding["problem"] for finding in findings} == {"unnamed-file"}  # of tables
+
+
 def test_a_wrong_offset_range_in_a_row(copy):
     one, identity = copy.object(), copy.object().path.stem[-36:]
     copy.sql(("UPDATE segment_parts SET first = first + 1 WHERE object_id = ?", (identity,)))
