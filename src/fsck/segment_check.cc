@@ -1,8 +1,7 @@
 #include "fsck/segment_check.h"
 
-#include "base/clock.h"
 #include "broker/orphans.h"
-#include "fsck/chain.h"
+#include "fsck/elsewhere.h"
 #include "segment/object_check.h"
 #include "segment/segment.h"
 
@@ -52,7 +51,13 @@ class SegmentCheck {
  public:
   SegmentCheck(Work& work, objects::ObjectStore& store, const catalog::Contents* catalog,
                const Start& start)
-      : work_(work), store_(store), catalog_(catalog), start_(start) {}
+      : work_(work),
+        store_(store),
+        catalog_(catalog),
+        start_(start),
+        elsewhere_(catalog, start, [this](TopicPartition partition, Offset first, Offset next) {
+          return why_unreadable(partition, first, next);
+        }) {}
 
   Status run() {
     own_findings_ = work_.report.findings.size();
@@ -78,8 +83,8 @@ class SegmentCheck {
     for (const objects::ObjectInfo& object : others) {
       if (leaving_.contains(object.name)) {
         MILLRACE_TRY_STATUS(judge_leaving(object));
-      } else if (rules_) {
-        MILLRACE_TRY_STATUS(judge_orphan(object, *rules_));
+      } else if (elsewhere_.rules() != nullptr) {
+        MILLRACE_TRY_STATUS(judge_orphan(object));
       } else {
         ++unjudged;
         MILLRACE_TRY_STATUS(check_object(object, nullptr));
@@ -95,26 +100,13 @@ class SegmentCheck {
 
  private:
   void take(const catalog::Contents& catalog) {
-    for (const catalog::TopicRow& topic : catalog.topics) {
-      if (!topic.is_deleted) {
-        topics_.insert(topic.id);
-      }
-    }
     for (const SegmentRow& row : catalog.segments) {
       rows_[row.name] = &row;
-      for (const SegmentPartRow& part : row.parts) {
-        covered_[part.partition].emplace(part.first, part.next);
-        bytes_[part.partition] += part.bytes;
-      }
     }
     if (start_.is_trusted) {
       for (const catalog::LeavingObject& object : catalog.leaving) {
         leaving_.insert(object.name);
       }
-      rules_ = start_.orphan_rules(catalog,
-                                   [this](TopicPartition partition, Offset first, Offset next) {
-                                     return why_unreadable(partition, first, next);
-                                   });
     }
   }
 
@@ -146,32 +138,6 @@ class SegmentCheck {
             "catalog.db names this object {}, and it is not there{}", row.object.to_string(),
             renamed == misnamed_.end() ? "" : "; it stands under another name: " + renamed->second),
         touched_of(&row), renamed == misnamed_.end() ? kPutBack : "give it its name back");
-  }
-
-  /// Offsets of an object that the catalog does not name, of topics that are there, and that
-  /// neither the journal nor another object has, and nobody deleted.
-  std::vector<Touched> nowhere_else(const Segment& object, const broker::OrphanRules& rules) const {
-    std::vector<Touched> touched;
-    for (const PartitionRow& row : object.tail().partitions) {
-      if (rules.topic(row.partition.topic) != broker::TopicState::kThere) {
-        continue;
-      }
-      // All from the start of its range on is in the journal.
-      const Offset next = std::min(row.next, start_.range(row.partition).start);
-      Offset first = std::max(row.first, start_.deletion(row.partition));
-      if (const auto rows = covered_.find(row.partition); rows != covered_.end()) {
-        for (const auto& [begin, end] : rows->second) {
-          if (first < std::min(begin, next)) {
-            touched.push_back({row.partition, first, std::min(begin, next)});
-          }
-          first = std::max(first, end);
-        }
-      }
-      if (first < next) {
-        touched.push_back({row.partition, first, next});
-      }
-    }
-    return touched;
   }
 
   /// By what was found so far of the journal and of the objects that catalog.db names.
@@ -215,7 +181,8 @@ class SegmentCheck {
   }
 
   Status judge_leaving(const objects::ObjectInfo& object) {
-    MILLRACE_TRY(const auto why, broker::why_still_needed(store_, object.name, *rules_));
+    MILLRACE_TRY(const auto why,
+                 broker::why_still_needed(store_, object.name, *elsewhere_.rules()));
     if (why) {
       only_copy(object.name, "leaving-object",
                 "catalog.db says that it was merged or expired, and no start removes it: " + *why);
@@ -226,8 +193,8 @@ class SegmentCheck {
   }
 
   /// An object that the catalog does not name.
-  Status judge_orphan(const objects::ObjectInfo& object, const broker::OrphanRules& rules) {
-    MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, rules));
+  Status judge_orphan(const objects::ObjectInfo& object) {
+    MILLRACE_TRY(const auto why, broker::why_kept(store_, object.name, *elsewhere_.rules()));
     MILLRACE_TRY_STATUS(work_.read(object.bytes));
     std::unique_ptr<Segment> opened;
     if (auto reader = store_.read(object.name); reader.ok()) {
@@ -236,10 +203,10 @@ class SegmentCheck {
       }
     }
     if (!why) {
-      unnamed(object.name, opened ? nowhere_else(*opened, rules) : std::vector<Touched>());
+      unnamed(object.name, opened ? elsewhere_.nowhere_else(*opened) : std::vector<Touched>());
       return {};
     }
-    broker::OrphanRules all_is_readable = rules;
+    broker::OrphanRules all_is_readable = *elsewhere_.rules();
     all_is_readable.why_unreadable = [](TopicPartition, Offset, Offset) {
       return std::optional<std::string>();
     };
@@ -417,10 +384,11 @@ class SegmentCheck {
   void compare(const std::string& name, TopicPartition partition, const SegmentPartRow* said,
                const SegmentPartRow* held) {
     if ((said != nullptr && held != nullptr && *said == *held) ||
-        (said == nullptr && (is_elsewhere(*held) || is_trimmed(*held)))) {
+        (said == nullptr && (elsewhere_.is_elsewhere(*held) || elsewhere_.is_trimmed(*held)))) {
       return;
     }
-    if (said == nullptr && !rules_) {  // it may be expired, deleted, or in the journal
+    if (said == nullptr &&
+        elsewhere_.rules() == nullptr) {  // it may be expired, deleted, or in the journal
       ++unjudged_parts_;
       return;
     }
@@ -439,54 +407,14 @@ class SegmentCheck {
                .advice = "put a copy of catalog.db back, of the same time as the journal"});
   }
 
-  /// Where the journal says nothing, the catalog's own topics do.
-  bool is_there(const TopicId& id) const {
-    if (rules_) {
-      return rules_->topic(id) == broker::TopicState::kThere;
-    }
-    return topics_.contains(id);
-  }
-
-  /// All of it is in rows of other objects, in the journal, deleted, or of no topic that is there.
-  bool is_elsewhere(const SegmentPartRow& part) const {
-    if (!is_there(part.partition.topic)) {
-      return true;
-    }
-    Offset at = std::max(part.first, start_.deletion(part.partition));
-    if (const auto rows = covered_.find(part.partition); rows != covered_.end()) {
-      for (const auto& [first, next] : rows->second) {
-        at = first <= at ? std::max(at, next) : at;
-      }
-    }
-    const record::PartitionRange kept = start_.range(part.partition);
-    return at >= part.next || (start_.is_trusted && kept.start <= at && part.next <= kept.end);
-  }
-
-  /// No row has anything before it, and it is expired if the whole journal is behind it.
-  bool is_trimmed(const SegmentPartRow& part) const {
-    const auto topic = start_.topics.find(part.partition.topic);
-    const auto rows = covered_.find(part.partition);
-    const bool is_behind = rows == covered_.end() || part.next <= rows->second.begin()->first;
-    if (!rules_ || topic == start_.topics.end() || !is_behind) {
-      return false;
-    }
-    const auto bytes = bytes_.find(part.partition);
-    const uint64_t behind = start_.journal_bytes + (bytes == bytes_.end() ? 0 : bytes->second);
-    return topic->second.settings.is_expired(part.max_timestamp_ms, behind,
-                                             system_clock().wall_ms().time_since_epoch().count());
-  }
-
   Work& work_;
   objects::ObjectStore& store_;
   const catalog::Contents* const catalog_;
   const Start& start_;
-  std::optional<broker::OrphanRules> rules_;       // when journal and catalog can be trusted
+  const Elsewhere elsewhere_;
   std::set<std::string> names_;                    // of the objects that are there
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   size_t own_findings_ = 0;                        // begin here in the report
-  std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
-  std::map<TopicPartition, uint64_t> bytes_;                    // likewise
-  std::set<TopicId> topics_;  // of the catalog, that are not deleted
   std::set<std::string> leaving_;
   size_t unjudged_parts_ = 0;                    // of objects, that their rows do not name
   std::map<std::string, std::string> misnamed_;  // by what they were made as

@@ -1,0 +1,89 @@
+#include "fsck/elsewhere.h"
+
+#include "base/clock.h"
+
+#include <algorithm>
+
+namespace millrace::fsck {
+
+using catalog::SegmentPartRow;
+
+Elsewhere::Elsewhere(const catalog::Contents* catalog, const Start& start,
+                     broker::WhyUnreadable why)
+    : start_(start) {
+  if (catalog == nullptr) {
+    return;
+  }
+  for (const catalog::TopicRow& topic : catalog->topics) {
+    if (!topic.is_deleted) {
+      topics_.insert(topic.id);
+    }
+  }
+  for (const catalog::SegmentRow& row : catalog->segments) {
+    for (const SegmentPartRow& part : row.parts) {
+      covered_[part.partition].emplace(part.first, part.next);
+      bytes_[part.partition] += part.bytes;
+    }
+  }
+  if (start.is_trusted) {
+    rules_ = start.orphan_rules(*catalog, std::move(why));
+  }
+}
+
+std::vector<Touched> Elsewhere::nowhere_else(const segment::Segment& object) const {
+  std::vector<Touched> touched;
+  for (const segment::PartitionRow& row : object.tail().partitions) {
+    if (!is_there(row.partition.topic)) {
+      continue;
+    }
+    // All from the start of its range on is in the journal.
+    const Offset next = std::min(row.next, start_.range(row.partition).start);
+    Offset first = std::max(row.first, start_.deletion(row.partition));
+    if (const auto rows = covered_.find(row.partition); rows != covered_.end()) {
+      for (const auto& [begin, end] : rows->second) {
+        if (first < std::min(begin, next)) {
+          touched.push_back({row.partition, first, std::min(begin, next)});
+        }
+        first = std::max(first, end);
+      }
+    }
+    if (first < next) {
+      touched.push_back({row.partition, first, next});
+    }
+  }
+  return touched;
+}
+
+/// Where the journal says nothing, the catalog's own topics do.
+bool Elsewhere::is_there(const TopicId& id) const {
+  return rules_ ? rules_->topic(id) == broker::TopicState::kThere : topics_.contains(id);
+}
+
+bool Elsewhere::is_elsewhere(const SegmentPartRow& part) const {
+  if (!is_there(part.partition.topic)) {
+    return true;
+  }
+  Offset at = std::max(part.first, start_.deletion(part.partition));
+  if (const auto rows = covered_.find(part.partition); rows != covered_.end()) {
+    for (const auto& [first, next] : rows->second) {
+      at = first <= at ? std::max(at, next) : at;
+    }
+  }
+  const record::PartitionRange kept = start_.range(part.partition);
+  return at >= part.next || (start_.is_trusted && kept.start <= at && part.next <= kept.end);
+}
+
+bool Elsewhere::is_trimmed(const SegmentPartRow& part) const {
+  const auto topic = start_.topics.find(part.partition.topic);
+  const auto rows = covered_.find(part.partition);
+  const bool is_behind = rows == covered_.end() || part.next <= rows->second.begin()->first;
+  if (!rules_ || topic == start_.topics.end() || !is_behind) {
+    return false;
+  }
+  const auto bytes = bytes_.find(part.partition);
+  const uint64_t behind = start_.journal_bytes + (bytes == bytes_.end() ? 0 : bytes->second);
+  return topic->second.settings.is_expired(part.max_timestamp_ms, behind,
+                                           system_clock().wall_ms().time_since_epoch().count());
+}
+
+}  // namespace millrace::fsck
