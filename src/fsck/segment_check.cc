@@ -6,6 +6,7 @@
 #include "segment/segment.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 namespace millrace::fsck {
@@ -102,6 +103,7 @@ class SegmentCheck {
   void take(const catalog::Contents& catalog) {
     for (const SegmentRow& row : catalog.segments) {
       rows_[row.name] = &row;
+      by_id_[row.object] = row.name;
     }
     if (start_.is_trusted) {
       for (const catalog::LeavingObject& object : catalog.leaving) {
@@ -283,16 +285,15 @@ class SegmentCheck {
       return failed(info.name, "unreadable-object", std::nullopt, reader.error(), touched_of(row));
     }
     const uint64_t size = (*reader)->bytes();
-    if (row != nullptr && size != row->bytes) {
-      damage(info.name, "truncated-object", std::min(size, row->bytes),
-             fmt::format("has {} bytes instead of {}", size, row->bytes), touched_of(row));
-      return work_.read(size);
-    }
     ObjectCheck::Damages damages;
     MILLRACE_TRY(const auto check, ObjectCheck::open(*std::move(reader), info.name,
                                                      ObjectCheck::Depth::kData, damages));
     if (!check) {
-      add(info.name, damages, touched_of(row));
+      if (row != nullptr && size != row->bytes) {
+        MILLRACE_TRY_STATUS(judge_size(info.name, size, *row, damages));
+      } else {
+        add(info.name, damages, touched_of(row));
+      }
       return work_.read(size);
     }
     const Segment& object = check->object();
@@ -314,6 +315,43 @@ class SegmentCheck {
       data += bytes;
       MILLRACE_TRY_STATUS(work_.read(bytes));
     }
+  }
+
+  /// Of one without a whole end, and of another size than its row says. `damages`: of the end.
+  Status judge_size(const std::string& name, uint64_t size, const SegmentRow& row,
+                    ObjectCheck::Damages& damages) {
+    const std::string sizes = fmt::format("has {} bytes instead of {}", size, row.bytes);
+    if (size < row.bytes) {
+      damage(name, "truncated-object", size, sizes, touched_of(&row));
+      return {};
+    }
+    MILLRACE_TRY(const bool has_end, ends_at(name, row));
+    if (has_end) {
+      damage(name, "lengthened-object", row.bytes,
+             sizes + ": what is behind its own end does not belong to it", touched_of(&row),
+             fmt::format("put the object back from a copy, or cut it to its {} bytes", row.bytes));
+      return {};
+    }
+    for (segment::ObjectDamage& each : damages) {
+      each.what = sizes + ": " + each.what;
+    }
+    add(name, damages, touched_of(&row));
+    return {};
+  }
+
+  /// Whether the object's own footer stands where it should.
+  Result<bool> ends_at(const std::string& name, const SegmentRow& row) {
+    if (row.bytes < segment::kFooterBytes) {
+      return false;
+    }
+    MILLRACE_TRY(const auto reader, store_.read(name));
+    std::array<std::byte, segment::kFooterBytes> bytes{};
+    const Status read = reader->read_at(row.bytes - bytes.size(), bytes);
+    if (!read.ok()) {
+      return segment::is_of_the_object(read.error()) ? Result<bool>(false) : read.error();
+    }
+    const auto footer = segment::Footer::parse(bytes, row.bytes);
+    return footer.ok() && footer->object == row.object;
   }
 
   /// `all`: of the object.
@@ -348,21 +386,48 @@ class SegmentCheck {
     }
   }
 
+  /// A whole object that is not the one that the row means.
+  void another(const std::string& name, const Segment& object, const SegmentRow& row) {
+    const Uuid id = object.footer().object;
+    const auto known = by_id_.find(id);
+    const auto header = object.header();
+    if (known == by_id_.end() && !(header.ok() && start_.directory == header->directory)) {
+      damage(name, "foreign-object", std::nullopt,
+             fmt::format("it is object {}{}, catalog.db means {}", id.to_string(),
+                         header.ok() ? " of data directory " + header->directory.to_string() : "",
+                         row.object.to_string()),
+             touched_of(&row));
+      return;
+    }
+    const std::string first = known != by_id_.end() ? known->second : broker::made_as(object);
+    misnamed_.emplace(first, name);
+    damage(name, "misnamed-object", std::nullopt,
+           fmt::format("it is object {}, which was made as {}, catalog.db means {}", id.to_string(),
+                       first, row.object.to_string()),
+           touched_of(&row),
+           fmt::format("what stands here belongs under the name {}; put the object of this name "
+                       "back",
+                       store_.location_of(first)));
+  }
+
   /// Whether it is the one that the row means.
   bool compare(const std::string& name, const Segment& object, const SegmentRow* row) {
     if (row == nullptr) {
       return true;
     }
     if (object.footer().object != row->object) {
-      damage(name, "foreign-object", std::nullopt,
-             fmt::format("it is object {}, catalog.db means {}", object.footer().object.to_string(),
-                         row->object.to_string()),
-             touched_of(row));
+      another(name, object, *row);
       return false;
     }
     if (const std::string first = broker::made_as(object); first != name) {
       damage(name, "misnamed-object", std::nullopt, "it was made as " + first, touched_of(row),
              "put catalog.db and the objects back from one copy of the directory");
+    }
+    if (object.footer().object_bytes != row->bytes) {
+      row_differs(
+          name,
+          fmt::format("{} bytes, the object has {}", row->bytes, object.footer().object_bytes),
+          touched_of(row));
     }
     std::map<TopicPartition, std::pair<const SegmentPartRow*, const SegmentPartRow*>> pairs;
     const auto parts = parts_of(object);
@@ -398,12 +463,17 @@ class SegmentCheck {
       touched.first = std::min(touched.first, held->first);
       touched.next = std::max(touched.next, held->next);
     }
+    row_differs(name,
+                fmt::format("{}, the object holds {}", said != nullptr ? text_of(*said) : "nothing",
+                            held != nullptr ? text_of(*held) : "nothing"),
+                {touched});
+  }
+
+  void row_differs(const std::string& name, const std::string& how, std::vector<Touched> touched) {
     work_.add({.problem = "catalog-row",
                .file = work_.data + "/catalog.db",
-               .what = fmt::format("its row of object {} says {}, the object holds {}", name,
-                                   said != nullptr ? text_of(*said) : "nothing",
-                                   held != nullptr ? text_of(*held) : "nothing"),
-               .touched = {touched},
+               .what = fmt::format("its row of object {} says {}", name, how),
+               .touched = std::move(touched),
                .advice = "put a copy of catalog.db back, of the same time as the journal"});
   }
 
@@ -415,6 +485,7 @@ class SegmentCheck {
   std::set<std::string> names_;                    // of the objects that are there
   std::map<std::string, const SegmentRow*> rows_;  // of objects that were not met
   size_t own_findings_ = 0;                        // begin here in the report
+  std::map<Uuid, std::string> by_id_;              // their names in the catalog
   std::set<std::string> leaving_;
   size_t unjudged_parts_ = 0;                    // of objects, that their rows do not name
   std::map<std::string, std::string> misnamed_;  // by what they were made as

@@ -72,10 +72,56 @@ def test_a_foreign_object(copy, new_server):
     assert "made by another data directory" in what
     shutil.rmtree(added.parent.parent)
     one = copy.object()
+    for other in segments.objects(stranger.data):  # of the same size and of another
+        shutil.copy(other.path, one.path)
+        copy.finds("foreign-object", one.path, None, whole(one))
+
+
+def test_two_objects_with_swapped_names(copy):
+    one, other = copy.object(0), copy.object(-1)
+    one.path.rename(copy.data / "aside")
+    other.path.rename(one.path)
+    (copy.data / "aside").rename(other.path)
+    assert one.bytes != other.bytes
+    _, findings, _ = copy.fsck()
+    assert [(finding["problem"], finding["file"]) for finding in findings] == [("misnamed-object", str(one.path)), ("misnamed-object", str(other.path))]
+    assert [ranges(finding) for finding in findings] == [whole(one), whole(other)]
+    assert f"belongs under the name {other.path}" in findings[0]["advice"] and f"name {one.path}" in findings[1]["advice"]
+
+
+@pytest.mark.parametrize("index", [0, -1], ids=["smaller", "larger"])
+def test_an_object_copied_over_another(copy, index):
+    small, large = sorted([copy.object(0), copy.object(-1)], key=lambda one: one.bytes)
+    one, other = (small, large) if index else (large, small)
     shutil.copy(other.path, one.path)
-    _, (finding,), _ = copy.fsck()
-    assert finding["file"] == str(one.path) and ranges(finding) == whole(one)
-    assert finding["problem"] in ("foreign-object", "truncated-object")
+    copy.finds("misnamed-object", one.path, None, whole(one))
+
+
+def test_an_object_moved_over_another(copy):
+    one, other = copy.object(0), copy.object(-1)
+    other.path.rename(one.path)
+    _, (misnamed, missing), _ = copy.fsck()
+    assert (misnamed["problem"], misnamed["file"]) == ("misnamed-object", str(one.path))
+    assert (missing["problem"], missing["file"]) == ("missing-object", str(other.path))
+    assert f"stands under another name: {one.path.relative_to(copy.data)}" in missing["what"]
+
+
+def test_a_lengthened_object(copy):
+    one = copy.object()
+    good = one.path.read_bytes()
+    for more in (bytes(4096), b"x" * 10):
+        one.path.write_bytes(good + more)
+        what = copy.finds("lengthened-object", one.path, one.bytes, whole(one))
+        assert f"has {len(good) + len(more)} bytes instead of {len(good)}" in what
+    one.path.write_bytes(good[:-1] + b"x" * 10)  # nor is the end where it was
+    copy.finds("object-footer", one.path, None, whole(one))
+
+
+def test_an_object_of_which_the_row_has_another_size(copy):
+    one = copy.object()
+    copy.sql(("UPDATE segments SET bytes = bytes + 1 WHERE id = ?", (one.path.stem[-36:],)))
+    what = copy.finds("catalog-row", copy.data / "catalog.db", None, whole(one))
+    assert f"says {one.bytes + 1} bytes, the object has {one.bytes}" in what
 
 
 def test_a_renamed_object(copy):
