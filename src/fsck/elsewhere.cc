@@ -86,4 +86,32 @@ bool Elsewhere::is_trimmed(const SegmentPartRow& part) const {
                                            system_clock().wall_ms().time_since_epoch().count());
 }
 
+std::optional<std::string> why_unreadable(const Found& found, const Start& start,
+                                          const Touched& offsets) {
+  const auto hits = [&](const auto& part) {
+    return part.partition == offsets.partition && part.first < offsets.next &&
+           offsets.first < part.next;
+  };
+  const Finding* in_journal = nullptr;
+  const Finding* in_objects = nullptr;
+  for (size_t i = 0; i < found.report.findings.size(); ++i) {
+    const Finding& finding = found.report.findings[i];
+    if (finding.kind == Kind::kDamage && std::ranges::any_of(finding.touched, hits)) {
+      (i < found.of_journal ? in_journal : in_objects) = &finding;
+    }
+  }
+  const record::PartitionRange kept = start.range(offsets.partition);
+  if (kept.start <= offsets.first && offsets.next <= kept.end && in_journal == nullptr) {
+    return std::nullopt;
+  }
+  for (const auto& [name, row] : found.missing) {
+    if (std::ranges::any_of(row->parts, hits)) {
+      return name + " is not there";
+    }
+  }
+  const Finding* const damage = in_objects != nullptr ? in_objects : in_journal;
+  return damage == nullptr ? std::nullopt
+                           : std::optional(fmt::format("{}: {}", damage->problem, damage->file));
+}
+
 }  // namespace millrace::fsck

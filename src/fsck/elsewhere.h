@@ -7,10 +7,12 @@
 #include "fsck/start.h"
 #include "segment/segment.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace millrace::fsck {
@@ -44,5 +46,16 @@ class Elsewhere {
   std::map<TopicPartition, std::map<Offset, Offset>> covered_;  // the rows' parts: first to next
   std::map<TopicPartition, uint64_t> bytes_;                    // likewise
 };
+
+/// What was found so far.
+struct Found {
+  const Report& report;
+  size_t of_journal = 0;                                             // so many findings come first
+  const std::map<std::string, const catalog::SegmentRow*>& missing;  // objects, by name
+};
+
+/// Why these offsets cannot be read where journal and catalog have them; nullopt: they can.
+std::optional<std::string> why_unreadable(const Found& found, const Start& start,
+                                          const Touched& offsets);
 
 }  // namespace millrace::fsck

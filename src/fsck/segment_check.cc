@@ -57,7 +57,8 @@ class SegmentCheck {
         catalog_(catalog),
         start_(start),
         elsewhere_(catalog, start, [this](TopicPartition partition, Offset first, Offset next) {
-          return why_unreadable(partition, first, next);
+          return why_unreadable({work_.report, own_findings_, rows_}, start_,
+                                {partition, first, next});
         }) {}
 
   Status run() {
@@ -140,34 +141,6 @@ class SegmentCheck {
             "catalog.db names this object {}, and it is not there{}", row.object.to_string(),
             renamed == misnamed_.end() ? "" : "; it stands under another name: " + renamed->second),
         touched_of(&row), renamed == misnamed_.end() ? kPutBack : "give it its name back");
-  }
-
-  /// By what was found so far of the journal and of the objects that catalog.db names.
-  std::optional<std::string> why_unreadable(TopicPartition partition, Offset first,
-                                            Offset next) const {
-    const auto hits = [&](const auto& part) {
-      return part.partition == partition && part.first < next && first < part.next;
-    };
-    const Finding* in_journal = nullptr;
-    const Finding* in_objects = nullptr;
-    for (size_t i = 0; i < work_.report.findings.size(); ++i) {
-      const Finding& finding = work_.report.findings[i];
-      if (finding.kind == Kind::kDamage && std::ranges::any_of(finding.touched, hits)) {
-        (i < own_findings_ ? in_journal : in_objects) = &finding;
-      }
-    }
-    const record::PartitionRange kept = start_.range(partition);
-    if (kept.start <= first && next <= kept.end && in_journal == nullptr) {
-      return std::nullopt;
-    }
-    for (const auto& [name, row] : rows_) {
-      if (std::ranges::any_of(row->parts, hits)) {
-        return name + " is not there";
-      }
-    }
-    const Finding* const found = in_objects != nullptr ? in_objects : in_journal;
-    return found == nullptr ? std::nullopt
-                            : std::optional(fmt::format("{}: {}", found->problem, found->file));
   }
 
   /// It has what is damaged or missing where catalog.db says it is.
