@@ -1,6 +1,8 @@
 #include "fsck/elsewhere.h"
 
 #include "base/clock.h"
+#include "broker/topic.h"
+#include "record/system_frame.h"
 
 #include <algorithm>
 
@@ -84,6 +86,30 @@ bool Elsewhere::is_trimmed(const SegmentPartRow& part) const {
   const uint64_t behind = start_.journal_bytes + (bytes == bytes_.end() ? 0 : bytes->second);
   return topic->second.settings.is_expired(part.max_timestamp_ms, behind,
                                            system_clock().wall_ms().time_since_epoch().count());
+}
+
+bool Elsewhere::is_stray(const segment::Segment& object) const {
+  return std::ranges::all_of(object.tail().partitions, [this](const segment::PartitionRow& row) {
+    const SegmentPartRow part{row.partition, row.first, row.next, row.max_timestamp_ms,
+                              row.data_bytes};
+    return is_elsewhere(part) || is_trimmed(part);
+  });
+}
+
+bool Elsewhere::is_of_earlier_topics(const segment::Segment& object) const {
+  return std::ranges::all_of(object.tail().topics, [this](const segment::TopicEntry& entry) {
+    if (is_there(entry.id)) {
+      return true;
+    }
+    const std::string key(reinterpret_cast<const char*>(entry.id.bytes.data()),
+                          entry.id.bytes.size());
+    const auto topic =
+        broker::TopicRecord::from_frame({record::SystemKind::kTopic, false, key, entry.topic});
+    return topic.ok() && std::ranges::any_of(start_.topics, [&](const auto& other) {
+             return !other.second.is_deleted && other.second.name == topic->name &&
+                    other.second.created_ms >= topic->created_ms;
+           });
+  });
 }
 
 std::optional<std::string> why_unreadable(const Found& found, const Start& start,

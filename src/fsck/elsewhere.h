@@ -37,6 +37,13 @@ class Elsewhere {
   /// No row has anything before it, and it is expired if the whole journal is behind it.
   bool is_trimmed(const catalog::SegmentPartRow& part) const;
 
+  /// Nothing that it has is missing here: all of it is elsewhere, expired, or of topics that are
+  /// not there.
+  bool is_stray(const segment::Segment& object) const;
+
+  /// Of each of its topics that is not there, one of the same name is, which was made later.
+  bool is_of_earlier_topics(const segment::Segment& object) const;
+
  private:
   bool is_there(const TopicId& id) const;
 

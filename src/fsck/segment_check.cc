@@ -195,7 +195,12 @@ class SegmentCheck {
     bool is_own = false;
     if (opened) {
       const auto header = opened->header();
-      is_own = header.ok() && start_.directory == header->directory;
+      is_own = by_id_.contains(opened->footer().object) ||
+               (header.ok() && start_.directory == header->directory);
+      if (header.ok() && !is_own && elsewhere_.is_stray(*opened)) {
+        stray(object.name, header->directory, elsewhere_.is_of_earlier_topics(*opened));
+        return {};
+      }
       misnamed_.emplace(broker::made_as(*opened), object.name);
       touched = touched_of(parts_of(*opened));
     }
@@ -203,6 +208,25 @@ class SegmentCheck {
            "catalog.db does not name it, and no start removes it: " + *why, std::move(touched),
            advice_of(object.name, opened ? broker::made_as(*opened) : object.name, is_own));
     return {};
+  }
+
+  /// Of a directory that a rebuild took the place of, or of a stranger: nobody can tell.
+  void stray(const std::string& name, const DirectoryId& directory, bool is_earlier) {
+    work_.add(
+        {.kind = Kind::kLeftover,
+         .problem = "stray-object",
+         .file = store_.location_of(name),
+         .what = fmt::format("it was made by another data directory, {}, and all that it has is "
+                             "elsewhere, or of topics {}",
+                             directory.to_string(),
+                             is_earlier ? "of which later ones are here, as a rebuild leaves it"
+                                        : "that are not here"),
+         .touched = {},
+         .advice = is_earlier ? "nothing: it is not used, and neither a start nor --repair removes "
+                                "it; it may be removed, unless another server uses it"
+                              : "see where it comes from: nothing of this directory is in it, and "
+                                "neither a start nor --repair removes it",
+         .cure = Cure::kWait});
   }
 
   /// Of an unknown object.

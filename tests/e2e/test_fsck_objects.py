@@ -68,8 +68,9 @@ def test_a_foreign_object(copy, new_server):
     added = copy.data / other.path.relative_to(stranger.data)
     added.parent.mkdir(parents=True)
     shutil.copy(other.path, added)
-    what = copy.finds("unknown-object", added, None, None)
-    assert "made by another data directory" in what
+    what = copy.finds("stray-object", added, kind="leftover")
+    assert "made by another data directory" in what and "of topics that are not here" in what
+    assert copy.fsck("--repair")[2]["repaired"] == 0 and added.exists()
     shutil.rmtree(added.parent.parent)
     one = copy.object()
     for other in segments.objects(stranger.data):  # of the same size and of another
@@ -137,6 +138,21 @@ def test_a_renamed_object(copy):
     assert f"give it its name back: {one.path}" in unknown["advice"]
     name.rename(one.path)
     copy.is_clean()
+
+
+def test_a_renamed_object_of_the_directory_that_a_rebuild_took_the_place_of(copy):
+    one = copy.object()
+    content = bytearray(one.path.read_bytes())
+    content[8:24] = uuid.uuid4().bytes
+    one.path.write_bytes(content)
+    segments.copy_as(one, uuid.UUID(one.path.stem[-36:]), one.path)
+    copy.is_clean()
+    name = one.path.with_name(f"{one.parts[0].first + 7:020}{one.path.name[20:]}")
+    one.path.rename(name)
+    _, (unknown, missing), _ = copy.fsck()
+    assert (unknown["problem"], missing["problem"]) == ("unknown-object", "missing-object")
+    assert f"give it its name back: {one.path}" in unknown["advice"]
+    assert str(name.relative_to(copy.data)) in missing["what"]
 
 
 def test_a_copy_of_an_object_under_another_name(copy):

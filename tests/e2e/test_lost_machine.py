@@ -130,6 +130,38 @@ def test_what_the_lost_machine_had_merged_goes(new_server, s3, tmp_path):
         assert connection.fetch_all(TOPIC) == [(i, b"%d" % i) for i in range(COUNT)]
 
 
+def test_objects_of_a_topic_that_was_made_again_are_no_damage(new_server, s3, tmp_path):
+    """The rebuild leaves them: nobody can tell whether the lost machine was to remove them."""
+    bucket = s3.flags("again")
+    quiet = ("--segment-age-ms", "1h", "--object-linger-ms", "20ms", *bucket)
+    server = new_server(*quiet, **KEYS).start()
+    with Connection(server.port) as connection:
+        for topic in (TOPIC, "other"):
+            assert connection.create_topic(topic, 1, SETTINGS) == (0, None)
+            assert connection.produce(topic, wire.batch_of(b"old")).base_offset == 0
+        old = set(s3.names("again"))
+        assert connection.delete_topic(TOPIC) == 0
+        assert connection.create_topic(TOPIC, 1, SETTINGS) == (0, None)
+        assert connection.produce(TOPIC, wire.batch_of(b"new")).base_offset == 0
+    server.kill()
+    shutil.rmtree(server.data)
+    server = new_server(*quiet, data=tmp_path / "next", **KEYS)
+    made = run("rebuild", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    left = [one["path"] for one in json.loads(made.stdout)["left_alone"] if "was made later" in one["why"]]
+    assert len(left) == 1 and any(left[0].endswith(name) for name in old)
+    server.start()
+    with Connection(server.port) as connection:
+        assert connection.fetch_all(TOPIC) == [(0, b"new")]
+    server.terminate()
+    checked = run("fsck", "--data", server.data, *bucket, "--json", timeout=LONG_S, **KEYS)
+    assert checked.returncode == 0, checked.stdout
+    strays = [one for one in map(json.loads, checked.stdout.splitlines()) if one.get("problem") == "stray-object"]
+    assert [(one["type"], one["file"], one["touched"]) for one in strays] == [("leftover", left[0], [])]
+    assert "of topics of which later ones are here" in strays[0]["what"]
+    checked = run("fsck", "--repair", "--data", server.data, *bucket, timeout=LONG_S, **KEYS)
+    assert checked.returncode == 0 and any(left[0].endswith(name) for name in s3.names("again"))
+
+
 def fill_one_object_each(server, s3, prefix, values, durability="object"):
     """The name of the object of each value, in order."""
     with Connection(server.port) as connection:
