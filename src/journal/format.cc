@@ -20,30 +20,6 @@ void put(std::span<std::byte> out, size_t at, T value) {
   std::memcpy(out.data() + at, &value, sizeof value);
 }
 
-}  // namespace
-
-std::array<std::byte, kRunHeaderBytes> RunHeader::encode() {
-  std::array<std::byte, kRunHeaderBytes> out{};
-  put(out, 0, kMagic);
-  put(out, 4, kFormatVersion);
-  put(out, 6, static_cast<uint16_t>(kRunHeaderBytes));
-  std::memcpy(out.data() + 8, directory.bytes.data(), 16);
-  put(out, 24, file.value);
-  put(out, 32, position);
-  put(out, 40, run.value);
-  put(out, 48, durable_upto.value);
-  put(out, 56, length);
-  put(out, 60, frames);
-  put(out, 64, frames_crc);
-  put(out, 68, previous_crc);
-  put(out, 72, flags);
-  crc = bytes::crc32c(std::span(out).first(kCrcAt));
-  put(out, kCrcAt, crc);
-  return out;
-}
-
-namespace {
-
 /// Magic, version and size.
 bool begins_as_header(std::span<const std::byte> block) {
   bytes::Reader in(block.first(kRunHeaderBytes));
@@ -79,6 +55,26 @@ bool is_whole(const RunHeader& header, std::span<const std::byte> block) {
 }
 
 }  // namespace
+
+std::array<std::byte, kRunHeaderBytes> RunHeader::encode() {
+  std::array<std::byte, kRunHeaderBytes> out{};
+  put(out, 0, kMagic);
+  put(out, 4, kFormatVersion);
+  put(out, 6, static_cast<uint16_t>(kRunHeaderBytes));
+  std::memcpy(out.data() + 8, directory.bytes.data(), 16);
+  put(out, 24, file.value);
+  put(out, 32, position);
+  put(out, 40, run.value);
+  put(out, 48, durable_upto.value);
+  put(out, 56, length);
+  put(out, 60, frames);
+  put(out, 64, frames_crc);
+  put(out, 68, previous_crc);
+  put(out, 72, flags);
+  crc = bytes::crc32c(std::span(out).first(kCrcAt));
+  put(out, kCrcAt, crc);
+  return out;
+}
 
 std::optional<RunHeader> RunHeader::parse(std::span<const std::byte> block) {
   if (!begins_as_header(block)) {
