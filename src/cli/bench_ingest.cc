@@ -175,6 +175,11 @@ void add_options(CLI::App& verb, IngestArguments& arguments) {
   verb.add_option("-w,--warmup", arguments.warmup, "seconds before, not measured")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
+  verb.add_option("--wait", arguments.wait,
+                  "seconds for a server that still flushes earlier rows to take the first request; "
+                  "the warm-up begins then")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   verb.add_option("-r,--rate", arguments.rate,
                   "rows a second in all, sent on time whatever the answers (open loop); latency is "
                   "from when a request was due")

@@ -22,6 +22,7 @@ struct IngestArguments {
   int rows = 1000;       // a request
   int measurements = 1;
   double seconds = 10;  // measured, after
+  double wait = 30;     // seconds, for the first request to be taken
   double warmup = 1;    // seconds
   double rate = 0;      // rows a second in all, open loop; 0: each answer brings the next request
   int server_pid = 0;   // for its CPU; 0: not asked

@@ -36,8 +36,11 @@ struct Load {
   Clock::time_point end;
   Clock::duration interval{};        // open loop: between two requests of one connection
   std::atomic<bool> is_over{false};  // a thread failed: the others end
+  Progress* waiting = nullptr;       // while the first request is put off
 
   bool is_open_loop() const { return arguments.rate > 0; }
+
+  bool is_stopped() const { return is_over || (arguments.stop != nullptr && *arguments.stop); }
 
   size_t connections() const { return static_cast<size_t>(arguments.connections); }
 };
@@ -88,6 +91,8 @@ class Connection {
     worker_.outcome.tallies.resize(static_cast<size_t>(load.arguments.measurements));
   }
 
+  Status write_first() { return write(0, load_.begun); }
+
   Status run() {
     for (uint64_t i = 0; !load_.is_over; ++i) {
       const auto now = Clock::now();
@@ -137,8 +142,11 @@ class Connection {
       ++worker_.outcome.retries;
       worker_.outcome.refusal = answer->refusal;
       const auto again = now + answer->later;
+      if (load_.waiting != nullptr) {
+        load_.waiting->show(0);
+      }
       std::this_thread::sleep_until(std::min(again, load_.end));
-      if (again >= load_.end || load_.is_over) {
+      if (again >= load_.end || load_.is_stopped()) {
         return {};  // it was not written, and is not any more
       }
     }
@@ -258,6 +266,21 @@ void watch(Load& load, const std::vector<Worker>& workers, Running& running, Ing
   progress.end();
 }
 
+/// A server whose memory is full of an earlier load's rows takes none before it has flushed some:
+/// one request, until it is taken or the wait is over.
+Status await_taken(Load& load, Worker& worker) {
+  load.begun = Clock::now();
+  load.measured_from = Clock::time_point::max();
+  load.end = load.begun + ticks(load.arguments.wait);
+  Progress progress("rows", load.end - load.begun);
+  load.waiting = &progress;
+  const Status written = Connection(load, 0, worker).write_first();
+  load.waiting = nullptr;
+  progress.end();
+  load.first_ms += ingest_span_ms(static_cast<uint64_t>(load.arguments.rows));
+  return written;
+}
+
 void merge(IngestOutcome& into, const IngestOutcome& from) {
   for (size_t i = 0; i < into.tallies.size(); ++i) {
     into.tallies[i].acked_rows += from.tallies[i].acked_rows;
@@ -297,6 +320,17 @@ Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_m
     load.interval =
         ticks(arguments.rows * static_cast<double>(arguments.connections) / arguments.rate);
   }
+  IngestOutcome outcome;
+  outcome.tallies.resize(static_cast<size_t>(arguments.measurements));
+  Worker first;
+  MILLRACE_TRY_STATUS(await_taken(load, first));
+  merge(outcome, first.outcome);
+  if (outcome.retries > 0 && outcome.errors == 0 && acked_rows_of(outcome) == 0 &&
+      !load.is_stopped()) {
+    return make_error(Code::kOverloaded,
+                      "no row was acknowledged in {} s, {} times the answer was: {}",
+                      arguments.wait, outcome.retries, outcome.refusal);
+  }
   load.begun = Clock::now();
   load.measured_from = load.begun + ticks(arguments.warmup);
   load.end = load.measured_from + ticks(arguments.seconds);
@@ -313,8 +347,6 @@ Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_m
       running.end_one();
     });
   }
-  IngestOutcome outcome;
-  outcome.tallies.resize(static_cast<size_t>(arguments.measurements));
   watch(load, workers, running, outcome, at_end);
   for (std::thread& thread : threads) {
     thread.join();
@@ -322,10 +354,6 @@ Result<IngestOutcome> put_load(const IngestArguments& arguments, int64_t first_m
   for (const Worker& worker : workers) {
     MILLRACE_TRY_STATUS(worker.status);
     merge(outcome, worker.outcome);
-  }
-  if (!outcome.refusal.empty() && acked_rows_of(outcome) == 0 && !outcome.is_interrupted) {
-    return make_error(Code::kOverloaded, "no row was acknowledged, {} times the answer was: {}",
-                      outcome.retries, outcome.refusal);
   }
   return outcome;
 }

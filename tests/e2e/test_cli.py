@@ -444,9 +444,9 @@ def test_a_spent_budget_is_not_a_server_that_is_away(new_server):
     assert "the server answers, but acknowledged nothing" in result.stderr and "journal.max_bytes" in result.stderr
     assert "no acknowledgement for 5 s" in result.stderr and "millrace serve" not in result.stderr
     assert " durable, " in result.stderr
-    load = run("bench", "ingest", "-s", 1, "-w", 0, "-c", 1, "-b", 20_000, "--json", timeout=60, **settings)
+    load = run("bench", "ingest", "-s", 1, "-w", 0, "--wait", 2, "-c", 1, "-b", 20_000, "--json", timeout=60, **settings)
     assert (load.returncode, load.stdout) == (1, "")
-    assert "no row was acknowledged" in json.loads(load.stderr)["error"]["message"]
+    assert "no row was acknowledged in 2 s" in json.loads(load.stderr)["error"]["message"]
 
 
 @pytest.mark.parametrize("flags, part", [
