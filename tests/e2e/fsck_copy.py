@@ -76,11 +76,17 @@ class Copy:
 
     def victim(self, index):
         """A run of the topic t in a journal file, and its frame; another one follows, which shows what it had."""
-        found = []
-        for one in journal.runs(self.data, list(journal.files(self.data))[index])[1:]:
-            found += [(one, frame) for frame in journal.frames(one) if frame.is_batch and frame.bytes > SIZE // 2]
+        found = large_batches(self.data, index)
         assert len({one.run for one, _ in found}) > 1, "no such run"
         return found[0]
+
+
+def large_batches(data, index):
+    """Of a journal file: runs and their frames of the topic t, behind its checkpoint."""
+    found = []
+    for one in journal.runs(data, list(journal.files(data))[index])[1:]:
+        found += [(one, frame) for frame in journal.frames(one) if frame.is_batch and frame.bytes > SIZE // 2]
+    return found
 
 
 def of_run(one):
@@ -129,6 +135,10 @@ def built(new_shared_server, tmp_path_factory):
             client.flush("cpu")
         client.write("cpu", {"n": [3], "time": [1_700_000_003]})
     fill(server, "t", 5, size=SIZE)  # further runs behind, so that all before is proven
+    result.count = 2 * COUNT + 5
+    while len({one.run for one, _ in large_batches(server.data, -1)}) < 2:  # the file may have begun with the last of them
+        fill(server, "t", 1, size=SIZE)
+        result.count += 1
     assert server.terminate() == 0
     result.data = server.data
     assert len(journal.files(result.data)) >= 5
