@@ -245,6 +245,19 @@ void add_tables(Metrics& metrics, const tables::Tables& tables) {
                       [&] { return number(counters.files); });
   metrics.add_counter("millrace_table_file_bytes_total", "Bytes of Parquet files written.", {},
                       [&] { return number(counters.bytes); });
+  const std::string of_flush = "Time of each flush to ";
+  metrics.add_histogram("millrace_table_flush_sort_seconds", of_flush + "sort rows by time.",
+                        counters.sort);
+  metrics.add_histogram("millrace_table_flush_gather_seconds",
+                        of_flush + "bring values into columns.", counters.gather);
+  metrics.add_histogram("millrace_table_flush_encode_seconds",
+                        of_flush + "encode and compress columns.", counters.encode);
+  metrics.add_histogram("millrace_table_flush_write_seconds", of_flush + "write files.",
+                        counters.write);
+  metrics.add_histogram("millrace_table_flush_sync_seconds", of_flush + "sync and name files.",
+                        counters.sync);
+  metrics.add_histogram("millrace_table_flush_commit_seconds",
+                        of_flush + "commit files to the catalog.", counters.commit);
   metrics.add_gauge("millrace_tables", "Tables there are.", {},
                     [&] { return number(tables.all().size()); });
   metrics.add_gauge("millrace_tables_rebuilding", "Tables being rebuilt from the log.", {},

@@ -32,6 +32,10 @@ catalog::FlushCommit commit_of(const Table& table, const FlushUnit& unit, UnitFi
           .place = place};
 }
 
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 }  // namespace
 
 std::string_view name_of(FlushReason reason) {
@@ -175,7 +179,9 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
   std::vector<std::string> published;
   const auto attempt = [&]() -> Status {
     const Uuid commit = Uuid::random();
-    MILLRACE_TRY(auto files, write_unit(*table, *unit, commit, options_.split, parts_.store));
+    MILLRACE_TRY(auto files,
+                 write_unit(*table, *unit, commit, options_.split, parts_.store, parts_.clock));
+    const auto written = parts_.clock.steady();
     std::vector<TableFile> visible;
     for (size_t i = 0; i < files.rows.size(); ++i) {
       const catalog::FileRow& row = files.rows[i];
@@ -184,8 +190,10 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
       visible.push_back(file_of(row, parts_.store));
       visible.back().is_proven->store(true);
     }
+    const auto synced = parts_.clock.steady();
     MILLRACE_TRY_STATUS(
         parts_.catalog.commit_flush(commit_of(*table, *unit, files, parts_.place())));
+    count(files.times, seconds(synced - written), seconds(parts_.clock.steady() - synced));
     for (const TableFile& file : visible) {
       counters_.bytes += file.bytes;
     }
@@ -206,6 +214,15 @@ Status Flusher::flush_once(const TablePtr& table, FlushReason reason) {
   counters_.rows += unit->rows;
   parts_.committed();
   return {};
+}
+
+void Flusher::count(const UnitTimes& times, double sync, double commit) {
+  counters_.sort.add(times.sort);
+  counters_.gather.add(times.gather);
+  counters_.encode.add(times.encode);
+  counters_.write.add(times.write);
+  counters_.sync.add(sync);
+  counters_.commit.add(commit);
 }
 
 void Flusher::settle(const TablePtr& table, const Status& status) {

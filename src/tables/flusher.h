@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/distribution.h"
 #include "base/memory_budget.h"
 #include "base/mutex.h"
 #include "base/result.h"
@@ -40,6 +41,10 @@ struct FlushOptions {
   SplitRule split;
 };
 
+/// Bounds for how long a stage of a flush takes, in seconds.
+inline constexpr std::array kFlushSecondsBounds{0.0001, 0.001, 0.01, 0.02, 0.05, 0.1,
+                                                0.2,    0.5,   1.0,  2.0,  5.0,  20.0};
+
 /// Counters since the process started. Read by any thread.
 struct FlushCounters {
   std::array<std::atomic<uint64_t>, kFlushReasons> flushes{};  // by FlushReason
@@ -47,6 +52,13 @@ struct FlushCounters {
   std::atomic<uint64_t> rows{0};
   std::atomic<uint64_t> files{0};
   std::atomic<uint64_t> bytes{0};  // of files
+  // Seconds of each flush that was committed, by stage; the first four are those of UnitTimes.
+  Distribution sort{kFlushSecondsBounds};
+  Distribution gather{kFlushSecondsBounds};
+  Distribution encode{kFlushSecondsBounds};
+  Distribution write{kFlushSecondsBounds};
+  Distribution sync{kFlushSecondsBounds};    // the files to the disk, and their names
+  Distribution commit{kFlushSecondsBounds};  // to the catalog
 };
 
 /// What a flush needs of others.
@@ -113,6 +125,7 @@ class Flusher {
   void run(const Job& job);
   Status flush_once(const TablePtr& table, FlushReason reason);
   void settle(const TablePtr& table, const Status& status);
+  void count(const UnitTimes& times, double sync, double commit);
 
   FlushParts parts_;
   const FlushOptions options_;

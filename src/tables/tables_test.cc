@@ -192,6 +192,18 @@ TEST_F(TablesTest, OldRowsAndManyRowsAreFlushedByThemselves) {
   EXPECT_EQ(tables_->flush_counters().flushes[static_cast<size_t>(FlushReason::kAge)], 1U);
 }
 
+TEST_F(TablesTest, EveryFlushIsCountedInEachOfItsStages) {
+  const FlushCounters& counters = tables_->flush_counters();
+  for (uint64_t flushes = 1; flushes <= 2; ++flushes) {
+    write("cpu", 0, 10);
+    ASSERT_TRUE(flush("cpu").ok());
+    for (const Distribution* stage : {&counters.sort, &counters.gather, &counters.encode,
+                                      &counters.write, &counters.sync, &counters.commit}) {
+      EXPECT_EQ(stage->counts().back().up_to, flushes);
+    }
+  }
+}
+
 TEST_F(TablesTest, OverTheBudgetTheAnswerIsLater) {
   EXPECT_TRUE(tables_->reserve(options_.hot_bytes).ok());
   const auto held = tables_->reserve(options_.hot_bytes / 2);

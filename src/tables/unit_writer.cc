@@ -15,6 +15,22 @@ constexpr int64_t kDayUs = 24 * kHourUs;
 constexpr uint64_t kBatchRows = 122'880;  // a row group's
 constexpr std::string_view kEmptyPrefix = "schema-";
 
+/// The time since it was asked before, or made.
+class Laps {
+ public:
+  explicit Laps(const Clock& clock) : clock_(clock), last_(clock.steady()) {}
+
+  double next() {
+    const auto now = clock_.steady();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  const Clock& clock_;
+  std::chrono::steady_clock::time_point last_;
+};
+
+/// Into an object.
 class ObjectSink final : public columnar::Sink {
  public:
   explicit ObjectSink(objects::ObjectWriter& writer) : writer_(writer) {}
@@ -23,6 +39,26 @@ class ObjectSink final : public columnar::Sink {
 
  private:
   objects::ObjectWriter& writer_;
+};
+
+/// Takes the time that another one needs.
+class TimedSink final : public columnar::Sink {
+ public:
+  TimedSink(columnar::Sink& sink, const Clock& clock) : sink_(sink), clock_(clock) {}
+
+  Status write(std::span<const std::byte> bytes) override {
+    Laps laps(clock_);
+    auto written = sink_.write(bytes);
+    seconds_ += laps.next();
+    return written;
+  }
+
+  double seconds() const { return seconds_; }
+
+ private:
+  columnar::Sink& sink_;
+  const Clock& clock_;
+  double seconds_ = 0;
 };
 
 int64_t floor_div(int64_t value, int64_t by) {
@@ -131,25 +167,26 @@ columnar::ParquetSettings settings_of(const Table& table, const FlushUnit& unit,
   return settings;
 }
 
-Status write_batches(std::span<const columnar::ColumnBatch> batches, const columnar::Schema& schema,
-                     const columnar::ParquetSettings& settings, objects::ObjectWriter& writer,
-                     uint64_t& bytes) {
+/// How many bytes they took.
+Result<uint64_t> write_batches(std::span<const columnar::ColumnBatch> batches,
+                               const columnar::Schema& schema,
+                               const columnar::ParquetSettings& settings, columnar::Sink& sink) {
   std::vector<const columnar::ColumnBatch*> pointers;
   pointers.reserve(batches.size());
   for (const auto& batch : batches) {
     pointers.push_back(&batch);
   }
-  ObjectSink sink(writer);
   MILLRACE_TRY(const auto file, columnar::write_parquet(pointers, schema, settings, sink));
-  bytes = file.bytes;
-  return {};
+  return file.bytes;
 }
 
 }  // namespace
 
 Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uuid& commit,
-                             const SplitRule& rule, objects::ObjectStore& store) {
+                             const SplitRule& rule, objects::ObjectStore& store,
+                             const Clock& clock) {
   UnitFiles files;
+  Laps laps(clock);
   SortedRows sorted = sort_by_time(unit);
   if (sorted.rows == 0) {
     return files;
@@ -158,6 +195,7 @@ Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uu
   auto& part_value = settings.metadata.emplace_back(kPartKey, "").second;
   const std::string folder = folder_of(table.name(), table.partition().topic);
   const auto parts = split(unit, {std::move(sorted.runs), sorted.rows}, rule);
+  files.times.sort = laps.next();
   for (size_t i = 0; i < parts.size(); ++i) {
     const RowRun& first = parts[i].runs.front();
     const RowRun& last = parts[i].runs.back();
@@ -175,8 +213,14 @@ Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uu
     };
     part_value = fmt::format("{}", i);
     MILLRACE_TRY(auto writer, store.create(row.path));
-    MILLRACE_TRY_STATUS(write_batches(batches_of(unit, parts[i]), unit.schema->schema, settings,
-                                      *writer, row.bytes));
+    ObjectSink object(*writer);
+    TimedSink sink(object, clock);
+    laps.next();
+    const auto batches = batches_of(unit, parts[i]);
+    files.times.gather += laps.next();
+    MILLRACE_TRY(row.bytes, write_batches(batches, unit.schema->schema, settings, sink));
+    files.times.encode += laps.next() - sink.seconds();
+    files.times.write += sink.seconds();
     files.rows.push_back(std::move(row));
     files.writers.push_back(std::move(writer));
   }
@@ -200,8 +244,8 @@ Result<std::string> write_empty_file(const Table& table, const SchemaVersion& sc
       fmt::format("{}/{}{}.parquet", folder_of(table.name(), table.partition().topic), kEmptyPrefix,
                   schema.version);
   MILLRACE_TRY(auto writer, store.create(name));
-  uint64_t bytes = 0;
-  MILLRACE_TRY_STATUS(write_batches({}, schema.schema, {}, *writer, bytes));
+  ObjectSink sink(*writer);
+  MILLRACE_TRY_STATUS(write_batches({}, schema.schema, {}, sink));
   MILLRACE_TRY_STATUS(writer->publish());
   return name;
 }

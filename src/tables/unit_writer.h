@@ -1,6 +1,7 @@
 // One flush unit into Parquet files: sorted by time, split by day and hour where it pays.
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "objects/object_store.h"
@@ -13,10 +14,19 @@
 
 namespace millrace::tables {
 
+/// How long a unit took, in seconds.
+struct UnitTimes {
+  double sort = 0;    // the rows by time, and their cut into parts
+  double gather = 0;  // their values into columns
+  double encode = 0;  // these into Parquet's pages, compression included
+  double write = 0;   // the pages to the store
+};
+
 /// Files that are written and not yet visible.
 struct UnitFiles {
   std::vector<catalog::FileRow> rows;
   std::vector<std::unique_ptr<objects::ObjectWriter>> writers;  // beside `rows`
+  UnitTimes times;
 };
 
 /// Every part of a split has at least one of them.
@@ -31,7 +41,8 @@ inline constexpr std::string_view kPartKey = "millrace.part";
 /// Writes them under the table's folder. Their footers carry table, topic, partition, offsets,
 /// part, schema version and `commit`. Blocks. Errors: the store's.
 Result<UnitFiles> write_unit(const Table& table, const FlushUnit& unit, const Uuid& commit,
-                             const SplitRule& rule, objects::ObjectStore& store);
+                             const SplitRule& rule, objects::ObjectStore& store,
+                             const Clock& clock);
 
 /// As a table keeps it; not proven.
 TableFile file_of(const catalog::FileRow& row, const objects::ObjectStore& store);
