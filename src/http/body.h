@@ -19,9 +19,11 @@ struct Body {
   MemoryBudget::Reservation memory;  // of `inflated`
 };
 
-/// Content-Encoding gzip and identity. `request` outlives the result. Errors: kTooLarge (the
-/// content passes the limit), kInvalid (it is not what its encoding says), kUnsupported (another
-/// encoding), kOverloaded.
+/// Content-Encoding gzip, deflate (the zlib format), zstd and identity: RFC 9110 section 8.4,
+/// RFC 8878. Without the header the first bytes tell: clients of Arc send gzip and zstd so, and no
+/// content that a route takes begins like these. `request` outlives the result. Errors: kTooLarge
+/// (the content passes the limit), kInvalid (it is not what its encoding says), kUnsupported
+/// (another encoding).
 runtime::Task<Result<Body>> body_of(Context& context, const net::HttpRequest& request);
 
 }  // namespace millrace::http
