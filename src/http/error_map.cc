@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace millrace::http {
 namespace {
 
@@ -42,6 +44,20 @@ std::string body_of(int status, std::string_view code, std::string_view message,
       break;
   }
   return text_of({{"error", {{"code", code}, {"message", message}, {"detail", detail}}}});
+}
+
+net::HttpResponse response_of(int status, std::string_view code, std::string_view message,
+                              ErrorForm form, const nlohmann::json& detail) {
+  auto response = net::HttpResponse::json(status, body_of(status, code, message, form, detail));
+  // Clients of InfluxDB read these, and need not understand the body then.
+  if (form == ErrorForm::kInflux1) {
+    std::string line(message);
+    std::ranges::replace_if(line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    response.with("X-Influxdb-Error", std::move(line));
+  } else if (form == ErrorForm::kInflux2) {
+    response.with("X-Platform-Error-Code", std::string(influx_code_of(status)));
+  }
+  return response;
 }
 
 }  // namespace
@@ -93,8 +109,7 @@ net::HttpResponse answer_of(const Error& error, ErrorForm form) {
   const bool must_name = form != ErrorForm::kMillrace && error.code == Code::kOutcomeUnknown;
   const std::string message =
       must_name ? fmt::format("{}: {}", name_of(error.code), error.message) : error.message;
-  auto response =
-      net::HttpResponse::json(status, body_of(status, name_of(error.code), message, form, detail));
+  auto response = response_of(status, name_of(error.code), message, form, detail);
   if (helps_later) {
     response.with("Retry-After", kRetryAfterSeconds);
   }
@@ -103,7 +118,7 @@ net::HttpResponse answer_of(const Error& error, ErrorForm form) {
 
 net::HttpResponse answer_of(int status, std::string_view code, std::string_view message,
                             ErrorForm form) {
-  return net::HttpResponse::json(status, body_of(status, code, message, form, nullptr));
+  return response_of(status, code, message, form, nullptr);
 }
 
 }  // namespace millrace::http

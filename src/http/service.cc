@@ -1,6 +1,7 @@
 #include "http/service.h"
 
 #include "http/error_map.h"
+#include "http/influx.h"
 #include "http/routes/routes.h"
 #include "runtime/coroutine.h"
 
@@ -29,11 +30,13 @@ constexpr std::array kRoutes = {
     Route{HttpMethod::kPost, "/api/v1/write/msgpack", write_msgpack},
     Route{HttpMethod::kPost, "/write", write_influx1},
     Route{HttpMethod::kPost, "/api/v2/write", write_influx2},
+    Route{HttpMethod::kPost, "/api/v1/write/line-protocol", write_arc},
     Route{HttpMethod::kPost, "/api/v1/query", query, true},
     Route{HttpMethod::kGet, "/api/v1/tables", list_tables},
     Route{HttpMethod::kGet, "/api/v1/tables/*/*", describe_table},
     Route{HttpMethod::kPost, "/api/v1/tables/*/*/flush", flush_table},
     Route{HttpMethod::kGet, "/health", health},
+    Route{HttpMethod::kGet, "/api/v2/health", health},
     Route{HttpMethod::kGet, "/ready", ready},
     Route{HttpMethod::kGet, "/metrics", metrics},
     Route{HttpMethod::kGet, "/ping", ping},
@@ -106,42 +109,45 @@ HttpResponse no_route(const HttpRequest& request, const Found& found) {
 
 }  // namespace
 
-void Service::count(int status) {
+HttpResponse Service::finished(HttpResponse response, std::string_view path,
+                               std::string_view request_id) {
   ++context_.counters.requests;
-  if (status >= 500) {
+  if (response.status >= 500) {
     ++context_.counters.failed_5xx;
-  } else if (status >= 400) {
+  } else if (response.status >= 400) {
     ++context_.counters.refused_4xx;
   }
+  if (is_influx(path)) {
+    add_influx_fields(response, request_id);
+  }
+  return response;
 }
 
 std::variant<net::HttpAdmission, HttpResponse> Service::admit(const HttpRequest& head,
                                                               const net::HttpLimits&) {
+  const auto refused = [&](HttpResponse response) {
+    return finished(std::move(response), head.path, request_id_of(head));
+  };
   const Found found = find_route(head);
   if (found.route == nullptr) {
-    auto response = no_route(head, found);
-    count(response.status);
-    return response;
+    return refused(no_route(head, found));
   }
   const size_t limit = std::min(context_.options.body_bytes, context_.bodies.limit());
   const uint64_t length = head.content_length.value_or(head.is_chunked ? kUnknownBody : 0);
   if (length > limit) {
-    count(413);
-    return answer_of(413, "too_large",
-                     fmt::format("the body is {} bytes, {} are allowed", length, limit),
-                     form_of(head.path));
+    return refused(answer_of(413, "too_large",
+                             fmt::format("the body is {} bytes, {} are allowed", length, limit),
+                             form_of(head.path)));
   }
   net::HttpAdmission admission{.body_bytes = limit,
                                .ends_with_client = found.route->ends_with_client};
   if (length > 0) {
     admission.memory = context_.bodies.try_reserve(length);
     if (!admission.memory) {
-      auto response = answer_of(
+      return refused(answer_of(
           make_error(Code::kOverloaded, "requests in progress take {} of {} bytes: try later",
                      context_.bodies.used(), context_.bodies.limit()),
-          form_of(head.path));
-      count(response.status);
-      return response;
+          form_of(head.path)));
     }
   }
   return admission;
@@ -153,19 +159,19 @@ runtime::Task<HttpResponse> Service::handle(const HttpRequest& request) {
   for (const std::string_view part : found.parts) {
     auto decoded = net::percent_decode(part);
     if (!decoded.ok()) {
-      count(400);
-      co_return answer_of(decoded.error(), form_of(request.path));
+      co_return finished(answer_of(decoded.error(), form_of(request.path)), request.path,
+                         request_id_of(request));
     }
     call.parts.push_back(*std::move(decoded));
   }
-  HttpResponse response = co_await found.route->handler(std::move(call));
-  count(response.status);
-  co_return response;
+  co_return finished(co_await found.route->handler(std::move(call)), request.path,
+                     request_id_of(request));
 }
 
 HttpResponse Service::refusal(int status, std::string_view reason, std::string_view path) {
-  count(status);
-  return answer_of(status, status == 408 ? "timeout" : "bad_request", reason, form_of(path));
+  return finished(
+      answer_of(status, status == 408 ? "timeout" : "bad_request", reason, form_of(path)), path,
+      {});
 }
 
 }  // namespace millrace::http

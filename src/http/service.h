@@ -20,7 +20,9 @@ class Service final : public net::HttpHandler {
   net::HttpResponse refusal(int status, std::string_view reason, std::string_view path) override;
 
  private:
-  void count(int status);
+  /// Counts an answer and gives it the fields of its family.
+  net::HttpResponse finished(net::HttpResponse response, std::string_view path,
+                             std::string_view request_id);
 
   Context context_;
 };

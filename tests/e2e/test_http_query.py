@@ -214,6 +214,7 @@ def test_queries_in_progress_do_not_hold_up_a_stop_beyond_the_deadline(new_serve
 ROUTES = {
     WRITE: "POST", "/write": "POST", "/api/v2/write": "POST", QUERY: "POST", "/api/v1/tables": "GET", "/api/v1/tables/main/cpu": "GET",
     "/api/v1/tables/main/cpu/flush": "POST", "/health": "GET", "/ready": "GET", "/metrics": "GET", "/ping": "GET",
+    "/api/v2/health": "GET", "/api/v1/write/line-protocol": "POST",
 }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ using Handler = runtime::Task<net::HttpResponse> (*)(Call);
 runtime::Task<net::HttpResponse> write_msgpack(Call call);
 runtime::Task<net::HttpResponse> write_influx1(Call call);
 runtime::Task<net::HttpResponse> write_influx2(Call call);
+runtime::Task<net::HttpResponse> write_arc(Call call);
 
 // routes/query.cc
 runtime::Task<net::HttpResponse> query(Call call);

@@ -1,5 +1,6 @@
 // How the server is: for people, load balancers, Prometheus and Influx clients.
 #include "http/error_map.h"
+#include "http/influx.h"
 #include "http/routes/routes.h"
 #include "runtime/coroutine.h"
 
@@ -9,7 +10,6 @@ namespace millrace::http {
 namespace {
 
 constexpr const char* kPoisoned = "the journal is read-only after a failed write or sync: restart";
-constexpr const char* kInfluxVersion = "1.8.10";  // whose write endpoints these are
 
 }  // namespace
 
@@ -54,10 +54,14 @@ runtime::Task<net::HttpResponse> metrics(Call call) {
   co_return response;
 }
 
-runtime::Task<net::HttpResponse> ping(Call) {
-  net::HttpResponse response{.status = 204};
-  response.with("X-Influxdb-Version", kInfluxVersion).with("X-Influxdb-Build", "millrace");
-  co_return response;
+/// As InfluxDB 1: its version alone, which is in a field of every answer, or also in the body.
+runtime::Task<net::HttpResponse> ping(Call call) {
+  const auto verbose = call.request.param("verbose");
+  if (!verbose || verbose->empty() || *verbose == "0" || *verbose == "false") {
+    co_return net::HttpResponse{.status = 204};
+  }
+  const nlohmann::json content = {{"version", kInfluxVersion}};
+  co_return net::HttpResponse::json(200, content.dump());
 }
 
 }  // namespace millrace::http

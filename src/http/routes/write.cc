@@ -1,4 +1,4 @@
-// Writes: MessagePack columns, and line protocol as InfluxDB 1 and 2 take it.
+// Writes: MessagePack columns, and line protocol as InfluxDB 1 and 2 and Arc take it.
 #include "http/body.h"
 #include "http/error_map.h"
 #include "http/routes/routes.h"
@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <span>
 
 namespace millrace::http {
@@ -13,19 +14,51 @@ namespace {
 
 constexpr std::chrono::seconds kWait{30};  // for a table that is being rebuilt
 
-/// What clients of InfluxDB send. All but the database and the precision change nothing here.
+/// What clients send. All but the database and the precision change nothing here; u and p are a
+/// user's name and password, or a token.
 constexpr std::array<std::string_view, 6> kInflux1Params = {"db", "precision",   "rp",
                                                             "u",  "consistency", "p"};
-constexpr std::array<std::string_view, 4> kInflux2Params = {"bucket", "precision", "org", "orgID"};
+constexpr std::array<std::string_view, 8> kInflux2Params = {"bucket", "precision", "org", "orgID",
+                                                            "db",     "rp",        "u",   "p"};
+constexpr std::array<std::string_view, 2> kArcParams = {"precision", "p"};
 
-/// The database of a request: the first of these headers, or the default.
-std::string database_of(const net::HttpRequest& request) {
-  for (const char* name : {"x-millrace-database", "x-arc-database"}) {
-    if (const auto value = request.header(name); value && !value->empty()) {
+/// The first of them that says something, or "".
+std::string first_param(const net::HttpRequest& request, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (auto value = request.param(name); value && !value->empty()) {
+      return *std::move(value);
+    }
+  }
+  return {};
+}
+
+/// The database of a request: the first of these headers, or what its parameters name, or the
+/// default.
+std::string database_of(const net::HttpRequest& request, std::string named = {}) {
+  for (const char* header : {"x-millrace-database", "x-arc-database"}) {
+    if (const auto value = request.header(header); value && !value->empty()) {
       return std::string(*value);
     }
   }
-  return std::string(tables::kDefaultDatabase);
+  return named.empty() ? std::string(tables::kDefaultDatabase) : std::move(named);
+}
+
+/// "db/rp" is how clients of InfluxDB 2 name a database and retention policy of 1.8; `rp` changes
+/// nothing, as where it is a parameter.
+std::string without_policy(std::string bucket) {
+  const size_t slash = bucket.find('/');
+  if (slash != std::string::npos && slash > 0) {
+    bucket.resize(slash);
+  }
+  return bucket;
+}
+
+/// In the words of each version.
+std::string bad_precision(std::string_view precision, ErrorForm form) {
+  return form == ErrorForm::kInflux2
+             ? "invalid precision; valid precision units are ns, us, ms, and s"
+             : fmt::format("invalid precision \"{}\" (use n, u, ms, s, m or h)",
+                           precision.substr(0, 40));
 }
 
 ingest::WriteOptions options_of(const Call& call, std::string database) {
@@ -70,9 +103,7 @@ runtime::Task<net::HttpResponse> write_lines(Call call, ingest::WriteOptions opt
   if (const auto precision = call.request.param("precision"); precision && !precision->empty()) {
     const auto known = columnar::parse_precision(*precision);
     if (!known) {
-      co_return answer_of(
-          make_error(Code::kInvalid, "precision={}: must be ns, us, ms, s, m or h", *precision),
-          form);
+      co_return answer_of(make_error(Code::kInvalid, "{}", bad_precision(*precision, form)), form);
     }
     options.precision = *known;
   }
@@ -107,17 +138,19 @@ runtime::Task<net::HttpResponse> write_msgpack(Call call) {
 }
 
 runtime::Task<net::HttpResponse> write_influx1(Call call) {
-  const auto named = call.request.param("db");
-  std::string database = named && !named->empty() ? *named : database_of(call.request);
-  auto options = options_of(call, std::move(database));
+  auto options = options_of(call, database_of(call.request, first_param(call.request, {"db"})));
   co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux1, kInflux1Params);
 }
 
 runtime::Task<net::HttpResponse> write_influx2(Call call) {
-  const auto named = call.request.param("bucket");
-  std::string database = named && !named->empty() ? *named : database_of(call.request);
-  auto options = options_of(call, std::move(database));
+  auto named = without_policy(first_param(call.request, {"bucket", "db"}));
+  auto options = options_of(call, database_of(call.request, std::move(named)));
   co_return co_await write_lines(call, std::move(options), ErrorForm::kInflux2, kInflux2Params);
+}
+
+runtime::Task<net::HttpResponse> write_arc(Call call) {
+  auto options = options_of(call, database_of(call.request));
+  co_return co_await write_lines(call, std::move(options), ErrorForm::kMillrace, kArcParams);
 }
 
 }  // namespace millrace::http
