@@ -82,6 +82,12 @@ class HelpFormatter final : public CLI::Formatter {
     return option->get_description() + (more.empty() ? "" : " (" + more + ")");
   }
 
+  std::string make_option_usage(const CLI::Option* option) const override {
+    const std::string name =
+        make_option_name(option, true) + (option->get_expected_max() > 1 ? "..." : "");
+    return option->get_required() ? name : "[" + name + "]";
+  }
+
   std::string make_subcommand(const CLI::App* verb) const override {
     return entry(verb->get_display_name(true), verb->get_description());
   }

@@ -51,6 +51,9 @@ def test_every_verb_has_examples_of_its_own_and_exit_codes():
         assert f"Usage: millrace {verb}".strip() in help_of(verb)
         assert any(f"millrace {verb}".strip() in example for example in examples(verb)), verb
         assert "Exit codes: 0 done" in help_of(verb), verb
+        assert "(1x" not in help_of(verb), verb  # how often an argument may stand, in CLI11's words
+    assert "Usage: millrace table describe [OPTIONS] name..." in help_of("table describe")
+    assert "Usage: millrace dump [OPTIONS] [path]\n" in help_of("dump")
 
 
 # Verbs that want a directory without a server: their examples run in this order, too.
