@@ -24,8 +24,9 @@ FLOOR = 85.0
 DECODERS = {
     "cached_block": ["src/objects/cached_block.cc"],
     "codec": ["src/bytes/codec*.cc"],
-    "frames": ["src/tables/entry.cc", "src/tables/schema_frame.cc", "src/broker/topic.cc"],
+    "frames": ["src/tables/entry.cc", "src/tables/schema_frame.cc", "src/tables/database_frame.cc", "src/broker/topic.cc"],
     "http": ["src/net/http_parser.cc", "src/net/http_head.cc", "src/net/http_body.cc"],
+    "influxql": ["src/http/influxql.cc"],
     "journal": ["src/journal/format.cc", "src/journal/index_file.cc", "src/journal/state.cc", "src/record/system_frame.cc"],
     "kafka_request": ["src/kafka/protocol/wire.cc", "src/kafka/protocol/frame.cc", "build/coverage/src/kafka/generated/kafka/protocol/*.cc"],
     "line_protocol": [

@@ -110,6 +110,9 @@ ordered_json describe_system(std::span<const std::byte> payload, TopicNames& nam
     out["start"] = fact->start.value;
     return out;
   }
+  if (frame->kind == record::SystemKind::kDatabase) {
+    out["database"] = frame->key;
+  }
   if (frame->kind != record::SystemKind::kTopic || frame->is_removal) {
     return out;
   }

@@ -52,7 +52,7 @@ net::HttpResponse response_of(int status, std::string_view code, std::string_vie
   // Clients of InfluxDB read these, and need not understand the body then.
   if (form == ErrorForm::kInflux1) {
     std::string line(message);
-    std::ranges::replace_if(line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    std::ranges::replace_if(line, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
     response.with("X-Influxdb-Error", std::move(line));
   } else if (form == ErrorForm::kInflux2) {
     response.with("X-Platform-Error-Code", std::string(influx_code_of(status)));
@@ -92,7 +92,7 @@ int status_of(Code code) {
 }
 
 ErrorForm form_of(std::string_view path) {
-  if (path == "/write") {
+  if (path == "/write" || path == "/query") {
     return ErrorForm::kInflux1;
   }
   return path.starts_with("/api/v2/") ? ErrorForm::kInflux2 : ErrorForm::kMillrace;

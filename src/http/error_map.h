@@ -17,7 +17,7 @@ enum class ErrorForm : uint8_t {
 
 int status_of(Code code);
 
-/// By path: /write is Influx's version 1, /api/v2 its version 2, all else our own.
+/// By path: /write and /query are Influx's version 1, /api/v2 its version 2, all else our own.
 ErrorForm form_of(std::string_view path);
 
 /// Status, body and, where trying again later helps, Retry-After.

@@ -5,7 +5,8 @@
 namespace millrace::http {
 
 bool is_influx(std::string_view path) {
-  return path == "/write" || path == "/ping" || path == "/health" || path.starts_with("/api/v2/");
+  return path == "/write" || path == "/query" || path == "/ping" || path == "/health" ||
+         path.starts_with("/api/v2/");
 }
 
 void add_influx_fields(net::HttpResponse& response, std::string_view request_id) {

@@ -31,6 +31,8 @@ constexpr std::array kRoutes = {
     Route{HttpMethod::kPost, "/write", write_influx1},
     Route{HttpMethod::kPost, "/api/v2/write", write_influx2},
     Route{HttpMethod::kPost, "/api/v1/write/line-protocol", write_arc},
+    Route{HttpMethod::kGet, "/query", influx_query},
+    Route{HttpMethod::kPost, "/query", influx_query},
     Route{HttpMethod::kPost, "/api/v1/query", query, true},
     Route{HttpMethod::kGet, "/api/v1/tables", list_tables},
     Route{HttpMethod::kGet, "/api/v1/tables/*/*", describe_table},

@@ -24,6 +24,8 @@ std::string_view name_of(SystemKind kind) {
       return "reservation";
     case SystemKind::kStart:
       return "start";
+    case SystemKind::kDatabase:
+      return "database";
   }
   return "";
 }

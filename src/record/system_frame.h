@@ -22,6 +22,7 @@ enum class SystemKind : uint16_t {
   kSchema = 4,       // tables/: a table's columns
   kReservation = 5,  // journal/: offsets that may be acknowledged before their sync
   kStart = 6,        // broker/: records of a partition below an offset are deleted
+  kDatabase = 7,     // tables/: a database that was created by its name
 };
 
 /// "partition", "batch_id", ...; empty for a number this program does not know.

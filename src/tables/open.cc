@@ -26,6 +26,7 @@ std::string_view text_of(Code code) {
 
 Result<std::unique_ptr<Tables>> Tables::open(TablesParts parts, TablesOptions options) {
   std::unique_ptr<Tables> tables(new Tables(parts, std::move(options)));
+  MILLRACE_TRY_STATUS(tables->databases_.take());
   MILLRACE_TRY_STATUS(tables->take_tables());
   MILLRACE_TRY_STATUS(tables->drop_forgotten(parts.catalog.contents()));
   MILLRACE_TRY_STATUS(tables->judge_leftovers(parts.catalog.contents()));

@@ -8,7 +8,10 @@
 namespace millrace::tables {
 
 Tables::Tables(TablesParts parts, TablesOptions options)
-    : parts_(parts), options_(std::move(options)), budget_("hot rows", options_.hot_bytes) {}
+    : parts_(parts),
+      options_(std::move(options)),
+      budget_("hot rows", options_.hot_bytes),
+      databases_(parts.log, parts.clock) {}
 
 Tables::~Tables() {
   stop();
@@ -46,6 +49,16 @@ TablePtr Tables::add(const TableName& name, const TopicId& topic) {
   by_name_[name] = table;
   by_topic_[topic] = table;
   return table;
+}
+
+std::set<std::string> Tables::databases() const {
+  std::set<std::string> names = databases_.names();
+  names.insert(std::string(kDefaultDatabase));
+  MutexLock lock(mutex_);
+  for (const auto& [name, table] : by_name_) {
+    names.insert(name.database);
+  }
+  return names;
 }
 
 std::vector<TablePtr> Tables::all() const {

@@ -11,6 +11,7 @@
 #include "objects/local_store.h"
 #include "runtime/shard.h"
 #include "runtime/task.h"
+#include "tables/databases.h"
 #include "tables/flusher.h"
 #include "tables/schema_frame.h"
 #include "tables/snapshot.h"
@@ -61,6 +62,14 @@ class Tables final : public SnapshotSource {
   /// The table of a new topic, or the one that is there for it.
   TablePtr add(const TableName& name, const TopicId& topic);
   std::vector<TablePtr> all() const;
+
+  /// Those that were created and those with tables; the default one is always there.
+  std::set<std::string> databases() const;
+
+  /// Databases::create().
+  runtime::Task<Status> create_database(std::string name) {
+    return databases_.create(std::move(name));
+  }
 
   /// Frames that must go with a topic's end; none if it is no table's.
   std::vector<record::SystemFrame> frames_of_removal(const TopicId& topic) const;
@@ -124,6 +133,7 @@ class Tables final : public SnapshotSource {
   TablesParts parts_;
   const TablesOptions options_;
   MemoryBudget budget_;
+  Databases databases_;
   std::unique_ptr<Flusher> flusher_;
   std::thread replayer_;
 

@@ -1,7 +1,11 @@
 """What clients of InfluxDB and Arc expect around their rows: paths, headers, tokens."""
 
+import json
+import urllib.parse
+
 import pytest
 
+from .server import run
 from .web import WRITE, Client, Raw, packed, request
 
 V1, V2, ARC = "/write", "/api/v2/write", "/api/v1/write/line-protocol"
@@ -98,3 +102,89 @@ def test_a_token_in_any_form_is_taken_and_never_told(new_server, headers, target
     assert server.terminate() == 0
     told = "\n".join([server.process.text(), *server.process.out])
     assert "stopping" in told and SECRET not in told and "dXNlcjpzM2NyM3QtdDBrZW4" not in told
+
+
+# --- /query ----------------------------------------------------------------------------------------
+
+QUERY1 = "/query"
+
+
+def ask(client, text, how="GET", **parameters):
+    """The results, by one of the ways in which clients ask."""
+    form = urllib.parse.urlencode({"q": text, **parameters})
+    if how == "form":
+        answer = client.call("POST", QUERY1, form.encode(), content_type="application/x-www-form-urlencoded; charset=utf-8")
+    else:
+        answer = client.call(how, f"{QUERY1}?{form}")
+    assert (answer.status, answer.headers["Content-Type"], answer.headers["X-Influxdb-Version"]) == (200, "application/json", "1.8.10"), answer.text
+    results = answer.json["results"]
+    assert [result.pop("statement_id") for result in results] == list(range(len(results)))
+    return results
+
+
+def names_of(result, of="databases"):
+    (series,) = result["series"]
+    assert (series["name"], series["columns"]) == (of, ["name"])
+    return [name for (name,) in series["values"]]
+
+
+@pytest.mark.parametrize("how", ["GET", "POST", "form"])
+def test_databases_and_measurements_are_shown(client, table, how):
+    before = names_of(ask(client, "SHOW DATABASES", how)[0])
+    assert "main" in before and f"db_{table}" not in before
+    client.write(table, {"v": [1]}, x_millrace_database=f"db_{table}")
+    client.write(f"{table} 2", {"v": [1]}, x_millrace_database=f"db_{table}")
+    assert names_of(ask(client, "show databases", how)[0]) == sorted([*before, f"db_{table}"])
+    for text, parameters in ((f'SHOW MEASUREMENTS ON "db_{table}"', {}), ("SHOW MEASUREMENTS", {"db": f"db_{table}"})):
+        assert names_of(ask(client, text, how, **parameters)[0], "measurements") == [table, f"{table} 2"]
+    assert ask(client, "SHOW MEASUREMENTS ON nowhere; SHOW DATABASES", how)[0] == {}
+    assert ask(client, "SHOW MEASUREMENTS; SHOW DATABASES", how) == [{"error": "database name required"}]
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_created_database_is_kept(new_server, how):
+    server = new_server().start()
+    with Client(server) as client:
+        assert ask(client, 'CREATE DATABASE telegraf; create database "my db"; CREATE DATABASE telegraf', "POST") == [{}, {}, {}]
+        (warned,) = ask(client, "CREATE DATABASE read_only", "GET")
+        assert warned["messages"] == [{"level": "warning", "text": "deprecated use of 'CREATE DATABASE read_only' in a read only context,"
+                                       " please use a POST request instead"}]  # fmt: skip
+    for _ in range(2):
+        getattr(server, how)()
+        server.start()
+        with Client(server) as client:
+            assert names_of(ask(client, "SHOW DATABASES")[0]) == ["main", "my db", "read_only", "telegraf"]
+    with Client(server) as client:
+        assert client.lines("cpu v=1", db="telegraf").status == 204
+        assert names_of(ask(client, "SHOW MEASUREMENTS ON telegraf")[0], "measurements") == ["cpu"]
+    server.kill()
+    assert run("fsck", "--data", server.data).returncode == 0
+    frames = [json.loads(line) for line in run("dump", next((server.data / "journal").glob("*.log")), "--json").stdout.splitlines()]
+    assert {frame["database"] for frame in frames if frame.get("kind") == "database"} == {"telegraf", "my db", "read_only"}
+
+
+def test_what_cannot_be_created_says_why(client):
+    for text, part in ((f'CREATE DATABASE "{"x" * 81}"', "must be 1 to 80"), ('CREATE DATABASE ""', "must be 1 to 80"), (r'CREATE DATABASE "a\nb"', "control")):
+        (result,) = ask(client, f"{text}; SHOW DATABASES", "POST")
+        assert part in result["error"], result
+
+
+@pytest.mark.parametrize("text, part", [
+    ("SELECT * FROM cpu", "queries are SQL: POST /api/v1/query"), ("DROP DATABASE main", "found DROP"), ("SHOW SERIES", "expected DATABASES, MEASUREMENTS"),
+    ("CREATE DATABASE a-b", "found -"), ("\x00", "found"), ("é", "found"),
+])  # fmt: skip
+def test_other_statements_are_refused_and_say_where(client, text, part):
+    answer = client.get(f"{QUERY1}?" + urllib.parse.urlencode({"q": text}))
+    assert (answer.status, answer.json.keys()) == (400, {"error"})
+    assert answer.error.startswith("error parsing query: ") and part in answer.error and " at line 1, char " in answer.error
+    told = answer.headers["X-Influxdb-Error"].encode("latin-1").decode()
+    assert told == answer.error.replace("\0", " ")
+
+
+def test_a_query_without_a_statement(client):
+    for answer in (client.get(QUERY1), client.get(f"{QUERY1}?q="), client.call("POST", QUERY1, b"q=SHOW+DATABASES")):
+        assert (answer.status, answer.error) == (400, 'missing required parameter "q"')
+
+
+def test_a_pretty_answer(client):
+    assert '\n    "results"' in client.get(f"{QUERY1}?q=SHOW+DATABASES&pretty=true").text

@@ -1,12 +1,13 @@
 // What broker and tables decode from the journal's frames: entries of rows, schemas, topics,
-// starts. Byte 0 says which. An entry's bytes are a whole record batch, whose CRC is made right
-// first, or a payload that we put into an entry.
+// starts, databases. Byte 0 says which. An entry's bytes are a whole record batch, whose CRC is
+// made right first, or a payload that we put into an entry.
 #include "broker/start_fact.h"
 #include "broker/topic.h"
 #include "bytes/crc32c.h"
 #include "bytes/cursor.h"
 #include "fuzz.h"
 #include "record/record_batch.h"
+#include "tables/database_frame.h"
 #include "tables/entry.h"
 #include "tables/schema_frame.h"
 
@@ -87,6 +88,13 @@ void take_start(const record::SystemFrame& frame) {
   }
 }
 
+void take_database(const record::SystemFrame& frame) {
+  const auto fact = tables::database_fact_from(frame);
+  if (is_whole_or_refused(fact)) {
+    expect(tables::to_frame(*fact) == frame);
+  }
+}
+
 record::SystemFrame frame_of(record::SystemKind kind, std::span<const std::byte> input,
                              size_t key_bytes = sizeof(TopicId::bytes)) {
   const auto text = bytes::as_text(input);
@@ -102,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   const auto input = fuzz::own_copy(data + 1, size - 1);
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0:
       take_batch(input);
       break;
@@ -118,8 +126,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 4:
       take_topic(frame_of(record::SystemKind::kTopic, input));
       break;
-    default:
+    case 5:
       take_start(frame_of(record::SystemKind::kStart, input, sizeof(TopicId::bytes) + 4));
+      break;
+    default:
+      take_database(frame_of(record::SystemKind::kDatabase, input, 4));
   }
   return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_frames and fuzz_sql_body. Run it from anywhere."""
+"""Writes the seeds of fuzz_frames, fuzz_sql_body and fuzz_influxql. Run it from anywhere."""
 
 import pathlib
 import struct
@@ -118,6 +118,31 @@ def starts():
     yield "start_short_key", TOPIC[:7]
 
 
+def databases():
+    """The first four bytes are the name."""
+    value = struct.pack("<Bq", 1, 1_700_000_000_000)
+    yield "database", b"name" + value
+    yield "database_control", b"a\nbc" + value
+    yield "database_cut", b"name" + value[:-1]
+    yield "database_trailing", b"name" + value + b"x"
+    yield "database_newer", b"name\2" + value[1:]
+
+
+INFLUXQL = {
+    "show": "SHOW DATABASES",
+    "several": ';create database "a b" ;; SHOW MEASUREMENTS ON x;show measurements\n',
+    "escapes": r'CREATE DATABASE "a\"b\\c\nd"',
+    "bad_escape": r'CREATE DATABASE "a\t"',
+    "open": 'CREATE DATABASE "a',
+    "digit": "CREATE DATABASE 9",
+    "more": "CREATE DATABASE a WITH DURATION 1d",
+    "select": "SELECT 1",
+    "what": "SHOW SERIES",
+    "no_object": "CREATE",
+    "not_ascii": "SHOW é",
+    "empty": " ; ",
+}
+
 SQL = {
     "plain": '{"sql": "SELECT 1"}',
     "escapes": ' {"sql" : "\\u00fc\\n\\"\\ud83d\\ude00"}\n',
@@ -140,9 +165,10 @@ SQL = {
 
 
 def main():
-    kinds = ((b"\0", entries()), (b"", payloads()), (b"\3", schemas()), (b"\4", topics()), (b"\5", starts()))
+    kinds = ((b"\0", entries()), (b"", payloads()), (b"\3", schemas()), (b"\4", topics()), (b"\5", starts()), (b"\6", databases()))
     seeds = {"frames": {name: kind + content for kind, of_kind in kinds for name, content in of_kind},
-             "sql_body": {name: content.encode() for name, content in SQL.items()}}
+             "sql_body": {name: content.encode() for name, content in SQL.items()},
+             "influxql": {name: content.encode() for name, content in INFLUXQL.items()}}
     for target, contents in seeds.items():
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():

@@ -26,6 +26,9 @@ runtime::Task<net::HttpResponse> write_influx1(Call call);
 runtime::Task<net::HttpResponse> write_influx2(Call call);
 runtime::Task<net::HttpResponse> write_arc(Call call);
 
+// routes/influx_query.cc
+runtime::Task<net::HttpResponse> influx_query(Call call);
+
 // routes/query.cc
 runtime::Task<net::HttpResponse> query(Call call);
 
