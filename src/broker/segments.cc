@@ -2,9 +2,9 @@
 
 #include "base/log.h"
 #include "broker/segment_retention.h"
+#include "broker/still_readable.h"
 #include "runtime/coroutine.h"
 #include "segment/format.h"
-#include "segment/object_check.h"
 
 #include <algorithm>
 #include <iterator>
@@ -204,31 +204,19 @@ Status Segments::keep_needed(const OrphanRules& rules) {
   return {};
 }
 
-/// Both are asked where both have them.
+/// Objects of the catalog, and the journal.
 Result<std::optional<std::string>> Segments::why_unreadable(TopicPartition partition, Offset first,
                                                             Offset next) const {
-  while (first < next) {
-    const auto has = [&](const std::optional<record::PartitionRange>& range) {
-      return range && range->start <= first && first < range->end;
-    };
-    Result<std::vector<record::StoredBatch>> batches = std::vector<record::StoredBatch>();
-    if (has(parts_.history.range(partition))) {
-      batches = parts_.history.read(partition, first, kReadAtOnce);
-    }
-    if ((!batches.ok() || batches->empty()) && has(parts_.log.range(partition))) {
-      batches = parts_.log.read_blocking(partition, first, kReadAtOnce);
-    }
-    if (!batches.ok()) {
-      return segment::is_of_the_object(batches.error())
-                 ? Result(std::optional(batches.error().message))
-                 : std::move(batches).error();
-    }
-    if (batches->empty()) {
-      return std::optional(fmt::format("there is nothing at offset {}", first));
-    }
-    first = batches->back().base_offset + batches->back().records;
-  }
-  return std::optional<std::string>();
+  const RecordSource objects{[this](TopicPartition id) { return parts_.history.range(id); },
+                             [this](TopicPartition id, Offset from) {
+                               return parts_.history.read(id, from, kReadAtOnce);
+                             }};
+  const RecordSource journal{
+      [this](TopicPartition id) { return std::optional(parts_.log.range(id)); },
+      [this](TopicPartition id, Offset from) {
+        return parts_.log.read_blocking(id, from, kReadAtOnce);
+      }};
+  return broker::why_unreadable(objects, journal, partition, first, next);
 }
 
 OrphanRules Segments::orphan_rules() const {
