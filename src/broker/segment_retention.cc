@@ -48,7 +48,50 @@ Lines lines_of(const std::vector<SegmentRow>& segments, const SegmentWishes& wis
   return lines;
 }
 
+std::unordered_map<TopicPartition, record::PartitionRange> ranges_of(
+    const std::vector<SegmentRow>& segments) {
+  std::unordered_map<TopicPartition, record::PartitionRange> ranges;
+  for (const SegmentRow& segment : segments) {
+    for (const SegmentPartRow& part : segment.parts) {
+      const auto [at, is_new] =
+          ranges.try_emplace(part.partition, record::PartitionRange{part.first, part.next});
+      at->second.start = std::min(at->second.start, part.first);
+      at->second.end = std::max(at->second.end, part.next);
+    }
+  }
+  return ranges;
+}
+
 }  // namespace
+
+std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
+    const std::vector<journal::FileSummary>& files, const std::vector<SegmentRow>& segments) {
+  const auto ranges = ranges_of(segments);
+  std::unordered_map<TopicPartition, uint64_t> bytes;
+  std::unordered_map<TopicPartition, journal::PartitionSpan> split;  // where segments end
+  for (const auto& file : files) {
+    for (const auto& [partition, span] : file.partitions) {
+      const auto range = ranges.find(partition);
+      if (range == ranges.end() || range->second.end <= span.first) {
+        bytes[partition] += span.bytes;
+      } else if (range->second.end < span.end && range->second.start <= span.first) {
+        split.emplace(partition, span);
+      }
+    }
+  }
+  for (const SegmentRow& segment : segments) {
+    for (const SegmentPartRow& part : segment.parts) {
+      const auto at = split.find(part.partition);
+      if (at != split.end() && part.next > at->second.first) {
+        at->second.bytes -= std::min(at->second.bytes, part.bytes);
+      }
+    }
+  }
+  for (const auto& [partition, span] : split) {
+    bytes[partition] += span.bytes;
+  }
+  return bytes;
+}
 
 std::vector<TrimmedPart> expired_parts(const std::vector<SegmentRow>& segments,
                                        const SegmentWishes& wishes, int64_t now_ms) {

@@ -3,13 +3,22 @@
 
 #include "broker/topic.h"
 #include "catalog/catalog.h"
+#include "journal/index.h"
 
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 namespace millrace::broker {
+
+/// Of each partition at most what is in the journal and in no segment. Of a file that segments end
+/// within, what they hold of the partition from its beginning on does not count, wherever in the
+/// file it lies: sizes of batches are not known here, and what is kept must not be too little.
+std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
+    const std::vector<journal::FileSummary>& files,
+    const std::vector<catalog::SegmentRow>& segments);
 
 /// What retention asks of a partition.
 struct SegmentWishes {

@@ -10,7 +10,6 @@
 #include <iterator>
 #include <map>
 #include <set>
-#include <unordered_map>
 
 namespace millrace::broker {
 namespace {
@@ -21,38 +20,6 @@ constexpr size_t kNamed = 8;  // partitions or objects in a line of the log
 /// own, its partition's end in one.
 constexpr size_t kPartsAtOnce = 120;
 constexpr size_t kReadAtOnce = size_t{4} << 20;  // of what must be readable
-
-/// Of each partition at most what is in the journal and in no segment. Of a file that segments end
-/// within, what they hold of the partition from its beginning on does not count, wherever in the
-/// file it lies: sizes of batches are not known here, and what is kept must not be too little.
-std::unordered_map<TopicPartition, uint64_t> bytes_not_cut(
-    const std::vector<journal::FileSummary>& files, const History& history,
-    const std::vector<catalog::SegmentRow>& segments) {
-  std::unordered_map<TopicPartition, uint64_t> bytes;
-  std::unordered_map<TopicPartition, journal::PartitionSpan> split;  // where segments end
-  for (const auto& file : files) {
-    for (const auto& [partition, span] : file.partitions) {
-      const auto range = history.range(partition);
-      if (!range || range->end <= span.first) {
-        bytes[partition] += span.bytes;
-      } else if (range->end < span.end && range->start <= span.first) {
-        split.emplace(partition, span);
-      }
-    }
-  }
-  for (const catalog::SegmentRow& segment : segments) {
-    for (const catalog::SegmentPartRow& part : segment.parts) {
-      const auto at = split.find(part.partition);
-      if (at != split.end() && part.next > at->second.first) {
-        at->second.bytes -= std::min(at->second.bytes, part.bytes);
-      }
-    }
-  }
-  for (const auto& [partition, span] : split) {
-    bytes[partition] += span.bytes;
-  }
-  return bytes;
-}
 
 using Topics = std::function<std::optional<ArchivedTopic>(const TopicId&)>;
 
@@ -235,7 +202,7 @@ OrphanRules Segments::orphan_rules() const {
     return range ? std::min(kept, range->start) : kept;
   };
   const auto segments = parts_.history.segments();
-  auto behind = bytes_not_cut(parts_.log.files(), parts_.history, segments);
+  auto behind = bytes_not_cut(parts_.log.files(), segments);
   for (const catalog::SegmentRow& row : segments) {
     for (const catalog::SegmentPartRow& part : row.parts) {
       behind[part.partition] += part.bytes;
@@ -260,8 +227,8 @@ SegmentWishes Segments::wishes() const {
             const TopicPtr topic = parts_.broker.find(id);
             return topic ? std::optional(topic->record.settings) : std::nullopt;
           },
-          [this, bytes = bytes_not_cut(parts_.log.files(), parts_.history,
-                                       parts_.history.segments())](TopicPartition partition) {
+          [this, bytes = bytes_not_cut(parts_.log.files(), parts_.history.segments())](
+              TopicPartition partition) {
             const TopicPtr topic = parts_.broker.find(partition.topic);
             if (topic && topic->record.settings.durability == Durability::kObject) {
               return uint64_t{0};  // not acknowledged yet: it pushes out nothing that is
