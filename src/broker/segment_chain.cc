@@ -32,11 +32,10 @@ struct Chain {
 
 /// Indexes of the parts that may be in a chain, so that those that end where one begins come before
 /// it.
-std::vector<size_t> in_order(std::span<const ChainPart> parts,
-                             const std::optional<record::PartitionRange>& kept) {
+std::vector<size_t> in_order(std::span<const ChainPart> parts, std::optional<Offset> upto) {
   std::vector<size_t> order;
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (!kept || parts[i].next <= kept->end) {
+    if (!upto || parts[i].next <= *upto) {
       order.push_back(i);
     }
   }
@@ -63,7 +62,7 @@ std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
                                  const std::optional<record::PartitionRange>& kept) {
   std::map<Offset, Chain> best;  // by where it ends
   std::vector<std::optional<size_t>> before(parts.size());
-  for (const size_t i : in_order(parts, kept)) {
+  for (const size_t i : in_order(parts, kept ? std::optional(kept->end) : std::nullopt)) {
     const ChainPart& part = parts[i];
     const auto found = best.find(part.first);
     if (found == best.end() && kept && part.first > kept->start) {
@@ -87,10 +86,10 @@ std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
   return parts_of(chosen, before);
 }
 
-std::vector<size_t> choose_parts(std::span<const ChainPart> parts) {
+std::vector<size_t> choose_parts(std::span<const ChainPart> parts, std::optional<Offset> upto) {
   std::map<Offset, Chain> best;  // by where it ends; each is better than those that end before it
   std::vector<std::optional<size_t>> before(parts.size());
-  for (const size_t i : in_order(parts, std::nullopt)) {
+  for (const size_t i : in_order(parts, upto)) {
     const ChainPart& part = parts[i];
     const auto behind = best.upper_bound(part.first);
     Chain chain = behind == best.begin() ? Chain{} : std::prev(behind)->second;

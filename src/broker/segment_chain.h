@@ -36,7 +36,9 @@ std::vector<size_t> choose_chain(std::span<const ChainPart> parts,
 
 /// Where offsets may be missing between two: retention took them, whose later parts shared no
 /// object with anybody, or they are lost. Of parts that overlap those that together hold most, then
-/// the fewest. Returns indexes of `parts`, in order of offset.
-std::vector<size_t> choose_parts(std::span<const ChainPart> parts);
+/// the fewest; of those only that end at or before `upto`. Returns indexes of `parts`, in order of
+/// offset.
+std::vector<size_t> choose_parts(std::span<const ChainPart> parts,
+                                 std::optional<Offset> upto = std::nullopt);
 
 }  // namespace millrace::broker

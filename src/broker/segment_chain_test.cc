@@ -72,6 +72,13 @@ TEST(SegmentParts, AreThoseOnBothSidesOfWhatIsMissing) {
               ElementsAre(1, 4, 0, 2, 3));
 }
 
+TEST(SegmentParts, EndAtOrBeforeALimit) {
+  const std::vector<ChainPart> parts{part(0, 10), part(20, 30), part(25, 31)};
+  EXPECT_THAT(choose_parts(parts, Offset{30}), ElementsAre(0, 1));
+  EXPECT_THAT(choose_parts(parts, Offset{29}), ElementsAre(0));
+  EXPECT_THAT(choose_parts(parts, Offset{0}), IsEmpty());
+}
+
 TEST(SegmentParts, OfThoseThatOverlapHoldTheMost) {
   // A crash left [10, 25) and [59, 81): they were cut again otherwise.
   EXPECT_THAT(all_of({part(0, 10), part(10, 25), part(10, 20), part(20, 60), part(60, 65),

@@ -63,6 +63,8 @@ class Rebuild {
                       TopicPartition partition) const;
   Status catalog_of_journal();
   Status directory_of_bucket();
+  Result<std::vector<catalog::SegmentRow>> fill_holes(const Topics& topics,
+                                                      const std::vector<Gap>& holes);
   Result<tables::FoundFiles> read_files(const KnownJournal& journal);
   void describe(const Topics& topics, const SegmentPlan& plan, const Ranges& ranges,
                 const Starts& starts);
@@ -219,8 +221,7 @@ Status Rebuild::catalog_of_journal() {
   MILLRACE_TRY_STATUS(check_place(found));
   MILLRACE_TRY_STATUS(check_age(journal, found));
   MILLRACE_TRY(tables::FoundFiles files, read_files(journal));
-  SegmentPlan plan =
-      plan_segments(found, journal.topics, journal.kept, journal.starts, {}, now_ms_);
+  SegmentPlan plan = plan_segments(found, journal, now_ms_);
   if (old_) {
     add_missing(*old_, found, journal, plan);
   }
@@ -246,9 +247,23 @@ Status Rebuild::catalog_of_journal() {
   if (options_.dry_run) {
     return {};
   }
+  MILLRACE_TRY(auto filled, fill_holes(journal.topics, plan.holes));
+  std::ranges::move(filled, std::back_inserter(made.segments.added));
   MILLRACE_TRY_STATUS(write(made));
   MILLRACE_TRY_STATUS(move_aside({"catalog.db", "catalog.db-wal", "catalog.db-journal"}));
   return publish();
+}
+
+/// Out of a directory's own objects was only read until here.
+Result<std::vector<catalog::SegmentRow>> Rebuild::fill_holes(const Topics& topics,
+                                                             const std::vector<Gap>& holes) {
+  if (holes.empty()) {
+    return std::vector<catalog::SegmentRow>();
+  }
+  if (!options_.server.bucket) {
+    MILLRACE_TRY(store_, objects::LocalStore::open(disk_, data_, path("tmp/segments")));
+  }
+  return write_gaps(*store_, report_.directory, topics, holes, now_ms_);
 }
 
 Result<tables::FoundFiles> Rebuild::read_files(const KnownJournal& journal) {
@@ -286,7 +301,7 @@ void Rebuild::describe(const Topics& topics, const SegmentPlan& plan, const Rang
         if (kept.start > deleted_below && !report_.is_new_directory) {
           report_.lost.push_back(fmt::format(
               "records of topic {} partition {} before offset {}, unless they were expired: no "
-              "object that goes on to the journal has them",
+              "object has them",
               topic.name, i, kept.start));
         }
         continue;
@@ -345,7 +360,7 @@ Status Rebuild::directory_of_bucket() {
                       found.objects.size() + found.unused.size(),
                       found.unused.empty() ? left.begin()->second : found.unused.front().why);
   }
-  SegmentPlan plan = plan_segments(found, topics, std::nullopt, {}, left, std::nullopt);
+  SegmentPlan plan = plan_segments(found, topics, left);
   report_.is_new_directory = true;
   report_.directory = DirectoryId(Uuid::random());
   const auto [gaps, lost] = plan_gaps(topics, plan, options_.gap, now_ms_);

@@ -60,6 +60,7 @@ Result<KnownJournal> read_journal(io::Disk& disk, const std::string& path,
       }
     }
     MILLRACE_TRY_STATUS(take(found, known));
+    known.files = index.summaries();
     is_taken = true;
     return make_error(Code::kCancelled, "it was only read");
   };

@@ -7,6 +7,7 @@
 #include "broker/topic.h"
 #include "catalog/catalog.h"
 #include "io/disk.h"
+#include "journal/index.h"
 #include "record/commit_log.h"
 #include "tables/found_files.h"
 
@@ -28,6 +29,7 @@ struct KnownJournal {
   Topics topics;       // tombstones too
   Ranges kept;         // of each partition of topics that are there
   Starts starts;       // of those with deleted records
+  std::vector<journal::FileSummary> files;
   std::vector<tables::JournalTable> tables;
 };
 

@@ -31,8 +31,7 @@ bool is_known(const Topics& topics, TopicPartition partition) {
   return topic != topics.end() && partition.partition.value < topic->second.partitions;
 }
 
-Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
-               const std::optional<Ranges>& kept) {
+Lines lines_of(const broker::FoundObjects& found, const Topics& topics) {
   Lines lines;
   for (size_t i = 0; i < found.objects.size(); ++i) {
     const auto& rows = found.objects[i].tail.partitions;
@@ -45,14 +44,20 @@ Lines lines_of(const broker::FoundObjects& found, const Topics& topics,
       }
     }
   }
-  for (auto& [partition, line] : lines) {
-    if (kept && !topics.at(partition.topic).is_deleted) {
-      line.kept = kept->at(partition);
-    }
-    line.chain =
-        kept ? broker::choose_chain(line.parts, line.kept) : broker::choose_parts(line.parts);
-  }
   return lines;
+}
+
+/// The chain that meets the journal; in front of it what there is. Only there offsets may be
+/// missing: behind, the journal has them.
+std::vector<size_t> choose(const Line& line) {
+  if (!line.kept) {
+    return broker::choose_parts(line.parts);
+  }
+  std::vector<size_t> chain = broker::choose_chain(line.parts, line.kept);
+  const Offset start = chain.empty() ? line.kept->start : line.parts[chain.front()].first;
+  std::vector<size_t> parts = broker::choose_parts(line.parts, start);
+  parts.insert(parts.end(), chain.begin(), chain.end());
+  return parts;
 }
 
 std::string why_unused(const PartitionRow& row, const Lines& lines,
@@ -78,14 +83,12 @@ std::string why_unused(const PartitionRow& row, const Lines& lines,
   if (start <= row.first && row.next <= end) {
     return fmt::format("{} are in other objects too, or fillers stand there for them", offsets);
   }
-  if (!line.kept && std::ranges::any_of(line.chain, shares)) {
+  if (std::ranges::any_of(line.chain, shares)) {
     return fmt::format("{} are in other objects too, some of them", offsets);
   }
-  if (line.kept && line.kept->start <= row.first) {
-    return fmt::format("{} are in the journal too", offsets);
-  }
-  return fmt::format("{}: other offsets are missing between them and {}", offsets,
-                     line.chain.empty() ? "the journal" : "the objects that go on to its end");
+  return line.kept && line.kept->start <= row.first
+             ? fmt::format("{} are in the journal too", offsets)
+             : fmt::format("{} are in other objects or the journal too, some of them", offsets);
 }
 
 /// Whether named objects have something at all of its offsets.
@@ -143,91 +146,96 @@ void add_reach(const broker::FoundObjects& found, TopicPartition partition, cons
   }
 }
 
-/// Without a journal: what no object has, between parts that are named.
-void add_holes(const broker::FoundObjects& found, const std::string& topic, const Line& line,
-               SegmentPlan& plan) {
-  for (size_t i = 1; i < line.chain.size(); ++i) {
-    const PartitionRow& before = row_at(found, line.places[line.chain[i - 1]]);
+/// What no object has, behind parts that are named.
+void add_holes(const broker::FoundObjects& found, const Line& line, SegmentPlan& plan) {
+  for (size_t i = 0; i < line.chain.size(); ++i) {
     const PartitionRow& part = row_at(found, line.places[line.chain[i]]);
-    if (before.next < part.first) {
-      plan.holes.push_back({part.partition, before.next, part.first, before.max_timestamp_ms});
-      plan.lost.push_back(
-          fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
-                      "expired: no object has them",
-                      topic, part.partition.partition, before.next, part.first.value - 1));
+    const Offset next = i + 1 < line.chain.size() ? line.parts[line.chain[i + 1]].first
+                        : line.kept               ? line.kept->start
+                                                  : part.next;
+    if (part.next < next) {
+      plan.holes.push_back({part.partition, part.next, next, part.max_timestamp_ms});
     }
-  }
-}
-
-/// With a journal: what lies on the far side of missing offsets, is not expired, and cannot be read
-/// on from.
-void add_cut_off(const broker::FoundObjects& found, const broker::TopicRecord& topic,
-                 const Line& line, Offset deleted_below, std::optional<int64_t> now_ms,
-                 SegmentPlan& plan) {
-  if (line.chain.empty() || topic.is_deleted) {
-    return;
-  }
-  const Offset start = line.parts[line.chain.front()].first;
-  std::optional<std::pair<Offset, Offset>> before;
-  for (const Place& place : line.places) {
-    const PartitionRow& part = row_at(found, place);
-    if (part.next < start && deleted_below < start &&
-        !(now_ms && topic.settings.is_too_old(part.max_timestamp_ms, *now_ms))) {
-      before = {before ? std::min(before->first, part.first) : part.first,
-                before ? std::max(before->second, part.next) : part.next};
-    }
-  }
-  if (before) {
-    plan.lost.push_back(fmt::format(
-        "records of topic {} partition {} with offsets {} to {}: no object has them, and those "
-        "before, from {} on, are not read until the objects between are back and this is said "
-        "again",
-        topic.name, row_at(found, line.places.front()).partition.partition,
-        std::max(before->second, deleted_below), start.value - 1, before->first));
   }
 }
 
 /// What a server would take out first of all.
-void expire(const Topics& topics, int64_t now_ms, SegmentPlan& plan) {
-  const broker::SegmentWishes wishes{
-      [&](const TopicId& id) {
-        const broker::TopicRecord& topic = topics.at(id);
-        return topic.is_deleted ? std::nullopt : std::optional(topic.settings);
-      },
-      [](TopicPartition) { return uint64_t{0}; }, [](TopicPartition) { return Offset{0}; }};
-  const auto parts = broker::expired_parts(plan.rows, wishes, now_ms);
+void expire(const KnownJournal& journal, int64_t now_ms, SegmentPlan& plan) {
+  const auto settings = [&](const TopicId& id) {
+    const broker::TopicRecord& topic = journal.topics.at(id);
+    return topic.is_deleted ? std::nullopt : std::optional(topic.settings);
+  };
+  const auto bytes_behind =
+      [&, bytes = broker::bytes_not_cut(journal.files, plan.rows)](TopicPartition partition) {
+        const auto found = bytes.find(partition);
+        const bool is_acknowledged =
+            journal.topics.at(partition.topic).settings.durability != broker::Durability::kObject;
+        return found == bytes.end() || !is_acknowledged ? uint64_t{0} : found->second;
+      };
+  const auto deleted_below = [&](TopicPartition partition) {
+    const auto found = journal.starts.find(partition);
+    return found == journal.starts.end() ? Offset{0} : found->second;
+  };
+  const auto parts =
+      broker::expired_parts(plan.rows, {settings, bytes_behind, deleted_below}, now_ms);
   const std::set<catalog::TrimmedPart> expired(parts.begin(), parts.end());
   std::erase_if(plan.rows, [&](catalog::SegmentRow& row) {
     std::erase_if(row.parts, [&](const catalog::SegmentPartRow& part) {
       return expired.contains({row.object, part.partition});
     });
     if (row.parts.empty()) {
-      plan.unused.push_back({row.name, "it is expired"});
+      plan.unused.push_back({row.name, "it is expired, or its records were deleted"});
     }
     return row.parts.empty();
   });
 }
 
-}  // namespace
+void add_histories(SegmentPlan& plan) {
+  for (const catalog::SegmentRow& row : plan.rows) {
+    for (const catalog::SegmentPartRow& part : row.parts) {
+      const auto [at, is_new] = plan.histories.try_emplace(part.partition, part.first, part.next);
+      at->second.start = std::min(at->second.start, part.first);
+      at->second.end = std::max(at->second.end, part.next);
+      ++at->second.objects;
+    }
+  }
+}
 
-SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
-                          const std::optional<Ranges>& kept, const Starts& starts,
-                          const std::map<TopicId, std::string>& left,
-                          std::optional<int64_t> now_ms) {
+/// Of the holes those that are left stand behind something that is. What records were deleted from
+/// a hole is not lost.
+void name_holes(const Topics& topics, const Starts& starts, SegmentPlan& plan) {
+  std::erase_if(plan.holes, [&](const Gap& hole) {
+    const auto history = plan.histories.find(hole.partition);
+    const bool is_filled = history != plan.histories.end() && history->second.start < hole.first;
+    const auto start = starts.find(hole.partition);
+    const Offset deleted_below = start == starts.end() ? Offset{0} : start->second;
+    const Offset first = std::max(hole.first, deleted_below);
+    if (first < hole.next && (is_filled || hole.first <= deleted_below)) {
+      plan.lost.push_back(
+          fmt::format("records of topic {} partition {} with offsets {} to {}, unless they were "
+                      "expired: no object has them",
+                      topics.at(hole.partition.topic).name, hole.partition.partition, first,
+                      hole.next.value - 1));
+    }
+    if (is_filled) {
+      history->second.end = std::max(history->second.end, hole.next);
+    }
+    return !is_filled;
+  });
+}
+
+/// By the chains that were chosen.
+SegmentPlan plan_lines(const broker::FoundObjects& found, const Topics& topics, const Lines& lines,
+                       const std::map<TopicId, std::string>& left) {
   SegmentPlan plan;
   plan.unused = found.unused;
-  const Lines lines = lines_of(found, topics, kept);
   std::vector<std::set<size_t>> used(found.objects.size());
   for (const auto& [partition, line] : lines) {
     for (const size_t i : line.chain) {
       used[line.places[i].first].insert(line.places[i].second);
     }
     add_reach(found, partition, line, plan);
-    const broker::TopicRecord& topic = topics.at(partition.topic);
-    const auto deleted = starts.find(partition);
-    kept ? add_cut_off(found, topic, line, deleted == starts.end() ? Offset{0} : deleted->second,
-                       now_ms, plan)
-         : add_holes(found, topic.name, line, plan);
+    add_holes(found, line, plan);
   }
   for (size_t i = 0; i < found.objects.size(); ++i) {
     const FoundObject& object = found.objects[i];
@@ -247,17 +255,36 @@ SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topic
       plan.rows.push_back(row_of(object, used[i]));
     }
   }
-  if (now_ms) {
-    expire(topics, *now_ms, plan);
-  }
-  for (const catalog::SegmentRow& row : plan.rows) {
-    for (const catalog::SegmentPartRow& part : row.parts) {
-      const auto [at, is_new] = plan.histories.try_emplace(part.partition, part.first, part.next);
-      at->second.start = std::min(at->second.start, part.first);
-      at->second.end = std::max(at->second.end, part.next);
-      ++at->second.objects;
+  return plan;
+}
+
+}  // namespace
+
+SegmentPlan plan_segments(const broker::FoundObjects& found, const KnownJournal& journal,
+                          int64_t now_ms) {
+  Lines lines = lines_of(found, journal.topics);
+  for (auto& [partition, line] : lines) {
+    if (!journal.topics.at(partition.topic).is_deleted) {
+      line.kept = journal.kept.at(partition);
     }
+    line.chain = choose(line);
   }
+  SegmentPlan plan = plan_lines(found, journal.topics, lines, {});
+  expire(journal, now_ms, plan);
+  add_histories(plan);
+  name_holes(journal.topics, journal.starts, plan);
+  return plan;
+}
+
+SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
+                          const std::map<TopicId, std::string>& left) {
+  Lines lines = lines_of(found, topics);
+  for (auto& [partition, line] : lines) {
+    line.chain = choose(line);
+  }
+  SegmentPlan plan = plan_lines(found, topics, lines, left);
+  add_histories(plan);
+  name_holes(topics, {}, plan);
   return plan;
 }
 
@@ -278,8 +305,11 @@ void add_missing(const catalog::Contents& old, const broker::FoundObjects& found
           deleted == journal.starts.end() ? part.first : std::max(part.first, deleted->second);
       const auto history = plan.histories.find(part.partition);
       const auto kept = journal.kept.find(part.partition);
+      const bool is_in_hole = std::ranges::any_of(plan.holes, [&](const Gap& hole) {
+        return hole.partition == part.partition && first < hole.next && hole.first < part.next;
+      });
       const bool is_named = history != plan.histories.end() && history->second.start <= first &&
-                            part.next <= history->second.end;
+                            part.next <= history->second.end && !is_in_hole;
       const bool is_kept = kept != journal.kept.end() && kept->second.start <= first;
       if (topic != journal.topics.end() && !topic->second.is_deleted && first < part.next &&
           !is_named && !is_kept) {

@@ -34,23 +34,24 @@ struct SegmentPlan {
   std::map<TopicPartition, History> histories;  // of those that have one
   std::map<TopicPartition, Offset> ends;        // behind the last offset in any object
   std::map<TopicPartition, int64_t> newest_ms;  // greatest timestamp in any object
-  std::vector<Gap> holes;                       // between parts that are named
+  std::vector<Gap> holes;                       // what no object has: before each is a named part
   std::vector<std::string> lost;                // what no object has, as far as others show it
   std::vector<broker::UnusedObject> unused;     // objects, and parts of objects
   std::vector<catalog::LeavingObject> covered;  // of `unused`: named ones have all their offsets
   std::vector<catalog::LeavingObject> deleted;  // all they have is of deleted topics
 };
 
-/// Of each partition, with a journal, a dense chain of parts (broker/segment_chain.h) that meets
-/// `kept`; without one the parts that have most of it, and what is missing between them as holes:
-/// to be filled as records as old as those before, so that retention takes them with these.
-/// `starts`: below them records were deleted, and are not lost. `left`: of topics that are not
-/// there, why. `now_ms`: objects that retention has taken by then are not named; nullopt: that is
-/// left to a server.
+/// Of each partition a dense chain of parts (broker/segment_chain.h) that meets what the journal
+/// keeps, and what lies in front of it. What is missing in between are holes: to be filled as
+/// records as old as those before, so that retention takes them with these. What retention, or a
+/// deletion of records, has taken by `now_ms` is not named.
+SegmentPlan plan_segments(const broker::FoundObjects& found, const KnownJournal& journal,
+                          int64_t now_ms);
+
+/// Without a journal: of each partition the parts that have most of it, with holes as above. What
+/// is expired is left to a server. `left`: of topics that are not there, why.
 SegmentPlan plan_segments(const broker::FoundObjects& found, const Topics& topics,
-                          const std::optional<Ranges>& kept, const Starts& starts,
-                          const std::map<TopicId, std::string>& left,
-                          std::optional<int64_t> now_ms);
+                          const std::map<TopicId, std::string>& left);
 
 /// Adds to `plan.lost` what objects had that `old`, the catalog that is replaced, names and nobody
 /// finds, as far as neither the journal nor what is named now has it.

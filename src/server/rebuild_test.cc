@@ -87,6 +87,18 @@ Topics topics_in(const std::vector<broker::TopicRecord>& records) {
   return topics;
 }
 
+/// That keeps offsets [first, next) of the partitions of the first topic.
+KnownJournal journal_of(const std::vector<broker::TopicRecord>& records,
+                        const std::vector<std::pair<int64_t, int64_t>>& kept) {
+  KnownJournal journal;
+  journal.topics = topics_in(records);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    journal.kept[{records.front().id, PartitionId{static_cast<int32_t>(i)}}] = {
+        Offset{kept[i].first}, Offset{kept[i].second}};
+  }
+  return journal;
+}
+
 std::vector<std::string> names_of(const SegmentPlan& plan) {
   std::vector<std::string> names;
   names.reserve(plan.rows.size());
@@ -141,9 +153,8 @@ TEST(RebuildSegments, OfAMixedObjectThePartsThatAreNeededAreNamed) {
   Found found;
   found.object(1, 0, {}, {{1, 0, 0, 10}, {1, 1, 0, 5}});
   found.object(2, 0, {}, {{1, 0, 0, 20}});
-  const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{20}, Offset{20}}},
-                    {{topic_of(1), PartitionId{1}}, {Offset{5}, Offset{9}}}};
-  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, {}, kNow);
+  const auto plan =
+      plan_segments(found.get(), journal_of({record_of(1, "t")}, {{20, 20}, {5, 9}}), kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2"));
   ASSERT_THAT(plan.rows.front().parts, SizeIs(1));
   EXPECT_EQ(plan.rows.front().parts.front().partition.partition, PartitionId{1});
@@ -152,37 +163,86 @@ TEST(RebuildSegments, OfAMixedObjectThePartsThatAreNeededAreNamed) {
   EXPECT_THAT(plan.unused.front().why, HasSubstr("are in other objects too"));
 }
 
-TEST(RebuildSegments, WhatDoesNotJoinIsNamedWithItsReason) {
+TEST(RebuildSegments, WhatIsNotNamedIsToldWithItsReason) {
   Found found;
-  found.object(1, 0, {}, {{1, 0, 0, 10}});
-  found.object(2, 0, {}, {{1, 0, 20, 30}});
+  found.object(1, 0, {}, {{1, 0, 0, 30}});
+  found.object(2, 0, {}, {{1, 0, 20, 29}});
   found.object(3, 0, {}, {{1, 0, 30, 60}});
   found.object(4, 0, {}, {{9, 0, 0, 10}});
   found.object(5, 0, {}, {{1, 7, 0, 10}});
-  const Ranges kept{{{topic_of(1), PartitionId{0}}, {Offset{25}, Offset{40}}},
-                    {{topic_of(1), PartitionId{1}}, {}}};
-  const auto plan = plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, {}, {}, kNow);
-  EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
+  found.object(6, 0, {}, {{1, 0, 32, 38}});
+  const auto plan =
+      plan_segments(found.get(), journal_of({record_of(1, "t")}, {{25, 40}, {}}), kNow);
+  EXPECT_THAT(names_of(plan), ElementsAre("object 1"));
   std::string why;
   for (const auto& each : plan.unused) {
     why += each.name + ": " + each.why + "\n";
   }
-  EXPECT_THAT(why, HasSubstr("object 1: offsets 0 to 9 of partition 0"));
-  EXPECT_THAT(why, HasSubstr("missing between them and the objects that go on to its end"));
+  EXPECT_THAT(why, HasSubstr("object 2: offsets 20 to 28"));
+  EXPECT_THAT(why, HasSubstr("are in other objects too, or fillers"));
   EXPECT_THAT(why, HasSubstr("object 3: offsets 30 to 59"));
   EXPECT_THAT(why, HasSubstr("the journal ends at 40"));
   EXPECT_THAT(why, HasSubstr("object 4: partition 0 of topic " + topic_of(9).to_string()));
   EXPECT_THAT(why, HasSubstr("object 5: partition 7"));
+  EXPECT_THAT(why, HasSubstr("object 6: offsets 32 to 37"));
+  EXPECT_THAT(why, HasSubstr("are in the journal too"));
   EXPECT_EQ(plan.ends.at({topic_of(1), PartitionId{0}}), Offset{60});
-  ASSERT_THAT(plan.lost, SizeIs(1));
-  EXPECT_THAT(plan.lost.front(), HasSubstr("topic t partition 0 with offsets 10 to 19: no object"));
-  EXPECT_THAT(plan.lost.front(), HasSubstr("those before, from 0 on, are not read"));
-  const auto lost_above = [&](int64_t deleted_below) {
-    const Starts starts{{{topic_of(1), PartitionId{0}}, Offset{deleted_below}}};
-    return plan_segments(found.get(), topics_in({record_of(1, "t")}), kept, starts, {}, kNow).lost;
+  EXPECT_THAT(plan.lost, IsEmpty());
+  EXPECT_THAT(plan.holes, IsEmpty()) << "the journal has what is behind object 1";
+}
+
+TEST(RebuildSegments, WhatLiesInFrontOfMissingObjectsIsNamedAndTheyAreHoles) {
+  Found found;
+  found.object(1, 0, {}, {{1, 0, 0, 10, kNow - 7}});
+  found.object(2, 0, {}, {{1, 0, 20, 30, kNow - 5}});
+  const auto plan_of = [&](Offset journal_start, int64_t deleted_below = 0) {
+    KnownJournal journal = journal_of({record_of(1, "t")}, {{journal_start.value, 40}, {}});
+    if (deleted_below > 0) {
+      journal.starts[{topic_of(1), PartitionId{0}}] = Offset{deleted_below};
+    }
+    return plan_segments(found.get(), journal, kNow);
   };
-  EXPECT_THAT(lost_above(19), ElementsAre(HasSubstr("with offsets 19 to 19: no object")));
-  EXPECT_THAT(lost_above(20), IsEmpty());
+  const auto holes_of = [](const SegmentPlan& plan) {
+    std::vector<std::tuple<int64_t, int64_t, int64_t>> holes;
+    for (const Gap& hole : plan.holes) {
+      EXPECT_EQ(hole.partition, (TopicPartition{topic_of(1), PartitionId{0}}));
+      holes.emplace_back(hole.first.value, hole.next.value, kNow - hole.time_ms);
+    }
+    return holes;
+  };
+  const auto is_lost = [](const std::string& offsets) {
+    return "records of topic t partition 0 with offsets " + offsets +
+           ", unless they were expired: no object has them";
+  };
+  const SegmentPlan between = plan_of(Offset{25});
+  EXPECT_THAT(names_of(between), ElementsAre("object 1", "object 2"));
+  EXPECT_THAT(holes_of(between), ElementsAre(std::tuple(10, 20, 7)));
+  EXPECT_THAT(between.lost, ElementsAre(is_lost("10 to 19")));
+  EXPECT_THAT(between.unused, IsEmpty());
+
+  for (const int64_t start : {30, 31}) {  // the journal begins where the last one ends, or behind
+    const SegmentPlan plan = plan_of(Offset{start});
+    EXPECT_THAT(names_of(plan), SizeIs(2));
+    EXPECT_THAT(holes_of(plan), SizeIs(start == 30 ? 1 : 2));
+    EXPECT_EQ(plan.histories.at({topic_of(1), PartitionId{0}}).end, Offset{start});
+  }
+  EXPECT_THAT(holes_of(plan_of(Offset{31})).back(), std::tuple(30, 31, 5));
+  EXPECT_THAT(plan_of(Offset{31}).lost.back(), is_lost("30 to 30"));
+
+  const SegmentPlan in_journal = plan_of(Offset{15});  // it has what is missing behind 15
+  EXPECT_THAT(names_of(in_journal), ElementsAre("object 1"));
+  EXPECT_THAT(holes_of(in_journal), ElementsAre(std::tuple(10, 15, 7)));
+  EXPECT_THAT(in_journal.unused.front().why, HasSubstr("are in the journal too"));
+
+  EXPECT_THAT(plan_of(Offset{25}, 9).lost, ElementsAre(is_lost("10 to 19")));
+  EXPECT_THAT(holes_of(plan_of(Offset{25}, 9)), SizeIs(1));
+  for (const int64_t deleted : {10, 19}) {  // nothing that is wanted lies in front
+    const SegmentPlan plan = plan_of(Offset{25}, deleted);
+    EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
+    EXPECT_THAT(plan.holes, IsEmpty());
+    EXPECT_THAT(plan.lost, ElementsAre(is_lost(std::to_string(deleted) + " to 19")));
+  }
+  EXPECT_THAT(plan_of(Offset{25}, 20).lost, IsEmpty());
 }
 
 TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
@@ -193,16 +253,43 @@ TEST(RebuildSegments, WhatIsExpiredOrDeletedIsNotTakenInAgain) {
   found.object(3, 0, {}, {{2, 0, 0, 10}});
   auto deleted = record_of(2, "gone");
   deleted.is_deleted = true;
-  const Topics topics = topics_in({record_of(1, "t"), deleted});
   const TopicPartition partition{topic_of(1), PartitionId{0}};
-  const Ranges kept{{partition, {Offset{15}, Offset{40}}}};
-  const auto plan = plan_segments(found.get(), topics, kept, {}, {}, kNow);
+  const KnownJournal journal = journal_of({record_of(1, "t"), deleted}, {{15, 40}, {}});
+  const auto plan = plan_segments(found.get(), journal, kNow);
   EXPECT_THAT(names_of(plan), ElementsAre("object 2"));
   EXPECT_EQ(plan.histories.at(partition).start, Offset{10});
   EXPECT_THAT(plan.unused, SizeIs(1));
   ASSERT_THAT(plan.deleted, SizeIs(1));
   EXPECT_EQ(plan.deleted.front().name, "object 3");
-  EXPECT_THAT(names_of(plan_segments(found.get(), topics, kept, {}, {}, std::nullopt)), SizeIs(2));
+  EXPECT_THAT(names_of(plan_segments(found.get(), journal, old)), SizeIs(2));
+}
+
+TEST(RebuildSegments, BehindWhatIsExpiredMissingObjectsAreNoHoles) {
+  const int64_t old = kNow - int64_t{8} * 24 * 3600 * 1000;
+  const auto named = [](const broker::TopicRecord& topic, int64_t first_ms, uint64_t in_journal) {
+    Found found;
+    found.object(1, 0, {}, {{1, 0, 0, 10, first_ms}});
+    found.object(2, 0, {}, {{1, 0, 20, 30}});
+    KnownJournal journal = journal_of({topic}, {{30, 40}, {}});
+    journal::FileSummary file;
+    journal::PartitionSpan& span = file.partitions[{topic_of(1), PartitionId{0}}];
+    span.first = Offset{30};
+    span.end = Offset{40};
+    span.bytes = in_journal;
+    journal.files.push_back(file);
+    const SegmentPlan plan = plan_segments(found.get(), journal, kNow);
+    EXPECT_THAT(plan.holes, SizeIs(plan.rows.size() - 1));
+    EXPECT_THAT(plan.lost, SizeIs(plan.rows.size() - 1));
+    return names_of(plan);
+  };
+  auto topic = record_of(1, "t");
+  EXPECT_THAT(named(topic, kNow, 5), ElementsAre("object 1", "object 2"));
+  EXPECT_THAT(named(topic, old, 5), ElementsAre("object 2"));
+  topic.settings.retention_bytes = 15;
+  EXPECT_THAT(named(topic, kNow, 4), ElementsAre("object 1", "object 2"));
+  EXPECT_THAT(named(topic, kNow, 5), ElementsAre("object 2")) << "15 bytes are behind it";
+  topic.settings.durability = broker::Durability::kObject;
+  EXPECT_THAT(named(topic, kNow, 5), SizeIs(2)) << "what only the journal has is not acknowledged";
 }
 
 TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) {
@@ -213,7 +300,7 @@ TEST(RebuildSegments, WithoutAJournalWhatIsMissingIsAHoleAsOldAsWhatIsBeforeIt) 
   found.object(4, 0, {}, {{1, 0, 58, 63}});
   found.object(5, 0, {}, {{1, 0, 61, 90}});
   const Topics topics = topics_in({record_of(1, "t")});
-  const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, {}, std::nullopt);
+  const auto plan = plan_segments(found.get(), topics, {});
   EXPECT_THAT(names_of(plan), ElementsAre("object 1", "object 2", "object 3", "object 5"));
   const TopicPartition partition{topic_of(1), PartitionId{0}};
   ASSERT_THAT(plan.holes, SizeIs(2));
@@ -239,7 +326,7 @@ TEST(RebuildGap, BehindAnExpiredPartIsAsFarAsTheOthers) {
     Found found;
     found.object(1, 0, {}, {{1, 0, 0, 10, first_ms}, {1, 1, 0, 5000, second_ms}});
     const Topics topics = topics_in({std::move(topic)});
-    const auto plan = plan_segments(found.get(), topics, std::nullopt, {}, {}, std::nullopt);
+    const auto plan = plan_segments(found.get(), topics, {});
     std::vector<int64_t> next;
     for (const Gap& gap : plan_gaps(topics, plan, 100, kNow).gaps) {
       EXPECT_EQ(gap.first, next.empty() ? Offset{10} : Offset{5000});
@@ -313,10 +400,7 @@ TEST(RebuildGap, IsAnObjectOfFillersThatIsReadAsAnyOther) {
 TEST(RebuildSegments, WhatTheOldCatalogNamedAndNobodyFindsIsTold) {
   Found found;
   found.object(2, 20, {record_of(1, "t")}, {{1, 0, 10, 20}});
-  KnownJournal journal;
-  journal.topics = topics_in({record_of(1, "t")});
-  journal.kept = {{{topic_of(1), PartitionId{0}}, {Offset{20}, Offset{30}}},
-                  {{topic_of(1), PartitionId{1}}, {Offset{5}, Offset{30}}}};
+  KnownJournal journal = journal_of({record_of(1, "t")}, {{20, 30}, {5, 30}});
   catalog::SegmentRow there{.object = Uuid{{2}}, .name = "object 2", .parts = {}};
   catalog::SegmentRow gone{.object = Uuid{{1}}, .name = "object 1", .parts = {}};
   there.parts.push_back({{topic_of(1), PartitionId{0}}, Offset{10}, Offset{20}, kNow, 10});
@@ -325,7 +409,7 @@ TEST(RebuildSegments, WhatTheOldCatalogNamedAndNobodyFindsIsTold) {
   catalog::Contents old;
   old.segments = {gone, there};
   const auto lost = [&] {
-    auto plan = plan_segments(found.get(), journal.topics, journal.kept, {}, {}, kNow);
+    auto plan = plan_segments(found.get(), journal, kNow);
     add_missing(old, found.get(), journal, plan);
     return plan.lost;
   };
@@ -338,6 +422,13 @@ TEST(RebuildSegments, WhatTheOldCatalogNamedAndNobodyFindsIsTold) {
   journal.starts.clear();
   found.object(3, 20, {record_of(1, "t")}, {{1, 0, 0, 10}});
   EXPECT_THAT(lost(), IsEmpty()) << "another one has it";
+  journal.kept.at({topic_of(1), PartitionId{0}}).start = Offset{22};
+  old.segments.back().parts.front().next = Offset{22};
+  old.segments.back().object = Uuid{{9}};
+  EXPECT_THAT(lost(),
+              ElementsAre(HasSubstr("20 to 21, unless they were expired: no object has them"),
+                          HasSubstr("with offsets 10 to 21: catalog.db named object 2 for them")))
+      << "it is in a hole";
 }
 
 }  // namespace
