@@ -207,6 +207,11 @@ void History::tell_perhaps_left(const std::vector<TopicPartition>& partitions) {
   }
 }
 
+void History::tell_trimmed(const Uuid& object, const std::set<TopicId>& topics) {
+  MutexLock lock(mutex_);
+  trimmed_[object].insert(topics.begin(), topics.end());
+}
+
 bool History::may_have(const TopicId& topic) const {
   MutexLock lock(mutex_);
   const auto is_of_it = [&](const auto& one) { return one.partition.topic == topic; };

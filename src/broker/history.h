@@ -84,14 +84,16 @@ class History {
   /// A put of an object with something of these topics failed, or a removal after it: the object
   /// may be there for all that is known. Until the next start, which looks.
   void tell_perhaps_left(const std::vector<TopicPartition>& partitions);
+  /// The object has something of these topics, which the catalog no longer names it for.
+  void tell_trimmed(const Uuid& object, const std::set<TopicId>& topics);
   /// The store has, or may have, an object with something of the topic: one that the catalog names
-  /// for it, or named until this process trimmed it; one that it no longer names and that is not
-  /// gone() yet, one that is perhaps left, or one of an earlier process.
+  /// for it, or named until it was trimmed; one that it no longer names and that is not gone() yet,
+  /// one that is perhaps left, or one of an earlier process.
   bool may_have(const TopicId& topic) const;
   /// What was removed by apply() is no longer in the store.
   void gone(const Uuid& object);
-  /// Objects of earlier processes that the catalog does not name were looked for: none is left that
-  /// may go.
+  /// Objects of earlier processes were looked through: none is left that may go, and of the others
+  /// it was told what was trimmed.
   void tell_swept();
 
  private:

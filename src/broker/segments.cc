@@ -5,6 +5,8 @@
 #include "broker/still_readable.h"
 #include "runtime/coroutine.h"
 #include "segment/format.h"
+#include "segment/object_check.h"
+#include "segment/segment.h"
 
 #include <algorithm>
 #include <iterator>
@@ -124,6 +126,7 @@ Status Segments::sweep() {
     leaving.insert(each.object.name);
   }
   MILLRACE_TRY_STATUS(keep_needed(rules));
+  MILLRACE_TRY_STATUS(look_for_deleted());
   size_t cleaned = 0;
   size_t kept = 0;
   for (const objects::ObjectInfo& object : objects) {
@@ -157,6 +160,45 @@ Status Segments::sweep() {
   is_swept_ = true;
   parts_.history.tell_swept();
   return {};
+}
+
+Status Segments::look_for_deleted() {
+  if (parts_.broker.tombstones().empty()) {
+    return {};
+  }
+  std::vector<catalog::LeavingObject> objects;
+  for (const catalog::SegmentRow& row : parts_.history.segments()) {
+    if (row.name.starts_with(segment::kMixedFolder)) {  // the others have one partition each
+      objects.push_back({row.object, row.name});
+    }
+  }
+  std::ranges::transform(leaving_, std::back_inserter(objects), &Leaving::object);
+  for (const catalog::LeavingObject& each : objects) {
+    MILLRACE_TRY(const auto deleted, deleted_topics_in(each.name));
+    if (!deleted.empty()) {
+      parts_.history.tell_trimmed(each.object, deleted);
+    }
+  }
+  return {};
+}
+
+/// What cannot be read has none: a rebuild cannot read it either.
+Result<std::set<TopicId>> Segments::deleted_topics_in(const std::string& name) const {
+  std::set<TopicId> topics;
+  auto reader = parts_.store.read(name);
+  if (!reader.ok()) {
+    return segment::is_of_the_object(reader.error()) ? Result(topics) : std::move(reader).error();
+  }
+  const auto object = segment::Segment::open(*std::move(reader), name);
+  if (!object.ok()) {
+    return segment::is_of_the_object(object.error()) ? Result(topics) : object.error();
+  }
+  for (const segment::PartitionRow& row : (*object)->tail().partitions) {
+    if (parts_.broker.was_deleted(row.partition.topic)) {
+      topics.insert(row.partition.topic);
+    }
+  }
+  return topics;
 }
 
 Status Segments::keep_needed(const OrphanRules& rules) {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -88,6 +89,10 @@ class Segments {
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);
   Status forget_gone();
+  /// An earlier process knew which topics objects have that they are no longer named for; it
+  /// matters as long as there are deleted ones to be remembered.
+  Status look_for_deleted();
+  Result<std::set<TopicId>> deleted_topics_in(const std::string& name) const;
   /// Of what an earlier process let go: keeps that for which nothing stands that can be read.
   Status keep_needed(const OrphanRules& rules);
   OrphanRules orphan_rules() const;

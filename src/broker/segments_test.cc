@@ -361,6 +361,30 @@ TEST_F(SharedObjectTest, ADeletedTopicGoesWholeAndLeavesItToTheOther) {
   EXPECT_EQ(history_->size().objects, 0U);
 }
 
+TEST_F(SharedObjectTest, ADeletedTopicIsRememberedAfterAStartTooWhileAnObjectHasSomethingOfIt) {
+  const auto topic = create("orders");
+  const auto other = create("other");
+  share(topic, other);
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  for (int i = 0; i < 3; ++i) {
+    write(other, 40);
+    free_journal();
+  }
+  for (int life = 0; life < 3; ++life) {
+    run(broker_->apply_retention());
+    EXPECT_TRUE(broker_->was_deleted(topic->record.id)) << life;
+    restart();
+    ASSERT_TRUE(round().ok());
+  }
+  ASSERT_TRUE(run(broker_->remove("other")).ok());
+  ASSERT_TRUE(round().ok());
+  clock_.advance(1min);
+  ASSERT_TRUE(round().ok());
+  EXPECT_EQ(stored(), 0U);
+  run(broker_->apply_retention());
+  EXPECT_FALSE(broker_->was_deleted(topic->record.id));
+}
+
 TEST_F(SharedObjectTest, WhatIsExpiredIsReadNoLongerAndTheOtherIs) {
   const auto topic = create("orders", {{"retention.bytes", "100000"}});
   const auto other = create("other");
