@@ -49,7 +49,7 @@ Status dump_bucket(const DumpArguments& arguments, DumpLines& lines) {
   if (!options.bucket) {
     return make_error(Code::kInvalid, "bucket: empty");
   }
-  MILLRACE_TRY(const auto store, server::open_bucket(*options.bucket));
+  MILLRACE_TRY(const auto store, server::open_bucket_patiently(*options.bucket));
   if (!arguments.path.empty()) {
     return dump_object(*store, arguments.path, lines);
   }

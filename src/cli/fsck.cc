@@ -77,7 +77,7 @@ Result<int> fsck_directory(const FsckArguments& arguments) {
                                                     : io::LockFile::acquire_to_read(path));
   std::unique_ptr<objects::ObjectStore> bucket;
   if (options.bucket) {
-    MILLRACE_TRY(bucket, server::open_bucket(*options.bucket));
+    MILLRACE_TRY(bucket, server::open_bucket_patiently(*options.bucket));
     subject.bucket = bucket.get();
   }
   MILLRACE_TRY(fsck::Report report, check(subject));

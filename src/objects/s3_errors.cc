@@ -59,6 +59,14 @@ bool passes_by_itself(std::string_view word, int status) {
          status >= kServerErrors;
 }
 
+/// Of what the client says of an error's text that is longer than the piece it asked for.
+std::string_view meaning_of(std::string_view said) {
+  return said.find("Failed to flush response stream") == std::string_view::npos
+             ? ""
+             : " (more bytes came than were asked for: mostly the text of an error, such as "
+               "SlowDown)";
+}
+
 std::string_view hint_for(std::string_view word, int status) {
   if (is_any_of(word, {"INVALID_ACCESS_KEY_ID", "UNRECOGNIZED_CLIENT", "INVALID_CLIENT_TOKEN_ID",
                        "MISSING_AUTHENTICATION_TOKEN", "REQUEST_EXPIRED"})) {
@@ -108,7 +116,8 @@ Error s3_error(const S3Place& place, std::string_view action, std::string_view s
                       said);
   }
   if (passes_by_itself(word, status)) {
-    return make_error(Code::kOverloaded, "cannot {} now: {}: {}", action, where(place), said);
+    return make_error(Code::kOverloaded, "cannot {} now: {}: {}{}", action, where(place), said,
+                      meaning_of(said));
   }
   if (const std::string_view hint = hint_for(word, status); !hint.empty()) {
     return make_error(Code::kForbidden, "cannot {}: {} refuses: {}; {}", action, where(place), hint,

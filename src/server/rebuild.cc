@@ -117,7 +117,7 @@ Result<RebuildReport> Rebuild::run() {
 
 Result<broker::FoundObjects> Rebuild::read_objects() {
   if (options_.server.bucket) {
-    MILLRACE_TRY(store_, open_bucket(*options_.server.bucket));
+    MILLRACE_TRY(store_, open_bucket_patiently(*options_.server.bucket));
   } else {
     store_ = objects::LocalStore::view(frozen_, data_);
   }

@@ -2,10 +2,12 @@
 
 #include "base/log.h"
 #include "objects/local_store.h"
+#include "objects/patient_store.h"
 #include "objects/s3_store.h"
 #include "segment/format.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace millrace::server {
 namespace {
@@ -65,6 +67,13 @@ Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& o
   s3.prefix = options.prefix;
   MILLRACE_TRY(auto bucket, objects::S3Store::open(std::move(s3)));
   return std::unique_ptr<objects::ObjectStore>(std::move(bucket));
+}
+
+Result<std::unique_ptr<objects::ObjectStore>> open_bucket_patiently(const BucketOptions& options) {
+  MILLRACE_TRY(auto bucket, open_bucket(options));
+  return std::unique_ptr<objects::ObjectStore>(std::make_unique<objects::PatientStore>(
+      std::move(bucket), objects::PatienceOptions(), system_clock(),
+      [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }));
 }
 
 Status check_bucket_is_empty(const BucketOptions& options) {

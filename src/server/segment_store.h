@@ -24,6 +24,10 @@ Status remember_store(catalog::Catalog& catalog, objects::ObjectStore& store,
 /// The bucket itself; it is not asked for anything yet. Errors: kInvalid (an option).
 Result<std::unique_ptr<objects::ObjectStore>> open_bucket(const BucketOptions& options);
 
+/// The same for a tool, which has no later: it waits out what passes by itself
+/// (objects/patient_store.h). Errors: as open_bucket().
+Result<std::unique_ptr<objects::ObjectStore>> open_bucket_patiently(const BucketOptions& options);
+
 /// For a directory that is new. kConflict, saying what to do: the bucket has objects, those of
 /// another one, and what they hold would not be served. One that does not answer is taken for
 /// empty, with a warning. Errors: kInvalid (an option) too.
