@@ -258,6 +258,12 @@ SegmentPlan plan_lines(const broker::FoundObjects& found, const Topics& topics, 
   return plan;
 }
 
+std::string why_missing(const broker::FoundObjects& found, const std::string& name) {
+  const auto unused = std::ranges::find(found.unused, name, &broker::UnusedObject::name);
+  return unused == found.unused.end() ? "which is not there"
+                                      : "which cannot be used: " + unused->why;
+}
+
 }  // namespace
 
 SegmentPlan plan_segments(const broker::FoundObjects& found, const KnownJournal& journal,
@@ -315,8 +321,9 @@ void add_missing(const catalog::Contents& old, const broker::FoundObjects& found
           !is_named && !is_kept) {
         plan.lost.push_back(fmt::format(
             "records of topic {} partition {} with offsets {} to {}: catalog.db named {} "
-            "for them, which is not there",
-            topic->second.name, part.partition.partition, first, part.next.value - 1, row.name));
+            "for them, {}",
+            topic->second.name, part.partition.partition, first, part.next.value - 1, row.name,
+            why_missing(found, row.name)));
       }
     }
   }

@@ -420,6 +420,12 @@ TEST(RebuildSegments, WhatTheOldCatalogNamedAndNobodyFindsIsTold) {
   journal.starts[{topic_of(1), PartitionId{0}}] = Offset{10};
   EXPECT_THAT(lost(), IsEmpty());
   journal.starts.clear();
+  broker::FoundObjects unreadable = found.get();
+  unreadable.unused.push_back({"object 1", "object 1: Permission denied"});
+  auto plan = plan_segments(unreadable, journal, kNow);
+  add_missing(old, unreadable, journal, plan);
+  EXPECT_THAT(plan.lost, ElementsAre(HasSubstr("named object 1 for them, which cannot be used: "
+                                               "object 1: Permission denied")));
   found.object(3, 20, {record_of(1, "t")}, {{1, 0, 0, 10}});
   EXPECT_THAT(lost(), IsEmpty()) << "another one has it";
   journal.kept.at({topic_of(1), PartitionId{0}}).start = Offset{22};
