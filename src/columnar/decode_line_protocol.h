@@ -4,11 +4,10 @@
 #include "base/result.h"
 #include "columnar/column_batch.h"
 #include "columnar/line_protocol_parser.h"
-#include "columnar/schema.h"
+#include "columnar/open_batches.h"
 #include "columnar/time_column.h"
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +18,6 @@ namespace millrace::columnar {
 /// would give other rows than before.
 inline constexpr int kLineProtocolDecoderVersion = 1;
 
-/// Limits of one request; a line beyond them is that line's error.
-inline constexpr size_t kMostMeasurements = 4096;
-inline constexpr size_t kMostColumnsInAll = 16'384;
 /// Errors told one by one; the rest are counted.
 inline constexpr size_t kMostLineErrors = 100;
 
@@ -41,10 +37,6 @@ struct LineProtocolBatches {
   size_t error_count = 0;
 };
 
-/// The columns a measurement has already, nullptr where it is new. What it points to lives until
-/// the body is decoded.
-using SchemaLookup = std::function<const Schema*(std::string_view measurement)>;
-
 /// Takes every good line and reports every bad one; blank lines and comments are neither. A line is
 /// taken whole or not at all. Bad is also a value whose type clashes, by the rules of `widened`,
 /// with earlier lines of its measurement or with the columns that `schema_of` says it has, and a
@@ -52,8 +44,7 @@ using SchemaLookup = std::function<const Schema*(std::string_view measurement)>;
 /// a measurement's are microseconds unless some are not whole ones. A line without one has the time
 /// of `arrival`.
 ///
-/// Memory: 8 bytes for each of at most max(1 Mi, body.size()) values, absent ones counted, so that
-/// a few wide lines among many narrow ones cannot ask for more; batches do not point into `body`.
+/// Memory: that of OpenBatches; batches do not point into `body`.
 /// Errors: kInvalid when `body` is longer than kMostStringBytes, or when `arrival` has no
 /// nanoseconds of 64 bits.
 Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precision precision,

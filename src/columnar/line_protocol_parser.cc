@@ -136,7 +136,7 @@ size_t LineParser::end_of_line() const {
   return i;
 }
 
-LineParser::Outcome LineParser::next(ParsedLine& line) {
+LineParser::Outcome LineParser::next(Row& line) {
   if (!skip_to_line()) {
     return Outcome::kEnd;
   }
@@ -159,7 +159,7 @@ LineParser::Outcome LineParser::next(ParsedLine& line) {
   return Outcome::kLine;
 }
 
-bool LineParser::parse_line(ParsedLine& line) {
+bool LineParser::parse_line(Row& line) {
   line.pairs.clear();
   line.time_ns.reset();
   line.measurement = word({.stops = ", ", .escapes = ", "});
@@ -202,7 +202,7 @@ std::string_view LineParser::unescaped(std::string_view raw, std::string_view es
   return result;
 }
 
-bool LineParser::parse_key(LinePair& pair, std::string_view what) {
+bool LineParser::parse_key(RowPair& pair, std::string_view what) {
   pair.key = word({.stops = kKeyStops, .escapes = kKeyStops});
   if (pair.key.empty()) {
     return fail(fmt::format("a {} key is missing", what));
@@ -217,10 +217,10 @@ bool LineParser::parse_key(LinePair& pair, std::string_view what) {
   return true;
 }
 
-bool LineParser::parse_tags(ParsedLine& line) {
+bool LineParser::parse_tags(Row& line) {
   while (at(',')) {
     ++at_;
-    LinePair& tag = line.pairs.emplace_back();
+    RowPair& tag = line.pairs.emplace_back();
     tag.is_tag = true;
     if (!parse_key(tag, "tag")) {
       return false;
@@ -237,13 +237,13 @@ bool LineParser::parse_tags(ParsedLine& line) {
   return true;
 }
 
-bool LineParser::parse_fields(ParsedLine& line) {
+bool LineParser::parse_fields(Row& line) {
   skip_spaces();
   if (is_line_end(at_)) {
     return fail("there is no field");
   }
   while (true) {
-    LinePair& field = line.pairs.emplace_back();
+    RowPair& field = line.pairs.emplace_back();
     if (!parse_key(field, "field") || !parse_value(field)) {
       return false;
     }
@@ -257,11 +257,11 @@ bool LineParser::parse_fields(ParsedLine& line) {
   }
 }
 
-bool LineParser::parse_value(LinePair& pair) {
+bool LineParser::parse_value(RowPair& pair) {
   return at('"') ? parse_string(pair) : parse_plain_value(pair);
 }
 
-bool LineParser::parse_string(LinePair& pair) {
+bool LineParser::parse_string(RowPair& pair) {
   const size_t from = at_ + 1;
   const size_t end = end_of_string(from);
   if (end == std::string_view::npos) {
@@ -276,7 +276,7 @@ bool LineParser::parse_string(LinePair& pair) {
   return true;
 }
 
-bool LineParser::parse_plain_value(LinePair& pair) {
+bool LineParser::parse_plain_value(RowPair& pair) {
   const size_t from = at_;
   while (!is_line_end(at_) && !contains(", ", body_[at_])) {
     ++at_;
@@ -288,7 +288,7 @@ bool LineParser::parse_plain_value(LinePair& pair) {
   return true;
 }
 
-bool LineParser::parse_time(ParsedLine& line) {
+bool LineParser::parse_time(Row& line) {
   skip_spaces();
   const size_t from = at_;
   while (!is_line_end(at_) && !contains(" \t", body_[at_])) {
@@ -310,9 +310,9 @@ bool LineParser::parse_time(ParsedLine& line) {
   return true;
 }
 
-bool LineParser::check_names(const ParsedLine& line) {
+bool LineParser::check_names(const Row& line) {
   names_.clear();
-  for (const LinePair& pair : line.pairs) {
+  for (const RowPair& pair : line.pairs) {
     if (pair.key == kTimeName) {
       return fail(R"("time" is the timestamp's name and cannot be a tag or a field)");
     }

@@ -2,7 +2,7 @@
 // https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 #pragma once
 
-#include "columnar/column_builder.h"
+#include "columnar/row.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -22,20 +22,6 @@ std::optional<Precision> parse_precision(std::string_view text);
 /// "ns" "us" "ms" "s" "m" "h".
 std::string_view name_of(Precision precision);
 
-/// A tag or a field.
-struct LinePair {
-  std::string_view key;
-  Value value;
-  bool is_tag = false;
-};
-
-/// One line. Everything points into the body or the parser, until the next line is read.
-struct ParsedLine {
-  std::string_view measurement;
-  std::vector<LinePair> pairs;  // tags, then fields; no key twice, none is "time"
-  std::optional<int64_t> time_ns;
-};
-
 /// Walks over a body that it does not own.
 ///
 /// Escapes are as Influx has them: a backslash before comma or space in a measurement, before
@@ -51,7 +37,7 @@ class LineParser {
 
   /// The next line that is not blank and no comment. After kError the reason is in error(), and the
   /// line is passed.
-  Outcome next(ParsedLine& line);
+  Outcome next(Row& line);
 
   /// The number of the line read last, where it begins, from 1.
   size_t line_number() const { return line_number_; }
@@ -68,15 +54,15 @@ class LineParser {
     std::string_view escapes;
   };
 
-  bool parse_line(ParsedLine& line);
-  bool parse_tags(ParsedLine& line);
-  bool parse_fields(ParsedLine& line);
-  bool parse_value(LinePair& pair);
-  bool parse_string(LinePair& pair);
-  bool parse_plain_value(LinePair& pair);
-  bool parse_time(ParsedLine& line);
-  bool parse_key(LinePair& pair, std::string_view what);
-  bool check_names(const ParsedLine& line);
+  bool parse_line(Row& line);
+  bool parse_tags(Row& line);
+  bool parse_fields(Row& line);
+  bool parse_value(RowPair& pair);
+  bool parse_string(RowPair& pair);
+  bool parse_plain_value(RowPair& pair);
+  bool parse_time(Row& line);
+  bool parse_key(RowPair& pair, std::string_view what);
+  bool check_names(const Row& line);
   bool fail(std::string message);
 
   std::string_view word(const Word& rules);
