@@ -38,7 +38,10 @@ DECODERS = {
     "msgpack": [
         "src/columnar/decode_msgpack.cc",
         "src/columnar/msgpack_column.cc",
+        "src/columnar/msgpack_columns.cc",
+        "src/columnar/msgpack_parts.cc",
         "src/columnar/msgpack_reader.cc",
+        "src/columnar/msgpack_rows.cc",
         "src/columnar/time_column.cc",
         "src/columnar/utf8.cc",
     ],

@@ -32,8 +32,10 @@ TEST(IngestBody, OfMessagePackIsWhatTheServerDecodes) {
   const std::string content = body_of(body, message);
   EXPECT_THAT(message, HasSubstr("x-millrace-database: bench-1\r\n"));
   EXPECT_THAT(message, HasSubstr(fmt::format("Content-Length: {}\r\n", body.body_bytes)));
-  const auto batch = columnar::decode_msgpack(std::as_bytes(std::span(content)), {});
-  ASSERT_TRUE(batch.ok()) << batch.error().message;
+  const auto decoded = columnar::decode_msgpack(std::as_bytes(std::span(content)), {});
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  ASSERT_EQ(decoded->batches.size(), 1U);
+  const columnar::MeasurementBatch* const batch = &decoded->batches.front();
   EXPECT_EQ(batch->measurement, "m7");
   EXPECT_EQ(batch->batch.rows, 2500U);
   EXPECT_EQ(batch->batch.columns.size(), 5U);

@@ -58,7 +58,7 @@ void decode_msgpack_rows(benchmark::State& state) {
       state.SkipWithError(batch.error().message.c_str());
       break;
     }
-    benchmark::DoNotOptimize(batch->batch.columns.data());
+    benchmark::DoNotOptimize(batch->batches.data());
   }
   state.SetItemsProcessed(state.iterations() * int64_t{kRows});
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(body.size()));

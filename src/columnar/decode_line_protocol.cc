@@ -1,7 +1,5 @@
 #include "columnar/decode_line_protocol.h"
 
-#include "columnar/facts.h"
-
 #include <utility>
 
 namespace millrace::columnar {
@@ -54,13 +52,7 @@ Result<LineProtocolBatches> decode_line_protocol(std::string_view body, Precisio
     return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
                       kMostStringBytes);
   }
-  int64_t arrival_ns = 0;
-  if (__builtin_mul_overflow(arrival.time_since_epoch().count(), int64_t{1000}, &arrival_ns) ||
-      !is_in_ns_range(arrival_ns)) {
-    return make_error(Code::kInvalid,
-                      "the request came at {} us, which is outside 1677-09-22 to 2262-04-11",
-                      arrival.time_since_epoch().count());
-  }
+  MILLRACE_TRY(const int64_t arrival_ns, nanoseconds_of(arrival));
   return Decoder(body, precision, arrival_ns, schema_of).decode();
 }
 

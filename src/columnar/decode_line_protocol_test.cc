@@ -373,7 +373,7 @@ TEST(LineProtocol, BadLinesKeepTheirNeighbours) {
 
 TEST(LineProtocol, TypesMeetByTheWideningRules) {
   const std::string beyond =
-      ": an integer is beyond 2^53, which a double cannot hold exactly, as earlier lines made it";
+      ": an integer is beyond 2^53, which a double cannot hold exactly, as earlier rows made it";
   check({
       {"m f=1i\nm f=2.5", "m f=1 | m f=2.5"},
       {"m f=2.5\nm f=1i", "m f=2.5 | m f=1"},
@@ -387,18 +387,18 @@ TEST(LineProtocol, TypesMeetByTheWideningRules) {
       {"m f=1i\nm f=9223372036854775808u", "m f=1u | m f=9223372036854775808u"},
       {"m f=1u\nm f=-1i\nm f=3u",
        "m f=1u | m f=3u | !2 field \"f\": i64 does not fit a column of u64: one column cannot hold "
-       "values below 0 and above 2^63-1, as earlier lines made it"},
+       "values below 0 and above 2^63-1, as earlier rows made it"},
       {"m f=1\nm f=\"a\"\nm f=2",
-       "m f=1 | m f=2 | !2 field \"f\": string does not fit a column of f64, as earlier lines made "
+       "m f=1 | m f=2 | !2 field \"f\": string does not fit a column of f64, as earlier rows made "
        "it"},
       {"m f=t\nm f=1i",
-       "m f=true | !2 field \"f\": i64 does not fit a column of bool, as earlier lines made it"},
+       "m f=true | !2 field \"f\": i64 does not fit a column of bool, as earlier rows made it"},
       {"m f=\"a\"\nn f=1", "m f='a' | n f=1"},
       {"m g=1,f=1\nm g=2,f=\"a\"\nm g=3",
-       "m g=1 f=1 | m g=3 | !2 field \"f\": string does not fit a column of f64, as earlier lines "
+       "m g=1 f=1 | m g=3 | !2 field \"f\": string does not fit a column of f64, as earlier rows "
        "made it"},
-      {"m,a=x f=1\nm a=1", "m #a='x' f=1 | !2 \"a\" is a field here and a tag in an earlier line"},
-      {"m a=1\nm,a=x f=1", "m a=1 | !2 \"a\" is a tag here and a field in an earlier line"},
+      {"m,a=x f=1\nm a=1", "m #a='x' f=1 | !2 \"a\" is a field here and a tag in an earlier row"},
+      {"m a=1\nm,a=x f=1", "m a=1 | !2 \"a\" is a tag here and a field in an earlier row"},
   });
 }
 

@@ -1,197 +1,231 @@
 #include "columnar/decode_msgpack.h"
 
-#include "columnar/msgpack_column.h"
-#include "columnar/msgpack_reader.h"
-#include "columnar/utf8.h"
+#include "columnar/facts.h"
+#include "columnar/msgpack_columns.h"
+#include "columnar/msgpack_parts.h"
+#include "columnar/msgpack_rows.h"
+#include "columnar/open_batches.h"
 
 #include <algorithm>
-#include <string>
+#include <optional>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 namespace millrace::columnar {
 namespace {
 
-constexpr size_t kMostShownBytes = 64;
+/// A number that is written as a tag takes at most thrice its bytes.
+constexpr size_t kMostRowBytes = kMostStringBytes / 4;
 
-template <typename... Args>
-Error invalid_at(size_t byte, fmt::format_string<Args...> format, Args&&... args) {
-  return make_error(Code::kInvalid, "byte {}: {}", byte,
-                    fmt::format(format, std::forward<Args>(args)...));
+enum class Form : uint8_t { kColumns, kRow, kBatch, kItems };
+
+/// By the first key that tells; `reader` stands at a value of any kind. What has no form is left to
+/// whoever reads it as columns.
+Form form_of(MsgpackReader reader) {
+  const MsgpackToken head = reader.next();
+  if (head.kind == MsgpackKind::kArray) {
+    return Form::kItems;
+  }
+  for (uint64_t i = 0; head.kind == MsgpackKind::kMap && i < head.bits; ++i) {
+    const std::string_view key = reader.next().text;
+    if (key == "batch") {
+      return Form::kBatch;
+    }
+    if (key == "t" || key == "h" || key == "tags" || key == "fields" || key == "f") {
+      return Form::kRow;
+    }
+    if ((key != "m" && key != "tag_keys") || !reader.skip()) {
+      break;
+    }
+  }
+  return Form::kColumns;
 }
 
-/// One request, from its first byte to its last.
-class Decoder {
- public:
-  explicit Decoder(std::span<const std::byte> body)
-      : reader_(body), is_json_(!body.empty() && body[0] == std::byte{'{'}) {}
-
-  Result<MeasurementBatch> decode(ArrivalTime arrival) {
-    if (is_json_) {
-      return invalid_at(0, "this looks like JSON; a request is MessagePack");
+/// The row of a batch of columns.
+void take_row(const ColumnBatch& batch, size_t row, Row& into) {
+  into.pairs.clear();
+  for (size_t i = 0; i < batch.columns.size(); ++i) {
+    const Column& column = batch.columns[i];
+    if (i == batch.time_column) {
+      continue;
     }
-    MILLRACE_TRY(const uint64_t keys, head_of(MsgpackKind::kMap, "a request"));
-    for (uint64_t i = 0; i < keys; ++i) {
-      MILLRACE_TRY_STATUS(read_key());
+    Value value;
+    if (!column.is_null(row)) {
+      value.type = column.type;
+      if (column.type == ColumnType::kString) {
+        value.text = column.text(row);
+      } else if (column.type == ColumnType::kBool) {
+        value.bits = column.values_as<uint8_t>()[row];
+      } else {
+        value.bits = column.values_as<uint64_t>()[row];
+      }
+    }
+    into.pairs.push_back({column.name, value, column.is_tag});
+  }
+}
+
+std::optional<int64_t> time_ns_of(const Column& time, size_t row) {
+  int64_t ns = time.values_as<int64_t>()[row];
+  const bool is_us = time.type == ColumnType::kTimeUs;
+  if ((is_us && __builtin_mul_overflow(ns, int64_t{1000}, &ns)) || !is_in_ns_range(ns)) {
+    return std::nullopt;
+  }
+  return ns;
+}
+
+/// A batch: rows and columns of several measurements.
+class BatchDecoder {
+ public:
+  BatchDecoder(std::span<const std::byte> body, ArrivalTime arrival, int64_t arrival_ns)
+      : body_(body), reader_(body), arrival_(arrival), rows_(body.size(), arrival_ns, kNoTables) {}
+
+  Result<MsgpackBatches> decode(Form form) {
+    if (form == Form::kRow) {
+      MILLRACE_TRY_STATUS(read_row());
+    } else {
+      if (form == Form::kBatch) {
+        MILLRACE_TRY(const uint64_t keys, head_of(reader_, MsgpackKind::kMap, "a request"));
+        MILLRACE_TRY(const std::string_view key, read_name(reader_, "a key"));
+        if (keys != 1 || key != "batch") {
+          return invalid_at(0, "a request with \"batch\" has no other keys");
+        }
+      }
+      MILLRACE_TRY_STATUS(read_items());
     }
     if (reader_.remaining() > 0) {
-      return invalid_at(reader_.position(), "{} more bytes after the request's one map",
-                        reader_.remaining());
+      return invalid_at(reader_.position(), "{} more bytes after the request", reader_.remaining());
     }
-    if (!has_measurement_ || !has_columns_) {
-      return invalid_at(reader_.position(), "the request has no \"{}\"",
-                        has_measurement_ ? "columns" : "m");
+    MsgpackBatches result;
+    result.batches = std::move(rows_).finish();
+    result.payloads.resize(result.batches.size());
+    for (size_t i = 0; result.batches.size() > 1 && i < items_.size(); ++i) {
+      result.payloads[i] = joined(items_[i]);
     }
-    if (!has_time_) {
-      result_.batch.time_column = result_.batch.columns.size();
-      result_.batch.columns.push_back(arrival_column(arrival, result_.batch.rows));
-    }
-    return std::move(result_);
+    return result;
   }
 
  private:
-  /// How many elements or pairs follow.
-  Result<uint64_t> head_of(MsgpackKind kind, std::string_view what) {
-    const size_t byte = reader_.position();
-    const MsgpackToken token = reader_.next();
-    if (token.kind != kind) {
-      return invalid_at(byte, "{} is {}, not {}", what, name_of(token.kind), name_of(kind));
-    }
-    return token.bits;
-  }
+  static inline const SchemaLookup kNoTables;
 
-  /// 1 to kMostNameBytes of UTF-8, within the body.
-  Result<std::string_view> name(std::string_view what) {
-    const size_t byte = reader_.position();
-    const MsgpackToken token = reader_.next();
-    if (token.kind != MsgpackKind::kString) {
-      return invalid_at(byte, "{} is {}, not a string", what, name_of(token.kind));
-    }
-    if (token.text.empty() || token.text.size() > kMostNameBytes) {
-      return invalid_at(byte, "{} is of {} bytes, not within 1 to {}", what, token.text.size(),
-                        kMostNameBytes);
-    }
-    if (find_invalid_utf8(token.text)) {
-      return invalid_at(byte, "{} is not UTF-8", what);
-    }
-    if (has_control_character(token.text)) {
-      return invalid_at(byte, "{} has a control character", what);
-    }
-    return token.text;
-  }
-
-  Status read_key() {
-    const size_t byte = reader_.position();
-    const MsgpackToken key = reader_.next();
-    if (key.kind != MsgpackKind::kString) {
-      return invalid_at(byte, "{} where a key should be", name_of(key.kind));
-    }
-    if (key.text == "m") {
-      if (std::exchange(has_measurement_, true)) {
-        return invalid_at(byte, "\"m\" stands twice");
-      }
-      MILLRACE_TRY(const std::string_view measurement, name("the measurement \"m\""));
-      result_.measurement = measurement;
-      return {};
-    }
-    if (key.text == "columns") {
-      if (std::exchange(has_columns_, true)) {
-        return invalid_at(byte, "\"columns\" stands twice");
-      }
-      return read_columns();
-    }
-    if (key.text != "tag_keys") {  // of Arc's clients: every column of strings may be a tag here
-      return invalid_at(
-          byte,
-          "the key \"{}\": a write has \"m\" and \"columns\"; its database stands in the "
-          "header x-millrace-database",
-          key.text.substr(0, kMostShownBytes));
-    }
-    if (!reader_.skip()) {
-      return invalid_at(reader_.position(), "{} within a key that is skipped",
-                        name_of(reader_.next().kind));
-    }
-    return {};
-  }
-
-  Status read_columns() {
-    const size_t byte = reader_.position();
-    MILLRACE_TRY(const uint64_t count, head_of(MsgpackKind::kMap, "\"columns\""));
-    if (count == 0 || count > kMostColumns) {
-      return invalid_at(byte, "{} columns are not within 1 to {}", count, kMostColumns);
-    }
-    std::vector<size_t> places;  // of each name, in the body
-    // Sizes by what was asked for only once it is there: a pair takes 2 bytes at least.
-    places.reserve(std::min<uint64_t>(count, reader_.remaining() / 2));
-    result_.batch.columns.reserve(places.capacity() + 1);
+  Status read_items() {
+    MILLRACE_TRY(const uint64_t count, head_of(reader_, MsgpackKind::kArray, "a batch"));
     for (uint64_t i = 0; i < count; ++i) {
-      places.push_back(reader_.position());
-      MILLRACE_TRY_STATUS(read_column_of_batch(i == 0));
-    }
-    return check_names(places);
-  }
-
-  Status read_column_of_batch(bool is_first) {
-    ColumnBatch& batch = result_.batch;
-    MILLRACE_TRY(const std::string_view column, name("a column's name"));
-    const size_t byte = reader_.position();
-    const MsgpackToken head = reader_.next();
-    if (head.kind != MsgpackKind::kArray) {
-      return invalid_at(byte, "column \"{}\" is {}, not an array", column, name_of(head.kind));
-    }
-    if (is_first) {
-      batch.rows = head.bits;
-    } else if (head.bits != batch.rows) {
-      return invalid_at(byte, "column \"{}\" has {} rows, \"{}\" has {}", column, head.bits,
-                        batch.columns.front().name, batch.rows);
-    }
-    if (head.bits > reader_.remaining()) {
-      return invalid_at(byte, "column \"{}\" says {} rows, but only {} bytes follow", column,
-                        head.bits, reader_.remaining());
-    }
-    if (column == kTimeName) {
-      batch.time_column = batch.columns.size();
-      has_time_ = true;
-      MILLRACE_TRY(Column time, read_time_column(reader_, batch.rows));
-      batch.columns.push_back(std::move(time));
-    } else {
-      MILLRACE_TRY(Column values, read_column(reader_, column, batch.rows));
-      batch.columns.push_back(std::move(values));
-    }
-    return {};
-  }
-
-  Status check_names(const std::vector<size_t>& places) const {
-    std::vector<std::pair<std::string_view, size_t>> names;
-    names.reserve(places.size());
-    for (size_t i = 0; i < places.size(); ++i) {
-      names.emplace_back(result_.batch.columns[i].name, places[i]);
-    }
-    std::ranges::sort(names);
-    for (size_t i = 1; i < names.size(); ++i) {
-      if (names[i].first == names[i - 1].first) {
-        return invalid_at(names[i].second, "column \"{}\" stands twice", names[i].first);
+      if (auto read = read_item(); !read.ok()) {
+        return std::move(read).error().within(fmt::format("item {}", i));
       }
     }
     return {};
   }
 
+  Status read_item() {
+    const size_t begun = reader_.position();
+    switch (form_of(reader_)) {
+      case Form::kBatch:
+      case Form::kItems:
+        return invalid_at(begun, "a batch within a batch");
+      case Form::kRow:
+        return read_row();
+      case Form::kColumns:
+        break;
+    }
+    MILLRACE_TRY(const MeasurementBatch write, read_columns(reader_, arrival_, true));
+    const std::span<const std::byte> item = body_.subspan(begun, reader_.position() - begun);
+    Row row{.measurement = write.measurement};
+    for (size_t i = 0; i < write.batch.rows; ++i) {
+      take_row(write.batch, i, row);
+      row.time_ns = time_ns_of(write.batch.time(), i);
+      if (row.pairs.empty()) {
+        return invalid_at(begun, "columns of a time alone");
+      }
+      if (!row.time_ns) {
+        return invalid_at(begun, "column \"time\", row {}: outside 1677-09-22 to 2262-04-11", i);
+      }
+      if (auto problem = rows_.take(row)) {
+        return invalid_at(begun, "row {}: {}", i, *problem);
+      }
+    }
+    if (write.batch.rows > 0) {
+      keep(item);
+    }
+    return {};
+  }
+
+  Status read_row() {
+    const size_t begun = reader_.position();
+    MILLRACE_TRY(const Row* const row, rows_reader_.read(reader_));
+    if (auto problem = rows_.take(*row)) {
+      return invalid_at(begun, "{}", *problem);
+    }
+    keep(body_.subspan(begun, reader_.position() - begun));
+    return {};
+  }
+
+  /// For the payload of the measurement that rows were taken of.
+  void keep(std::span<const std::byte> item) {
+    items_.resize(rows_.measurements());
+    items_[rows_.last()].push_back(item);
+  }
+
+  static std::string joined(const std::vector<std::span<const std::byte>>& items) {
+    size_t size = 5;
+    for (const auto item : items) {
+      size += item.size();
+    }
+    std::string text;
+    text.reserve(size);
+    text += '\xdd';
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      text += static_cast<char>(items.size() >> shift);
+    }
+    for (const auto item : items) {
+      text += bytes::as_text(item);
+    }
+    return text;
+  }
+
+  const std::span<const std::byte> body_;
   MsgpackReader reader_;
-  const bool is_json_;  // to the eye
-  MeasurementBatch result_;
-  bool has_measurement_ = false;
-  bool has_columns_ = false;
-  bool has_time_ = false;
+  const ArrivalTime arrival_;
+  MsgpackRowReader rows_reader_;
+  OpenBatches rows_;
+  std::vector<std::vector<std::span<const std::byte>>> items_;  // by measurement
 };
+
+Result<MsgpackBatches> decode_columns(std::span<const std::byte> body, ArrivalTime arrival,
+                                      int version) {
+  MsgpackReader reader(body);
+  MsgpackBatches result;
+  MILLRACE_TRY(auto write, read_columns(reader, arrival, version > 1));
+  if (reader.remaining() > 0) {
+    return invalid_at(reader.position(), "{} more bytes after the request's one map",
+                      reader.remaining());
+  }
+  result.batches.push_back(std::move(write));
+  result.payloads.emplace_back();
+  return result;
+}
 
 }  // namespace
 
-Result<MeasurementBatch> decode_msgpack(std::span<const std::byte> body, ArrivalTime arrival) {
+Result<MsgpackBatches> decode_msgpack(std::span<const std::byte> body, ArrivalTime arrival,
+                                      int version) {
   if (body.size() > kMostStringBytes) {
     return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
                       kMostStringBytes);
   }
-  return Decoder(body).decode(arrival);
+  if (!body.empty() && body[0] == std::byte{'{'}) {
+    return invalid_at(0, "this looks like JSON; a request is MessagePack");
+  }
+  const Form form = form_of(MsgpackReader(body));
+  if (version == 1 || form == Form::kColumns) {
+    return decode_columns(body, arrival, version);
+  }
+  if (body.size() > kMostRowBytes) {
+    return make_error(Code::kInvalid, "rows of {} bytes are more than {}", body.size(),
+                      kMostRowBytes);
+  }
+  MILLRACE_TRY(const int64_t arrival_ns, nanoseconds_of(arrival));
+  return BatchDecoder(body, arrival, arrival_ns).decode(form);
 }
 
 }  // namespace millrace::columnar

@@ -1,4 +1,4 @@
-// A columnar write: {"m": name, "columns": {name: [values], ...}} in MessagePack.
+// A write in MessagePack: columns, rows, or a batch of them.
 #pragma once
 
 #include "base/result.h"
@@ -7,26 +7,49 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace millrace::columnar {
 
 /// Stands with every logged payload: a replay decodes it by the same rules. Raise it when a body
-/// would give other rows than before.
-inline constexpr int kMsgpackDecoderVersion = 1;
+/// would give other rows than before, or when more is taken. 1: one map of columns, whose
+/// "tag_keys" are passed over.
+inline constexpr int kMsgpackDecoderVersion = 2;
 
-/// Decodes one request in one pass, all of it or nothing.
+struct MsgpackBatches {
+  /// One a measurement, in the order of their first rows.
+  std::vector<MeasurementBatch> batches;
+  /// Beside each batch a body of its rows alone; empty where that is the whole body.
+  std::vector<std::string> payloads;
+};
+
+/// Decodes one request, all of it or nothing. Its forms are those of Arc
+/// (https://docs.basekick.net/arc):
 ///
-/// `body` is exactly one map. "m" and "columns" each stand once, in any order; other keys are
-/// skipped whatever they hold, as peers do. A column is an array of nil, bool, integers, floats and
-/// strings (UTF-8), all columns of one length, 0 rows allowed. Within a column types meet by the
-/// rules of `widened`; integers are i64 unless one is above 2^63-1, then u64. All nil: type null.
-/// The column "time" holds integers only, their unit by `unify_by_magnitude`; no nil, since a row
-/// without a time has no place, and no floats, since a double cuts nanoseconds. Without it every
-/// row has the time of `arrival`, in a last column.
+/// - columns: {"m": measurement, "columns": {name: [values], ...}, "tag_keys": [names]}
+/// - a row: {"m": measurement, "t": time, "h": host, "tags": {...}, "fields": {...}}, or instead of
+///   fields "f": [values], called field_0, field_1, ...
+/// - a batch: {"batch": [columns or rows]}, or the array alone
 ///
-/// Memory: at most 8 bytes a byte of `body`, and no allocation per value. The batch does not point
-/// into `body`.
-/// Errors: kInvalid naming the byte in `body` and, where there are, column and row (from 0).
-Result<MeasurementBatch> decode_msgpack(std::span<const std::byte> body, ArrivalTime arrival);
+/// A measurement that is an integer n is called measurement_n. Keys come in any order; others are
+/// refused. Values are nil, bool, integers, floats and strings (UTF-8). Within a column types meet
+/// by the rules of `widened`; integers are i64 unless one is above 2^63-1, then u64. All nil: null.
+/// The unit of a time is read from its size (`unify_by_magnitude`); without one a row has the time
+/// of `arrival`.
+///
+/// Columns have one length, 0 rows allowed. Their "time" holds integers only: no nil, since a row
+/// without a time has no place, and no floats, since a double cuts nanoseconds. A name of tag_keys
+/// makes a column of strings a tag; one that no column has says nothing.
+///
+/// Tags of a row are strings, others are written as such; nil is none. "h" is the tag "host" and
+/// goes before one of that name. A field called as a tag of its row becomes NAME_value. Times of
+/// rows, and of columns in a batch, are within 1677 to 2262.
+///
+/// Memory: at most 8 bytes a byte of `body` for one map of columns, that of OpenBatches for the
+/// rest. Batches do not point into `body`.
+/// Errors: kInvalid naming the byte in `body` and, where there are, item, column and row (from 0).
+Result<MsgpackBatches> decode_msgpack(std::span<const std::byte> body, ArrivalTime arrival,
+                                      int version = kMsgpackDecoderVersion);
 
 }  // namespace millrace::columnar

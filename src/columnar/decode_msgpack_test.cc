@@ -2,6 +2,7 @@
 
 #include "columnar/msgpack_reader.h"
 #include "columnar/test_columns.h"
+#include "columnar/test_msgpack.h"
 
 #include <gtest/gtest.h>
 
@@ -15,57 +16,9 @@ namespace millrace::columnar {
 namespace {
 
 using std::string_literals::operator""s;
+using namespace test_msgpack;  // NOLINT(google-build-using-namespace): one letter a word
 
 constexpr ArrivalTime kArrival{std::chrono::microseconds(1'700'000'000'123'456)};
-
-// --- MessagePack by hand: each function gives the bytes of one value or head ---
-
-std::string be(uint64_t value, int bytes) {
-  std::string text;
-  for (int i = bytes - 1; i >= 0; --i) {
-    text += static_cast<char>(value >> (8 * i));
-  }
-  return text;
-}
-
-std::string str(std::string_view text) {
-  if (text.size() < 32) {
-    return static_cast<char>(0xa0 + text.size()) + std::string(text);
-  }
-  return "\xda" + be(text.size(), 2) + std::string(text);
-}
-
-std::string map(size_t pairs) {
-  return "\xde" + be(pairs, 2);
-}
-
-std::string arr(size_t elements) {
-  return "\xdd" + be(elements, 4);
-}
-
-std::string i64(int64_t value) {
-  return "\xd3" + be(static_cast<uint64_t>(value), 8);
-}
-
-std::string u64(uint64_t value) {
-  return "\xcf" + be(value, 8);
-}
-
-std::string f64(double value) {
-  return "\xcb" + be(std::bit_cast<uint64_t>(value), 8);
-}
-
-const std::string kNil = "\xc0";
-const std::string kYes = "\xc3";
-const std::string kNo = "\xc2";
-
-std::string array_of(const std::vector<std::string>& values) {
-  std::string text = arr(values.size());
-  for (const std::string& value : values) {
-    text += value;
-  }
-  return text;
-}
 
 /// {"m":"cpu","columns":{...}}
 std::string request(const std::vector<std::pair<std::string, std::string>>& columns) {
@@ -85,15 +38,21 @@ std::string times(const std::vector<std::string>& values) {
   return request({{"time", array_of(values)}});
 }
 
-Result<MeasurementBatch> decode(std::string_view body) {
+Result<MeasurementBatch> decode(std::string_view body, int version = kMsgpackDecoderVersion) {
   // A copy of its own, so that the address sanitizer sees a read past its end.
   const std::vector<std::byte> copy(bytes::as_bytes(body).begin(), bytes::as_bytes(body).end());
-  return decode_msgpack(copy, kArrival);
+  auto decoded = decode_msgpack(copy, kArrival, version);
+  if (!decoded.ok()) {
+    return std::move(decoded).error();
+  }
+  EXPECT_EQ(decoded->batches.size(), 1U);
+  EXPECT_EQ(decoded->payloads, std::vector<std::string>(1));
+  return std::move(decoded->batches.front());
 }
 
 /// The first column, or the refusal.
-std::string outcome(std::string_view body) {
-  const auto result = decode(body);
+std::string outcome(std::string_view body, int version = kMsgpackDecoderVersion) {
+  const auto result = decode(body, version);
   if (!result.ok()) {
     EXPECT_EQ(result.error().code, Code::kInvalid);
     return result.error().message;
@@ -136,12 +95,47 @@ TEST(DecodeMsgpack, MissingTimeIsTheArrivalOfEveryRow) {
   EXPECT_EQ(shown(result->batch.time(), 2), "time_us 1700000000123456 1700000000123456");
 }
 
-TEST(DecodeMsgpack, KeysComeInAnyOrderAndTagKeysAreSkipped) {
+TEST(DecodeMsgpack, KeysComeInAnyOrderAndVersion1SkipsTagKeys) {
   const std::string nested = map(2) + str("a") + array_of({kNil, map(1) + i64(1) + str("x")}) +
                              str("b") + "\xc7\x02\x05xx";
   const std::string body = map(3) + str("columns") + map(1) + str("v") + array_of({kYes}) +
                            str("tag_keys") + nested + str("m") + str("cpu");
-  EXPECT_EQ(outcome(body), "bool true");
+  EXPECT_EQ(outcome(body, 1), "bool true");
+  EXPECT_EQ(outcome(body), "byte 31: \"tag_keys\" is a map, not an array");
+}
+
+/// The columns "s" and "t" of strings, "n" of nulls and "i" of an integer, with these tag keys.
+std::string tagged(const std::string& keys) {
+  return map(3) + str("m") + str("cpu") + str("tag_keys") + keys + str("columns") + map(4) +
+         str("s") + array_of({str("a")}) + str("t") + array_of({str("b")}) + str("n") +
+         array_of({kNil}) + str("i") + array_of({i64(1)});
+}
+
+TEST(DecodeMsgpack, TagKeysMarkColumnsOfStrings) {
+  const auto tags_of = [](const std::string& keys, int version) {
+    std::string tags;
+    for (const Column& column : decode(tagged(keys), version)->batch.columns) {
+      tags += column.is_tag ? column.name : "";
+    }
+    return tags;
+  };
+  EXPECT_EQ(tags_of(array_of({str("t"), str("n"), str("absent"), str("t")}), 2), "tn");
+  EXPECT_EQ(tags_of(array_of({str("t"), str("n")}), 1), "");
+  EXPECT_EQ(tags_of(arr(0), 2), "");
+  EXPECT_EQ(outcome(tagged(array_of({str("s"), str("i")}))),
+            "byte 25: the tag key \"i\": its column is of type i64, a tag is a string");
+  EXPECT_EQ(outcome(tagged(array_of({i64(1)}))), "byte 23: a tag key is an integer, not a string");
+  EXPECT_EQ(outcome(tagged(array_of({str("")}))),
+            "byte 23: a tag key is of 0 bytes, not within 1 to 1024");
+  const std::string twice = map(4) + str("tag_keys") + arr(0) + str("tag_keys") + arr(0);
+  EXPECT_EQ(outcome(twice), "byte 17: \"tag_keys\" stands twice");
+}
+
+TEST(DecodeMsgpack, AMeasurementMayBeANumber) {
+  const std::string columns = str("columns") + map(1) + str("v") + array_of({i64(1)});
+  EXPECT_EQ(decode(map(2) + str("m") + i64(-5) + columns)->measurement, "measurement_-5");
+  EXPECT_EQ(decode(map(2) + str("m") + u64(1ULL << 63) + columns)->measurement,
+            "measurement_9223372036854775808");
 }
 
 TEST(DecodeMsgpack, ReadsEveryEncodingOfEveryType) {
@@ -268,7 +262,7 @@ TEST(DecodeMsgpack, RefusesTheWholeRequestAndSaysWhere) {
   const std::string no_measurement = map(1) + str("columns") + map(1) + str("v") + arr(0);
   check({
       {"empty", "", "byte 0: a request is the end of the request, not a map"},
-      {"array", arr(0), "byte 0: a request is an array, not a map"},
+      {"a number", i64(1), "byte 0: a request is an integer, not a map"},
       {"no measurement", no_measurement, "byte 21: the request has no \"m\""},
       {"no columns", map(1) + str("m") + str("x"), "byte 7: the request has no \"columns\""},
       {"empty map", map(0), "byte 3: the request has no \"m\""},
@@ -278,8 +272,8 @@ TEST(DecodeMsgpack, RefusesTheWholeRequestAndSaysWhere) {
        "byte 7: \"m\" stands twice"},
       {"columns twice", map(3) + str("columns") + map(1) + str("v") + arr(0) + str("columns"),
        "byte 21: \"columns\" stands twice"},
-      {"m is a number", map(1) + str("m") + i64(5),
-       "byte 5: the measurement \"m\" is an integer, not a string"},
+      {"m is a float", map(1) + str("m") + f64(5),
+       "byte 5: the measurement \"m\" is a float, not a string"},
       {"m is empty", map(1) + str("m") + str(""),
        "byte 5: the measurement \"m\" is of 0 bytes, not within 1 to 1024"},
       {"m is long", map(1) + str("m") + str(std::string(1025, 'x')),
@@ -288,14 +282,14 @@ TEST(DecodeMsgpack, RefusesTheWholeRequestAndSaysWhere) {
        "byte 5: the measurement \"m\" is not UTF-8"},
       {"key is a number", map(1) + i64(1) + i64(1), "byte 3: an integer where a key should be"},
       {"key of nothing", map(1) + str("database") + str("x"),
-       "byte 3: the key \"database\": a write has \"m\" and \"columns\"; its database stands in "
-       "the "
-       "header x-millrace-database"},
+       "byte 3: the key \"database\": a write has \"m\" and \"columns\", or \"m\", \"t\", \"h\", "
+       "\"tags\" and \"fields\", or \"batch\"; its database stands in the header "
+       "x-millrace-database"},
       {"JSON", "{\"m\": 1}", "byte 0: this looks like JSON; a request is MessagePack"},
-      {"skipped key cut", map(1) + str("tag_keys") + arr(3) + kNil,
-       "byte 18: the end of the request within a key that is skipped"},
-      {"skipped 0xc1", map(1) + str("tag_keys") + "\xc1",
-       "byte 12: the byte 0xc1, which MessagePack never uses within a key that is skipped"},
+      {"tag keys cut", map(1) + str("tag_keys") + arr(3) + str("a"),
+       "byte 19: a tag key is the end of the request, not a string"},
+      {"tag keys 0xc1", map(1) + str("tag_keys") + "\xc1",
+       "byte 12: \"tag_keys\" is the byte 0xc1, which MessagePack never uses, not an array"},
       {"columns is an array", map(1) + str("columns") + arr(0),
        "byte 11: \"columns\" is an array, not a map"},
       {"no column", request({}), "byte 17: 0 columns are not within 1 to 4096"},
@@ -360,7 +354,8 @@ TEST(DecodeMsgpack, EveryCutOfARequestIsRefused) {
 TEST(DecodeMsgpack, BombsCostNothing) {
   constexpr size_t kDepth = 5'000'000;
   const std::string deep = map(1) + str("tag_keys") + std::string(kDepth, '\x91') + kNil;
-  EXPECT_EQ(outcome(deep), "byte 5000013: the request has no \"m\"");
+  EXPECT_EQ(outcome(deep, 1), "byte 5000013: the request has no \"m\"");
+  EXPECT_EQ(outcome(deep), "byte 13: a tag key is an array, not a string");
   std::string wide = map(1) + str("tag_keys");
   for (int i = 0; i < 100'000; ++i) {
     wide += arr(0xffffffff);
@@ -401,8 +396,8 @@ TEST(DecodeMsgpack, BatchOutlivesTheBody) {
   const auto result = decode_msgpack(bytes::as_bytes(*body), kArrival);
   body.reset();
   ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result->batch.columns[0].text(0), "kept");
-  EXPECT_EQ(result->batch.columns[0].name, "v");
+  EXPECT_EQ(result->batches[0].batch.columns[0].text(0), "kept");
+  EXPECT_EQ(result->batches[0].batch.columns[0].name, "v");
 }
 
 }  // namespace

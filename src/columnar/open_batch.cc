@@ -58,11 +58,11 @@ std::optional<std::string> OpenBatch::refusal_of(const RowPair& pair, size_t pla
   }
   OpenColumn& column = columns_[place];
   if (column.is_tag != pair.is_tag) {
-    return fmt::format("\"{}\" is a {} here and a {} in an earlier line", pair.key,
+    return fmt::format("\"{}\" is a {} here and a {} in an earlier row", pair.key,
                        pair.is_tag ? "tag" : "field", column.is_tag ? "tag" : "field");
   }
   if (!column.values.can_take(pair.value)) {
-    return fmt::format("field \"{}\": {}, as earlier lines made it", pair.key,
+    return fmt::format("field \"{}\": {}, as earlier rows made it", pair.key,
                        column.values.refusal_of(pair.value));
   }
   return std::nullopt;

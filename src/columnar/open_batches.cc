@@ -29,7 +29,7 @@ std::optional<std::string> OpenBatches::take(const Row& row) {
   const size_t columns = std::max(batch.columns(), 2 + *std::ranges::max_element(places_));
   const size_t cells = cells_ - (columns_before * batch.rows()) + (columns * (batch.rows() + 1));
   if (cells > most_cells_ || columns_ + columns - columns_before > kMostColumnsInAll) {
-    return "too many columns for so many lines in one request; send it in parts";
+    return "too many columns for so many rows in one request; send it in parts";
   }
   batch.append(row, places_, time_ns);
   if (is_new) {

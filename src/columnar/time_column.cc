@@ -39,6 +39,17 @@ TimeUnit unify_to_nanoseconds(std::span<int64_t> values) {
 
 }  // namespace
 
+Result<int64_t> nanoseconds_of(ArrivalTime arrival) {
+  int64_t ns = 0;
+  if (__builtin_mul_overflow(arrival.time_since_epoch().count(), int64_t{1000}, &ns) ||
+      !is_in_ns_range(ns)) {
+    return make_error(Code::kInvalid,
+                      "the request came at {} us, which is outside 1677-09-22 to 2262-04-11",
+                      arrival.time_since_epoch().count());
+  }
+  return ns;
+}
+
 TimeUnit unify_by_magnitude(std::span<int64_t> values) {
   // What nearly every batch is: microseconds after 1970-04-26 throughout.
   const bool is_all_microseconds = std::ranges::all_of(values, [](int64_t value) {

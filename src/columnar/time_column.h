@@ -1,6 +1,7 @@
 // Times as clients write them, brought into one column of microseconds or nanoseconds.
 #pragma once
 
+#include "base/result.h"
 #include "columnar/column_batch.h"
 
 #include <chrono>
@@ -13,6 +14,9 @@ namespace millrace::columnar {
 /// When a request arrived: the time of rows that name none. In microseconds, so that it never turns
 /// a column into nanoseconds.
 using ArrivalTime = std::chrono::sys_time<std::chrono::microseconds>;
+
+/// Errors: kInvalid, outside 1677 to 2262.
+Result<int64_t> nanoseconds_of(ArrivalTime arrival);
 
 struct TimeUnit {
   ColumnType type = ColumnType::kTimeUs;

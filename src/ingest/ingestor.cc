@@ -54,12 +54,19 @@ columnar::ArrivalTime Ingestor::now() const {
   return std::chrono::floor<std::chrono::microseconds>(clock_.wall());
 }
 
+Result<columnar::SchemaChange> Ingestor::admitted(const Part& part,
+                                                  const columnar::Schema& schema) {
+  auto change = columnar::admit(schema, part.batch);
+  return change.ok() ? std::move(change)
+                     : std::move(change).error().within("table " + part.name.to_string());
+}
+
 runtime::Task<Status> Ingestor::open_table(Part& part, runtime::Deadline deadline) {
   part.table = tables_.find(part.name);
   if (!part.table || part.table->schema()->version == 0) {
     MILLRACE_CO_TRY_STATUS(tables::validate(part.name));
     // What no table would take is refused before a topic is made for it.
-    MILLRACE_CO_TRY_STATUS(columnar::admit(columnar::Schema(), part.batch));
+    MILLRACE_CO_TRY_STATUS(admitted(part, columnar::Schema()));
     MILLRACE_CO_TRY_STATUS(co_await find_or_make(part));
   }
   const TablePtr& table = part.table;
@@ -150,10 +157,20 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_msgpack(std::span<const std::b
   MILLRACE_CO_TRY_STATUS(check(options));
   const columnar::ArrivalTime arrival = now();
   MILLRACE_CO_TRY(auto decoded, columnar::decode_msgpack(body, arrival));
-  std::vector<Part> parts(1);
-  parts[0].name = {options.database, std::move(decoded.measurement)};
-  parts[0].batch = std::move(decoded.batch);
-  parts[0].entry = {.kind = tables::PayloadKind::kMsgpack, .arrival = arrival, .payload = body};
+  std::vector<Part> parts(decoded.batches.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    columnar::MeasurementBatch& each = decoded.batches[i];
+    parts[i].name = {options.database, std::move(each.measurement)};
+    parts[i].batch = std::move(each.batch);
+    parts[i].own_payload = std::move(decoded.payloads[i]);
+    const std::string& own = parts[i].own_payload;
+    parts[i].entry = {.kind = tables::PayloadKind::kMsgpack,
+                      .arrival = arrival,
+                      .payload = own.empty() ? body : bytes::as_bytes(own)};
+  }
+  if (parts.empty()) {
+    co_return WriteOutcome();
+  }
   co_return co_await commit(std::move(parts), std::move(options));
 }
 
@@ -174,8 +191,8 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, W
     parts[i].batch = std::move(each.batch);
     std::string_view payload = body;
     if (parts.size() > 1 || lines.error_count > 0) {
-      parts[i].lines = joined(lines.lines[i]);
-      payload = parts[i].lines;
+      parts[i].own_payload = joined(lines.lines[i]);
+      payload = parts[i].own_payload;
     }
     parts[i].entry = {.kind = tables::PayloadKind::kLineProtocol,
                       .precision = options.precision,
@@ -232,7 +249,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_commit(std::vector<Part>& part
   for (Part& part : parts) {
     MILLRACE_CO_TRY_STATUS(co_await open_table(part, options.deadline));
     part.schema = part.table->schema();
-    MILLRACE_CO_TRY(const auto change, columnar::admit(part.schema->schema, part.batch));
+    MILLRACE_CO_TRY(const auto change, admitted(part, part.schema->schema));
     is_change = is_change || change.schema.has_value();
   }
   Result<record::CommitOutcome> committed = record::CommitOutcome();
@@ -280,7 +297,7 @@ runtime::Task<Result<record::CommitOutcome>> Ingestor::append_with_change(
   std::vector<std::pair<TablePtr, SchemaPtr>> changed;
   for (Part& part : parts) {
     part.schema = part.table->schema();
-    MILLRACE_CO_TRY(auto change, columnar::admit(part.schema->schema, part.batch));
+    MILLRACE_CO_TRY(auto change, admitted(part, part.schema->schema));
     if (change.schema) {
       part.schema = std::make_shared<tables::SchemaVersion>(
           tables::SchemaVersion{part.schema->version + 1, *std::move(change.schema)});

@@ -64,7 +64,7 @@ class Ingestor final : public broker::TopicObserver {
   Ingestor(broker::Broker& broker, tables::Tables& tables, runtime::BlockingPool& pool,
            const Clock& clock);
 
-  /// {"m", "columns"} in MessagePack: whole and exactly, or not at all. `body` stays valid until
+  /// Columns or rows in MessagePack: whole and exactly, or not at all. `body` stays valid until
   /// the task has ended. Errors: kInvalid (names byte, column, row), kOverloaded (memory, disk, or
   /// batch ids: nothing was written), kTimeout (the table is still being rebuilt), kConflict (the
   /// name is a Kafka topic's; the batch id was used for another table), and those of
@@ -94,11 +94,13 @@ class Ingestor final : public broker::TopicObserver {
     tables::SchemaPtr schema;  // that the batch was admitted to
     MemoryBudget::Reservation reserved;
     tables::Entry entry;
-    std::string lines;  // what entry.payload points to, where that is not the request's body
+    std::string own_payload;  // what entry.payload points to, where that is not the request's body
   };
 
   columnar::ArrivalTime now() const;
   Result<WriteOutcome> counted(Result<WriteOutcome> outcome, size_t bytes);
+  /// What the rows change of a schema. Errors: those of columnar::admit(), naming the table.
+  static Result<columnar::SchemaChange> admitted(const Part& part, const columnar::Schema& schema);
   runtime::Task<Status> open_table(Part& part, runtime::Deadline deadline);
   runtime::Task<Status> find_or_make(Part& part);
   runtime::Task<void> end_first_use(const Part& part, bool may_be_written);

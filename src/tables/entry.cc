@@ -18,8 +18,9 @@ constexpr std::string_view kArrivalUs = "millrace.arrival_us";
 constexpr std::string_view kPrecision = "millrace.precision";
 constexpr std::string_view kSchema = "millrace.schema_version";
 
-static_assert(columnar::kMsgpackDecoderVersion == 1 && columnar::kLineProtocolDecoderVersion == 1);
-constexpr std::string_view kMsgpack = "msgpack/1";
+static_assert(columnar::kMsgpackDecoderVersion == 2 && columnar::kLineProtocolDecoderVersion == 1);
+constexpr std::string_view kMsgpack1 = "msgpack/1";
+constexpr std::string_view kMsgpack = "msgpack/2";
 constexpr std::string_view kLine = "line/1";
 
 struct Headers {
@@ -68,15 +69,24 @@ Result<columnar::ColumnBatch> decode_lines(std::string_view payload, const Heade
   return std::move(lines.batches.front().batch);
 }
 
+Result<columnar::ColumnBatch> decode_maps(std::span<const std::byte> payload,
+                                          const Headers& headers, columnar::ArrivalTime arrival) {
+  const int version = headers.decoder == kMsgpack1 ? 1 : columnar::kMsgpackDecoderVersion;
+  MILLRACE_TRY(auto decoded, columnar::decode_msgpack(payload, arrival, version));
+  if (decoded.batches.size() != 1) {
+    return make_error(Code::kCorrupt, "{} measurements in an entry of one", decoded.batches.size());
+  }
+  return std::move(decoded.batches.front().batch);
+}
+
 Result<columnar::ColumnBatch> decode_payload(const record::Record& record) {
   MILLRACE_TRY(const Headers headers, headers_of(record));
   if (!record.value) {
     return make_error(Code::kCorrupt, "an entry without a payload");
   }
   const columnar::ArrivalTime arrival{std::chrono::microseconds(headers.arrival_us)};
-  if (headers.decoder == kMsgpack) {
-    MILLRACE_TRY(auto decoded, columnar::decode_msgpack(*record.value, arrival));
-    return std::move(decoded.batch);
+  if (headers.decoder == kMsgpack || headers.decoder == kMsgpack1) {
+    return decode_maps(*record.value, headers, arrival);
   }
   if (headers.decoder == kLine) {
     return decode_lines(bytes::as_text(*record.value), headers, arrival);

@@ -46,6 +46,39 @@ TEST(Entry, MsgpackComesBackWithTheTimeItArrived) {
   EXPECT_EQ(rows->time().values_as<int64_t>()[0], kArrival.time_since_epoch().count());
 }
 
+record::StoredBatch with_decoder(std::string_view decoder, std::string_view payload) {
+  const record::Header headers[] = {{"millrace.decoder", bytes::as_bytes(decoder)},
+                                    {"millrace.arrival_us", bytes::as_bytes("1700000000123456")}};
+  record::RecordBatchBuilder builder;
+  builder.add(TimestampMs(), std::nullopt, bytes::as_bytes(payload), headers);
+  return {.records = 1, .payload = std::move(builder).build().value()};
+}
+
+TEST(Entry, OfAnOlderDecoderGivesTheRowsThatItGaveThen) {
+  // {"m": "t", "columns": {"v": ["a"]}, "tag_keys": ["v"]}
+  const std::string_view columns(
+      "\x83\xa1m\xa1t\xa7"
+      "columns\x81\xa1v\x91\xa1"
+      "a\xa8tag_keys\x91\xa1v",
+      31);
+  for (const bool is_old : {true, false}) {
+    const auto rows = decode_entry(with_decoder(is_old ? "msgpack/1" : "msgpack/2", columns));
+    ASSERT_TRUE(rows.ok()) << rows.error().message;
+    EXPECT_EQ(rows->find("v")->text(0), "a");
+    EXPECT_EQ(rows->find("v")->is_tag, !is_old);
+  }
+  // {"m": "t", "fields": {"v": 1}}
+  const std::string_view row(
+      "\x82\xa1m\xa1t\xa6"
+      "fields\x81\xa1v\x01",
+      16);
+  EXPECT_EQ(decode_entry(with_decoder("msgpack/2", row))->rows, 1U);
+  EXPECT_EQ(decode_entry(with_decoder("msgpack/1", row)).error().code, Code::kCorrupt);
+  const auto several = decode_entry(
+      with_decoder("msgpack/2", fmt::format("\x92{}{}u{}", row, row.substr(0, 4), row.substr(5))));
+  EXPECT_THAT(several.error().message, HasSubstr("2 measurements in an entry of one"));
+}
+
 TEST(Entry, IsARecordBatchWithReadableHeaders) {
   const auto entry = encode_entry({.arrival = kArrival, .schema_version = 9});
   const auto batch = record::parse_batch(entry->batch);
@@ -60,7 +93,7 @@ TEST(Entry, IsARecordBatchWithReadableHeaders) {
     headers += fmt::format("{}={};", header.key, bytes::as_text(*header.value));
   }
   EXPECT_EQ(headers,
-            "millrace.decoder=msgpack/1;millrace.arrival_us=1700000000123456;"
+            "millrace.decoder=msgpack/2;millrace.arrival_us=1700000000123456;"
             "millrace.schema_version=9;");
 }
 
@@ -72,7 +105,7 @@ TEST(Entry, RefusesWhatIsNone) {
   EXPECT_THAT(without.error().message, HasSubstr("without millrace.decoder"));
 
   record::RecordBatchBuilder newer;
-  const record::Header headers[] = {{"millrace.decoder", bytes::as_bytes("msgpack/2")},
+  const record::Header headers[] = {{"millrace.decoder", bytes::as_bytes("msgpack/3")},
                                     {"millrace.arrival_us", bytes::as_bytes("1")}};
   newer.add(TimestampMs(), std::nullopt, bytes::as_bytes("x"), headers);
   EXPECT_EQ(decode_entry({.records = 1, .payload = std::move(newer).build().value()}).error().code,

@@ -308,7 +308,7 @@ BAD = {
     "no columns": msgpack.packb({"m": "broken"}),
     "columns empty": packed("broken", {}),
     "columns an array": packed("broken", [1]),
-    "measurement a number": packed(5, {"v": [1]}),
+    "measurement a double": packed(5.0, {"v": [1]}),
     "measurement empty": packed("", {"v": [1]}),
     "unequal": packed("broken", {"a": [1, 2], "v": [1]}),
     "a column is no array": packed("broken", {"v": 1}),
@@ -373,8 +373,20 @@ def test_keys_that_a_write_does_not_have_are_refused(client, table):
     answer = client.call("POST", WRITE, body)
     assert answer.status == 400 and 'the key "database"' in answer.json["error"]["message"]
     assert "x-millrace-database" in answer.json["error"]["message"]
-    body = msgpack.packb({"m": table, "columns": {"v": [1]}, "tag_keys": ["v"]})  # of Arc's clients
-    assert client.call("POST", WRITE, body).status == 204
+    body = msgpack.packb({"m": table, "columns": {"v": [1]}, "h": "a"})
+    assert 'the key "h"' in client.call("POST", WRITE, body).error
+    assert client.table(table) is None
+
+
+def test_columns_of_strings_are_tags_where_tag_keys_names_them(client, table):
+    def write(columns, tag_keys):
+        return client.call("POST", WRITE, msgpack.packb({"m": table, "columns": columns, "tag_keys": tag_keys}))
+
+    assert write({"host": ["a", None], "v": [1, 2]}, ["host", "rack"]).status == 204
+    assert {column["name"]: column["is_tag"] for column in client.table(table)["columns"]} == {"time": False, "host": True, "v": False}
+    answer = write({"host": ["a"], "v": [1]}, ["v"])
+    assert answer.status == 400 and '"v"' in answer.error and "tag" in answer.error
+    assert client.rows(f"SELECT host, v FROM {quoted(table)} ORDER BY v") == [("a", 1), (None, 2)]
 
 
 def test_json_is_told_from_messagepack(client):

@@ -20,6 +20,14 @@ def request(**columns):
     return b'\x82' + text('m') + text('cpu') + text('columns') + bytes([0x80 | len(columns)]) + body
 
 
+def mapping(**values):
+    return bytes([0x80 | len(values)]) + b''.join(text(name) + value for name, value in values.items())
+
+
+def row(measurement='cpu', **parts):
+    return mapping(m=text(measurement) if isinstance(measurement, str) else measurement, **parts)
+
+
 def i64(value):
     return b'\xd3' + struct.pack('>q', value)
 
@@ -50,6 +58,33 @@ MSGPACK = {
     'trailing': request(v=array(b'\x01')) + b'\xc0',
     'twice': request(v=array(b'\x01'))[:-4] + text('v') + array(b'\x01'),
     'lying': request(v=b'\xdd\xff\xff\xff\xff'),
+    'tag_keys': mapping(m=b'\x07', columns=mapping(host=array(text('a'), b'\xc0'), v=array(b'\1', b'\2')), tag_keys=array(text('host'), text('no'))),
+    'tag_of_numbers': mapping(m=text('cpu'), columns=mapping(v=array(b'\1')), tag_keys=array(text('v'))),
+    'row': row(t=i64(1700000000), h=text('a'), tags=mapping(rack=b'\5', on=b'\xc3', load=f64(0.5), big=u64(2**63), none=b'\xc0'),
+               fields=mapping(f=f64(0.5), i=i64(-1), u=u64(2**63), b=b'\xc2', s=text('x'), n=b'\xc0', rack=b'\1')),
+    'row_compact': row(b'\x2a', f=array(f64(1), text('x'), b'\xc0'), t=b'\xc0'),
+    'row_host_twice': row(tags=mapping(host=text('b')), h=text('a'), fields=mapping(v=b'\1')),
+    'row_host_nil': row(tags=mapping(host=text('b')), h=b'\xc0', fields=mapping(v=b'\1', host_value=b'\2')),
+    'row_clash': row(tags=mapping(v=text('b')), fields=mapping(v=b'\1', v_value=b'\2')),
+    'row_time_named': row(tags=mapping(time=text('b')), fields=mapping(v=b'\1')),
+    'row_time_outside': row(t=i64(9250000000000000), fields=mapping(v=b'\1')),
+    'row_time_float': row(t=f64(1), fields=mapping(v=b'\1')),
+    'row_no_fields': row(t=b'\1', fields=mapping()),
+    'row_fields_twice': row(fields=mapping(v=b'\1'), f=array(b'\1')),
+    'row_unknown_key': row(fields=mapping(v=b'\1'), x=b'\1'),
+    'row_no_measurement': mapping(fields=mapping(v=b'\1')),
+    'row_binary': row(fields=mapping(v=b'\xc4\1x')),
+    'row_not_utf8': row(fields=mapping(v=b'\xa2\xc3\x28')),
+    'batch': mapping(batch=array(row(fields=mapping(v=b'\1')), request(time=array(b'\5', b'\6'), v=array(f64(1), b'\xc0'), on=array(b'\xc3', b'\xc2'), s=array(text('a'), b'\xc0')),
+                                 row('mem', h=text('a'), fields=mapping(v=b'\1')), row(b'\7', f=array(u64(2**63))))),
+    'batch_other_key': b'\x82' + text('batch') + array() + text('x') + b'\1',
+    'batch_within': mapping(batch=array(mapping(batch=array()))),
+    'batch_clash': array(row(fields=mapping(v=b'\1')), row(fields=mapping(v=text('a')))),
+    'items': array(request(v=array()), row(fields=mapping(v=b'\1')), request(time=array(b'\1'), v=array(b'\1'))),
+    'items_time_alone': array(request(time=array(b'\1'))),
+    'items_time_outside': array(request(time=array(i64(9250000000000)), v=array(b'\1'))),
+    'items_trailing': array() + b'\xc0',
+    'items_nil': array(b'\xc0'),
 }
 
 LINES = {

@@ -61,7 +61,10 @@ def entries():
     yield "batch_bad_line", batch(b"cpu\n", entry_headers("line/1", **precision))
     yield "batch_two_measurements", batch(line + b"m f=1\n", entry_headers("line/1", **precision))
     yield "batch_precision", batch(line, entry_headers("line/1", **{"millrace.precision": "week"}))
-    yield "batch_newer", batch(rows, entry_headers("msgpack/2"))
+    yield "batch_rows", batch(seed_columnar.MSGPACK["row"], entry_headers("msgpack/2"))
+    yield "batch_rows_version_1", batch(seed_columnar.MSGPACK["row"], entry_headers("msgpack/1"))
+    yield "batch_rows_of_several", batch(seed_columnar.MSGPACK["batch"], entry_headers("msgpack/2"))
+    yield "batch_newer", batch(rows, entry_headers("msgpack/3"))
     yield "batch_no_headers", batch(rows, {"other": None})
     yield "batch_no_arrival", batch(rows, {"millrace.decoder": "msgpack/1", "millrace.arrival_us": "x"})
     far = {"millrace.arrival_us": "9700000000123456"}  # has no nanoseconds of 64 bits
