@@ -32,6 +32,8 @@ std::shared_ptr<arrow::DataType> arrow_type(const SchemaColumn& column) {
       return arrow::timestamp(arrow::TimeUnit::MICRO);
     case ColumnType::kTimeNs:
       return arrow::timestamp(arrow::TimeUnit::NANO);
+    case ColumnType::kBinary:
+      return arrow::binary();
   }
   return arrow::null();
 }
@@ -116,7 +118,7 @@ arrow::Result<std::shared_ptr<arrow::Array>> plain_array(
     return bool_array(column, rows);
   }
   std::vector<std::shared_ptr<arrow::Buffer>> buffers = {view_of(column.validity)};
-  if (column.type == ColumnType::kString) {
+  if (has_offsets(column.type)) {
     buffers.push_back(view_of(column.offsets));
   }
   buffers.push_back(view_of(column.values));

@@ -52,7 +52,7 @@ Column null_column(std::string name, ColumnType type, size_t rows) {
     column.values = zeros(rows * width_of(type));
     column.validity = zeros((rows + 7) / 8);
   }
-  if (type == ColumnType::kString) {
+  if (has_offsets(type)) {
     column.offsets = zeros((rows + 1) * sizeof(int32_t));
   }
   return column;

@@ -26,10 +26,10 @@ struct Column {
   ColumnType type = ColumnType::kNull;
   bool is_tag = false;    // names a series; always of type string or null
   size_t null_count = 0;  // in a column of type null: all its rows
-  /// width_of(type) bytes a row, host order, a bool as 0 or 1; the bytes of all strings, joined;
-  /// nothing for type null. Where there is no value: zero, and no bytes of a string.
+  /// width_of(type) bytes a row, host order, a bool as 0 or 1; the bytes of all strings or binary
+  /// values, joined; nothing for type null. Where there is no value: zero, and no bytes of these.
   bytes::Buffer values;
-  bytes::Buffer offsets;  // strings: rows + 1 of int32_t, the first of them 0
+  bytes::Buffer offsets;  // has_offsets(type): rows + 1 of int32_t, the first of them 0
   bytes::Buffer
       validity;  // bit i % 8 of byte i / 8 is set where row i has a value; empty: all have
 
@@ -47,7 +47,7 @@ struct Column {
     return {reinterpret_cast<const T*>(values.data()), values.size() / sizeof(T)};
   }
 
-  /// Of a column of strings; empty where there is none. Points into `values`.
+  /// Of a column of strings or binary; empty where there is none. Points into `values`.
   std::string_view text(size_t row) const {
     const auto* at = reinterpret_cast<const int32_t*>(offsets.data()) + row;
     return bytes::as_text(values.span())

@@ -109,6 +109,25 @@ TEST(ColumnBuilder, RefusesWhatHasNoCommonType) {
   EXPECT_EQ(text.refusal_of(Value::of_f64(1)), "f64 does not fit a column of string");
 }
 
+TEST(ColumnBuilder, MicrosecondsBecomeNanosecondsWhileTheyFit) {
+  const auto us = [](int64_t value) {
+    return Value{ColumnType::kTimeUs, static_cast<uint64_t>(value), {}};
+  };
+  const auto ns = [](int64_t value) {
+    return Value{ColumnType::kTimeNs, static_cast<uint64_t>(value), {}};
+  };
+  EXPECT_EQ(shown({us(5), Value(), us(-7), ns(1), us(2)}), "time_ns 5000 null -7000 1 2000");
+  EXPECT_EQ(shown({ns(1), us(-2)}), "time_ns 1 -2000");
+  ColumnBuilder far;
+  ASSERT_TRUE(far.append(us(kLastNs / 1000 + 1)));
+  EXPECT_FALSE(far.append(ns(1)));
+  ColumnBuilder fine;
+  ASSERT_TRUE(fine.append(ns(1)));
+  EXPECT_FALSE(fine.append(us(kLastNs / 1000 + 1)));
+  EXPECT_TRUE(fine.append(us(kLastNs / 1000)));
+  EXPECT_FALSE(fine.append(Value::of_i64(1)));
+}
+
 TEST(ColumnBuilder, GrowsWithoutLosingStrings) {
   ColumnBuilder builder;
   for (size_t i = 0; i < 1000; ++i) {

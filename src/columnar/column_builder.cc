@@ -22,6 +22,17 @@ uint64_t to_double(ColumnType type, uint64_t bits) {
                                      : static_cast<double>(static_cast<int64_t>(bits)));
 }
 
+/// Of a value that fits.
+uint64_t bits_in(ColumnType type, const Value& value) {
+  if (type == value.type) {
+    return value.bits;
+  }
+  if (type == ColumnType::kF64) {
+    return to_double(value.type, value.bits);
+  }
+  return type == ColumnType::kTimeNs ? value.bits * 1000 : value.bits;
+}
+
 bytes::MutableBuffer moved(bytes::MutableBuffer old, size_t used, size_t size) {
   bytes::MutableBuffer larger = bytes::MutableBuffer::of_size(size);
   if (used > 0) {
@@ -53,7 +64,7 @@ void ColumnBuilder::reserve(size_t rows, size_t string_bytes) {
 
 void ColumnBuilder::grow(size_t rows) {
   capacity_ = rows;
-  if (type_ == ColumnType::kString) {
+  if (has_offsets(type_)) {
     ends_ = moved(std::move(ends_), (rows_ + 1) * sizeof(int32_t), (rows + 1) * sizeof(int32_t));
   } else if (type_ != ColumnType::kNull) {
     const size_t width = width_of(type_);
@@ -104,7 +115,7 @@ void ColumnBuilder::append_nulls(size_t count) {
     grow(std::max(capacity_ * 2, rows_ + count));
   }
   note_validity(count, false);
-  if (type_ == ColumnType::kString) {
+  if (has_offsets(type_)) {
     std::fill_n(next_end(), count, static_cast<int32_t>(string_bytes_));
   } else {
     const size_t width = width_of(type_);
@@ -129,7 +140,7 @@ void ColumnBuilder::become(ColumnType type) {
     capacity_ = std::max(capacity_, rows_);
     const size_t nulls = std::exchange(rows_, 0);
     null_count_ = 0;
-    if (type == ColumnType::kString) {
+    if (has_offsets(type)) {
       values_ = bytes::MutableBuffer::of_size(string_capacity_);
       ends_ = bytes::MutableBuffer::of_size((capacity_ + 1) * sizeof(int32_t));
       *(next_end() - 1) = 0;
@@ -142,6 +153,10 @@ void ColumnBuilder::become(ColumnType type) {
     std::transform(values, values + rows_, values,
                    [before](uint64_t bits) { return to_double(before, bits); });
     facts_ = {};
+  } else if (type == ColumnType::kTimeNs) {  // a null's value is zero
+    auto* values = reinterpret_cast<int64_t*>(values_.data());
+    std::transform(values, values + rows_, values, [](int64_t us) { return us * 1000; });
+    facts_ = {};
   }  // from i64 to u64 the bits stay
 }
 
@@ -149,7 +164,7 @@ void ColumnBuilder::push(const Value& value) {
   if (room() == 0) {
     grow(std::max<size_t>(16, capacity_ * 2));
   }
-  if (type_ == ColumnType::kString) {
+  if (has_offsets(type_)) {
     const size_t size = value.text.size();
     std::ranges::copy(value.text, string_room(size).begin());
     *next_end() = static_cast<int32_t>(string_bytes_ + size);
@@ -159,9 +174,7 @@ void ColumnBuilder::push(const Value& value) {
   if (type_ == ColumnType::kBool) {
     values_.data()[rows_] = static_cast<std::byte>(value.bits);
   } else {
-    const uint64_t bits = type_ == ColumnType::kF64 && value.type != ColumnType::kF64
-                              ? to_double(value.type, value.bits)
-                              : value.bits;
+    const uint64_t bits = bits_in(type_, value);
     std::memcpy(next_slot(), &bits, sizeof bits);
   }
   advance(1);
@@ -194,6 +207,8 @@ std::string ColumnBuilder::refusal_of(const Value& value) const {
   std::string_view reason;
   if (is_integer(type_) && is_integer(value.type)) {
     reason = ": one column cannot hold values below 0 and above 2^63-1";
+  } else if (is_time(type_) && is_time(value.type)) {
+    reason = ": a time is outside 1677 to 2262, which nanoseconds cannot hold";
   } else if ((is_integer(type_) && value.type == ColumnType::kF64) ||
              (type_ == ColumnType::kF64 && is_integer(value.type))) {
     reason = ": an integer is beyond 2^53, which a double cannot hold exactly";
@@ -205,7 +220,7 @@ std::string ColumnBuilder::refusal_of(const Value& value) const {
 Column ColumnBuilder::finish(std::string name, bool is_tag) && {
   Column column{
       .name = std::move(name), .type = type_, .is_tag = is_tag, .null_count = null_count_};
-  if (type_ == ColumnType::kString) {
+  if (has_offsets(type_)) {
     if (string_bytes_ < values_.capacity() / 2) {  // the room was a guess
       values_ = moved(std::move(values_), string_bytes_, string_bytes_);
     }

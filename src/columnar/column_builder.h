@@ -18,7 +18,7 @@ namespace millrace::columnar {
 struct Value {
   ColumnType type = ColumnType::kNull;
   uint64_t bits = 0;      // as the column will hold it
-  std::string_view text;  // of a string
+  std::string_view text;  // of a string, or binary
 
   static Value of_bool(bool value) { return {ColumnType::kBool, value ? 1U : 0U, {}}; }
 
@@ -33,6 +33,8 @@ struct Value {
   }
 
   static Value of_string(std::string_view value) { return {ColumnType::kString, 0, value}; }
+
+  static Value of_binary(std::string_view value) { return {ColumnType::kBinary, 0, value}; }
 };
 
 /// Values are appended one by one, or written in runs: ask for room with reserve, write behind the
@@ -49,7 +51,8 @@ class ColumnBuilder {
 
   void append_nulls(size_t count);
   /// Takes the value, widening the column if the rules allow it. false: they do not, and the column
-  /// is as before. A string must be valid UTF-8 and leave string_bytes() within kMostStringBytes.
+  /// is as before. A string must be valid UTF-8 and leave string_bytes() within kMostStringBytes,
+  /// as must binary.
   bool append(const Value& value);
   /// What append would answer.
   bool can_take(const Value& value);
@@ -95,7 +98,7 @@ class ColumnBuilder {
   size_t string_capacity_ = 0;  // bytes
   size_t string_bytes_ = 0;
   bytes::MutableBuffer values_;
-  bytes::MutableBuffer ends_;        // of strings: Column::offsets
+  bytes::MutableBuffer ends_;        // Column::offsets
   std::vector<std::byte> validity_;  // empty until the first null beside a value
   ValueFacts facts_;                 // of the first facts_rows_ rows
   size_t facts_rows_ = 0;

@@ -32,6 +32,8 @@ std::string_view name_of(ColumnType type) {
       return "time_us";
     case ColumnType::kTimeNs:
       return "time_ns";
+    case ColumnType::kBinary:
+      return "binary";
   }
   return "null";
 }

@@ -27,16 +27,23 @@ enum class ColumnType : uint8_t {
   kString,  // valid UTF-8
   kTimeUs,  // microseconds since 1970-01-01 UTC, before it negative
   kTimeNs,  // nanoseconds: kFirstNs to kLastNs
+  kBinary,
 };
 
-/// "null", "bool", "i64", "u64", "f64", "string", "time_us", "time_ns".
+/// "null", "bool", "i64", "u64", "f64", "string", "time_us", "time_ns", "binary".
 std::string_view name_of(ColumnType type);
 
-/// Bytes a value takes in Column::values; 0 for null and for strings.
+/// Whether values are bytes of any length, joined: Column::offsets says where each ends.
+constexpr bool has_offsets(ColumnType type) {
+  return type == ColumnType::kString || type == ColumnType::kBinary;
+}
+
+/// Bytes a value takes in Column::values; 0 for null and where there are offsets.
 constexpr size_t width_of(ColumnType type) {
   switch (type) {
     case ColumnType::kNull:
     case ColumnType::kString:
+    case ColumnType::kBinary:
       return 0;
     case ColumnType::kBool:
       return 1;

@@ -1,6 +1,5 @@
 #include "columnar/decode_msgpack.h"
 
-#include "columnar/facts.h"
 #include "columnar/msgpack_columns.h"
 #include "columnar/msgpack_parts.h"
 #include "columnar/msgpack_rows.h"
@@ -52,7 +51,7 @@ void take_row(const ColumnBatch& batch, size_t row, Row& into) {
     Value value;
     if (!column.is_null(row)) {
       value.type = column.type;
-      if (column.type == ColumnType::kString) {
+      if (has_offsets(column.type)) {
         value.text = column.text(row);
       } else if (column.type == ColumnType::kBool) {
         value.bits = column.values_as<uint8_t>()[row];

@@ -33,16 +33,17 @@ struct MsgpackBatches {
 /// - a batch: {"batch": [columns or rows]}, or the array alone
 ///
 /// A measurement that is an integer n is called measurement_n. Keys come in any order; others are
-/// refused. Values are nil, bool, integers, floats and strings (UTF-8). Within a column types meet
-/// by the rules of `widened`; integers are i64 unless one is above 2^63-1, then u64. All nil: null.
-/// The unit of a time is read from its size (`unify_by_magnitude`); without one a row has the time
-/// of `arrival`.
+/// refused. Values are nil, bool, integers, floats, strings (UTF-8), binary and timestamps
+/// (extension -1, the years 1 to 9999). Within a column types meet by the rules of `widened`;
+/// integers are i64 unless one is above 2^63-1, then u64; timestamps are time_us, and time_ns where
+/// one has nanoseconds. All nil: null. A row's time is a timestamp, or an integer whose unit is read
+/// from its size (`unify_by_magnitude`); without one it is that of `arrival`.
 ///
-/// Columns have one length, 0 rows allowed. Their "time" holds integers only: no nil, since a row
-/// without a time has no place, and no floats, since a double cuts nanoseconds. A name of tag_keys
+/// Columns have one length, 0 rows allowed. Their "time" holds no nil, since a row without
+/// a time has no place, and no floats, since a double cuts nanoseconds. A name of tag_keys
 /// makes a column of strings a tag; one that no column has says nothing.
 ///
-/// Tags of a row are strings, others are written as such; nil is none. "h" is the tag "host" and
+/// Tags of a row are strings; numbers and bools are written as such, nil is none. "h" is the tag "host" and
 /// goes before one of that name. A field called as a tag of its row becomes NAME_value. Times of
 /// rows, and of columns in a batch, are within 1677 to 2262.
 ///

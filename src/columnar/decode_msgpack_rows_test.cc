@@ -154,10 +154,23 @@ TEST(DecodeMsgpackRows, TimesAreReadByTheirSizeAndExact) {
   EXPECT_EQ(time_of(i64(1'700'000'000'001)), "m: time time_us 1700000000001000");
   EXPECT_EQ(time_of(i64(1'700'000'000'000'001)), "m: time time_us 1700000000000001");
   EXPECT_EQ(time_of(i64(1'700'000'000'000'000'001)), "m: time time_ns 1700000000000000001");
+  EXPECT_EQ(time_of(moment(5, 1000)), "m: time time_us 5000001");
+  EXPECT_EQ(time_of(moment(5, 1)), "m: time time_ns 5000000001");
+  EXPECT_THAT(time_of(moment(253'402'300'799)), HasSubstr("outside 1677-09-22 to 2262-04-11"));
   EXPECT_EQ(time_of(kNil), "m: time time_us 1700000000123456");
   EXPECT_THAT(time_of(i64(9'999'999'999)), HasSubstr("outside 1677-09-22 to 2262-04-11"));
-  EXPECT_THAT(time_of(u64(1ULL << 63)), HasSubstr("not an integer of 63 bits"));
-  EXPECT_THAT(time_of(f64(1)), HasSubstr("the time \"t\" is a float, not an integer"));
+  EXPECT_THAT(time_of(u64(1ULL << 63)), HasSubstr("the time \"t\": nanoseconds end in 2262"));
+  EXPECT_THAT(time_of(f64(1)),
+              HasSubstr("the time \"t\": a time is an integer or a timestamp, this is a float"));
+}
+
+TEST(DecodeMsgpackRows, BinaryDataAndTimestampsAreFields) {
+  const std::string fields = map_of({{"raw", bin("\xff")}, {"at", moment(5)}});
+  EXPECT_EQ(shown_one(array_of({row("m", {{"t", i64(1)}, {"fields", fields}}),
+                                columns("m", {{"time", array_of({i64(2)})},
+                                              {"raw", array_of({bin("b")})},
+                                              {"at", array_of({moment(0, 1)})}})})),
+            "m: time time_us 1000000 2000000; raw binary '\xff' 'b'; at time_ns 5000000000 1;");
 }
 
 TEST(DecodeMsgpackRows, BatchesAndArraysGiveRowsByMeasurement) {
@@ -224,13 +237,17 @@ TEST(DecodeMsgpackRows, RefusesTheWholeRequestAndSaysWhere) {
       {row("a", {{"fields", map_of({{"v", i64(1)}, {"v", i64(1)}})}}), "\"v\" stands twice"},
       {row("a", {{"fields", map_of({{"time", i64(1)}})}}), "the row's time is \"t\""},
       {row("a", {{"fields", map_of({{"v", arr(0)}})}}),
-       "the field \"v\" is an array where a value should be"},
-      {row("a", {{"fields", map_of({{"v", "\xc4\x01x"}})}}),
-       "the field \"v\" is binary data where a value should be"},
+       "the field \"v\": an array where a value should be"},
+      {row("a", {{"fields", map_of({{"v", ext(1, "x")}})}}),
+       "the field \"v\": an extension of type 1: only timestamps"},
+      {row("a", {{"tags", map_of({{"v", bin("x")}})}, {"fields", map_of({{"w", i64(1)}})}}),
+       "the tag \"v\" is binary data, a tag is text"},
+      {row("a", {{"h", moment(1)}, {"fields", map_of({{"w", i64(1)}})}}),
+       "the tag \"host\" is a timestamp, a tag is text"},
       {row("a", {{"fields", map_of({{"v", str("\xff")}})}}), "the field \"v\" is not UTF-8"},
       {row("a", {{"fields", map_of({{"", i64(1)}})}}), "a field's name is of 0 bytes"},
       {row("a", {{"tags", map_of({{"v", map(0)}})}, {"fields", map_of({{"w", i64(1)}})}}),
-       "the tag \"v\" is a map where a value should be"},
+       "the tag \"v\": a map where a value should be"},
       {row("a", {{"t", i64(1)}, {"fields", map(1) + i64(1) + i64(1)}}),
        "a field's name is an integer, not a string"},
       {good + kNil, "1 more bytes after the request"},

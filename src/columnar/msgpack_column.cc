@@ -1,11 +1,11 @@
 #include "columnar/msgpack_column.h"
 
 #include "columnar/column_builder.h"
+#include "columnar/msgpack_value.h"
 #include "columnar/time_column.h"
 #include "columnar/utf8.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace millrace::columnar {
 namespace {
@@ -156,34 +156,15 @@ void run_of_type(MsgpackReader& reader, ColumnBuilder& builder, size_t most) {
   }
 }
 
-std::optional<Value> value_of(const MsgpackToken& token) {
-  switch (token.kind) {
-    case MsgpackKind::kNil:
-      return Value();
-    case MsgpackKind::kBool:
-      return Value::of_bool(token.bits != 0);
-    case MsgpackKind::kSigned:
-      return Value::of_i64(static_cast<int64_t>(token.bits));
-    case MsgpackKind::kUnsigned:
-      return Value::of_u64(token.bits);
-    case MsgpackKind::kFloat:
-      return Value{ColumnType::kF64, token.bits, {}};
-    case MsgpackKind::kString:
-      return Value::of_string(token.text);
-    default:
-      return std::nullopt;
-  }
-}
-
 /// One value of any kind: the first, a null, one that widens the column or is refused, the last
 /// few.
 Status step(MsgpackReader& reader, ColumnBuilder& builder, std::string_view name) {
   const size_t byte = reader.position();
   const MsgpackToken token = reader.next();
-  const std::optional<Value> value = value_of(token);
-  if (!value) {
-    return make_error(Code::kInvalid, "{}{} where a value should be",
-                      place_of(name, builder.rows(), byte), name_of(token.kind));
+  const Result<Value> value = value_of(token);
+  if (!value.ok()) {
+    return make_error(Code::kInvalid, "{}{}", place_of(name, builder.rows(), byte),
+                      value.error().message);
   }
   if (!builder.append(*value)) {
     return make_error(Code::kInvalid, "{}{}", place_of(name, builder.rows(), byte),
@@ -208,6 +189,21 @@ Status check_strings(MsgpackReader reader, const std::byte* start, const Column&
     reader.next();
   }
   return {};
+}
+
+/// The time, where one value at least is an extension.
+Result<Column> read_timestamps(MsgpackReader& reader, size_t rows) {
+  ColumnBuilder builder;
+  builder.reserve(rows, 0);
+  while (builder.rows() < rows) {
+    const size_t byte = reader.position();
+    const Result<Value> time = time_of(reader.next());
+    if (!time.ok() || !builder.append(*time)) {
+      return make_error(Code::kInvalid, "{}{}", place_of(kTimeName, builder.rows(), byte),
+                        time.ok() ? builder.refusal_of(*time) : time.error().message);
+    }
+  }
+  return std::move(builder).finish(std::string(kTimeName), false);
 }
 
 }  // namespace
@@ -243,11 +239,13 @@ Result<Column> read_time_column(MsgpackReader& reader, size_t rows) {
     }
     const size_t byte = reader.position();
     const MsgpackToken token = reader.next();
+    if (token.kind == MsgpackKind::kExtension) {
+      reader.move_to(start);
+      return read_timestamps(reader, rows);
+    }
     if (token.kind != MsgpackKind::kSigned) {
       return make_error(Code::kInvalid, "{}{}", place_of(kTimeName, row, byte),
-                        token.kind == MsgpackKind::kUnsigned
-                            ? "nanoseconds end in 2262"
-                            : fmt::format("a time is an integer, this is {}", name_of(token.kind)));
+                        time_of(token).error().message);
     }
     values[row++] = static_cast<int64_t>(token.bits);
   }

@@ -53,8 +53,10 @@ MsgpackToken MsgpackReader::payload_of(MsgpackKind kind, size_t front, size_t si
     return {.kind = MsgpackKind::kTruncated};
   }
   const std::string_view text(reinterpret_cast<const char*>(at_ + front), size);
+  const bool is_extension = kind == MsgpackKind::kExtension;
+  const uint64_t type = is_extension ? static_cast<uint8_t>(at_[front - 1]) : 0;
   at_ += front + size;
-  return {.kind = kind, .text = text};
+  return {.kind = kind, .bits = type, .text = text};
 }
 
 /// `more`: bytes between length and payload, the type of an extension.

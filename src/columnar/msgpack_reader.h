@@ -30,7 +30,8 @@ std::string_view name_of(MsgpackKind kind);
 
 struct MsgpackToken {
   MsgpackKind kind = MsgpackKind::kNil;
-  uint64_t bits = 0;      // the number; of an array its elements, of a map its pairs
+  /// The number; of an array its elements, of a map its pairs, of an extension its type's byte.
+  uint64_t bits = 0;
   std::string_view text;  // string, binary, extension: the payload, within the input
 
   bool is_over() const { return kind == MsgpackKind::kWrong || kind == MsgpackKind::kTruncated; }

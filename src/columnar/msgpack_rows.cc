@@ -1,12 +1,10 @@
 #include "columnar/msgpack_rows.h"
 
-#include "columnar/facts.h"
 #include "columnar/msgpack_parts.h"
-#include "columnar/time_column.h"
+#include "columnar/msgpack_value.h"
 #include "columnar/utf8.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 namespace millrace::columnar {
@@ -14,30 +12,16 @@ namespace {
 
 constexpr std::string_view kHost = "host";
 
-/// Nil, a bool, a number or a string.
 Result<Value> read_value(MsgpackReader& reader, std::string_view what, std::string_view name) {
   const size_t byte = reader.position();
-  const MsgpackToken token = reader.next();
-  switch (token.kind) {
-    case MsgpackKind::kNil:
-      return Value();
-    case MsgpackKind::kBool:
-      return Value::of_bool(token.bits != 0);
-    case MsgpackKind::kSigned:
-      return Value::of_i64(static_cast<int64_t>(token.bits));
-    case MsgpackKind::kUnsigned:
-      return Value::of_u64(token.bits);
-    case MsgpackKind::kFloat:
-      return Value::of_f64(std::bit_cast<double>(token.bits));
-    case MsgpackKind::kString:
-      if (find_invalid_utf8(token.text)) {
-        return invalid_at(byte, "{} \"{}\" is not UTF-8", what, name);
-      }
-      return Value::of_string(token.text);
-    default:
-      return invalid_at(byte, "{} \"{}\" is {} where a value should be", what, name,
-                        name_of(token.kind));
+  auto value = value_of(reader.next());
+  if (!value.ok()) {
+    return invalid_at(byte, "{} \"{}\": {}", what, name, value.error().message);
   }
+  if (value->type == ColumnType::kString && find_invalid_utf8(value->text)) {
+    return invalid_at(byte, "{} \"{}\" is not UTF-8", what, name);
+  }
+  return value;
 }
 
 /// Of a value that is no string.
@@ -118,14 +102,12 @@ Status MsgpackRowReader::read_time(MsgpackReader& reader) {
   if (token.kind == MsgpackKind::kNil) {
     return {};
   }
-  auto time = static_cast<int64_t>(token.bits);
-  if (token.kind != MsgpackKind::kSigned) {
-    return invalid_at(byte, "the time \"t\" is {}, not an integer{}", name_of(token.kind),
-                      token.kind == MsgpackKind::kUnsigned ? " of 63 bits" : "");
+  const Result<Value> value = time_of(token);
+  if (!value.ok()) {
+    return invalid_at(byte, "the time \"t\": {}", value.error().message);
   }
-  const TimeUnit unit = unify_by_magnitude(std::span(&time, 1));
-  if (unit.row_outside ||
-      (unit.type == ColumnType::kTimeUs && __builtin_mul_overflow(time, int64_t{1000}, &time)) ||
+  auto time = static_cast<int64_t>(value->bits);
+  if ((value->type == ColumnType::kTimeUs && __builtin_mul_overflow(time, int64_t{1000}, &time)) ||
       !is_in_ns_range(time)) {
     return invalid_at(byte, "the time \"t\" is outside 1677-09-22 to 2262-04-11");
   }
@@ -135,7 +117,12 @@ Status MsgpackRowReader::read_time(MsgpackReader& reader) {
 
 /// `name` points into the body, or is kHost, which "h" alone reads.
 Status MsgpackRowReader::read_tag(MsgpackReader& reader, std::string_view name) {
+  const size_t byte = reader.position();
   MILLRACE_TRY(Value value, read_value(reader, "the tag", name));
+  if (value.type == ColumnType::kBinary || is_time(value.type)) {
+    return invalid_at(byte, "the tag \"{}\" is {}, a tag is text", name,
+                      value.type == ColumnType::kBinary ? "binary data" : "a timestamp");
+  }
   if (value.type != ColumnType::kString && value.type != ColumnType::kNull) {
     value = Value::of_string(keep(text_of(value)));
   }

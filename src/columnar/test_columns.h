@@ -19,7 +19,7 @@ inline std::string shown(const Column& column, size_t rows) {
       text += fmt::format(" {}", column.values_as<double>()[row]);
     } else if (column.type == ColumnType::kU64) {
       text += fmt::format(" {}", column.values_as<uint64_t>()[row]);
-    } else if (column.type == ColumnType::kString) {
+    } else if (has_offsets(column.type)) {
       text += fmt::format(" '{}'", column.text(row));
     } else {
       text += fmt::format(" {}", column.values_as<int64_t>()[row]);

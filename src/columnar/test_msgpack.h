@@ -45,6 +45,21 @@ inline std::string f64(double value) {
   return "\xcb" + be(std::bit_cast<uint64_t>(value), 8);
 }
 
+/// Of up to 255 bytes.
+inline std::string bin(std::string_view value) {
+  return "\xc4" + be(value.size(), 1) + std::string(value);
+}
+
+/// An extension, in its form with a length of one byte.
+inline std::string ext(int type, std::string_view value) {
+  return "\xc7" + be(value.size(), 1) + be(static_cast<uint8_t>(type), 1) + std::string(value);
+}
+
+/// A timestamp, in the form of 12 bytes.
+inline std::string moment(int64_t seconds, uint32_t ns = 0) {
+  return ext(-1, be(ns, 4) + be(static_cast<uint64_t>(seconds), 8));
+}
+
 inline const std::string kNil = "\xc0";
 inline const std::string kYes = "\xc3";
 inline const std::string kNo = "\xc2";

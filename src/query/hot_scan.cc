@@ -166,10 +166,10 @@ bool fill(duckdb_vector to, ColumnType target, const Piece& piece, idx_t column,
   void* data = duckdb_vector_get_data(to);
   if (from.type != target) {
     const std::byte* values = from.values + piece.begin * columnar::width_of(from.type);
-    if (from.type == ColumnType::kString || !widen(data, target, values, from.type, count)) {
+    if (has_offsets(from.type) || !widen(data, target, values, from.type, count)) {
       return false;
     }
-  } else if (target == ColumnType::kString) {
+  } else if (has_offsets(target)) {
     copy_strings(static_cast<duckdb_string_t*>(data), from, piece.begin, count);
   } else {
     const size_t width = columnar::width_of(target);
@@ -223,6 +223,8 @@ duckdb_type sql_type_of(ColumnType type) {
       return DUCKDB_TYPE_TIMESTAMP;
     case ColumnType::kTimeNs:
       return DUCKDB_TYPE_TIMESTAMP_NS;
+    case ColumnType::kBinary:
+      return DUCKDB_TYPE_BLOB;
   }
   return DUCKDB_TYPE_INVALID;
 }

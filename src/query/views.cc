@@ -54,6 +54,8 @@ std::string_view type_name(columnar::ColumnType type) {
       return "TIMESTAMP";
     case DUCKDB_TYPE_TIMESTAMP_NS:
       return "TIMESTAMP_NS";
+    case DUCKDB_TYPE_BLOB:
+      return "BLOB";
     default:
       return "INTEGER";
   }

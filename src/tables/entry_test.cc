@@ -159,8 +159,23 @@ TEST(SchemaFrame, EachTruncationIsRefused) {
   frame.value = whole;
   frame.value[0] = 0;
   EXPECT_EQ(schema_fact_from(frame).error().code, Code::kCorrupt);
-  frame.value[0] = 2;
+  frame.value[0] = 3;
   EXPECT_EQ(schema_fact_from(frame).error().code, Code::kUnsupported);
+}
+
+TEST(SchemaFrame, HasANewerVersionOnlyForTypesThatItNeedsItFor) {
+  SchemaFact fact = sample_fact();
+  record::SystemFrame frame = to_frame(fact);
+  EXPECT_EQ(frame.value[0], 1);
+  auto columns = fact.schema->schema.columns();
+  columns.push_back({"raw", columnar::ColumnType::kBinary, false, {}});
+  fact.schema = std::make_shared<SchemaVersion>(
+      SchemaVersion{8, columnar::Schema::make(std::move(columns)).value()});
+  frame = to_frame(fact);
+  EXPECT_EQ(frame.value[0], 2);
+  EXPECT_EQ(schema_fact_from(frame)->schema->schema, fact.schema->schema);
+  frame.value[0] = 1;
+  EXPECT_EQ(schema_fact_from(frame).error().code, Code::kCorrupt);
 }
 
 }  // namespace

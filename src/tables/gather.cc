@@ -11,6 +11,7 @@ namespace {
 
 using columnar::Column;
 using columnar::ColumnType;
+using columnar::has_offsets;
 using columnar::width_of;
 using View = HotChunk::View;
 
@@ -56,7 +57,7 @@ class ColumnGather {
     if (width_of(type) > 0) {
       values_ = bytes::MutableBuffer::of_size(rows * width_of(type));
     }
-    if (type == ColumnType::kString) {
+    if (has_offsets(type)) {
       ends_ = bytes::MutableBuffer::of_size((rows + 1) * sizeof(int32_t));
       ends()[0] = 0;
     }
@@ -66,7 +67,7 @@ class ColumnGather {
   void reserve_text(size_t bytes) { values_ = bytes::MutableBuffer::of_size(bytes); }
 
   void add_nulls(size_t count) {
-    if (type_ == ColumnType::kString) {
+    if (has_offsets(type_)) {
       std::fill_n(ends() + at_ + 1, count, static_cast<int32_t>(text_));
     } else if (type_ != ColumnType::kNull) {
       std::memset(values_.data() + at_ * width_of(type_), 0, count * width_of(type_));
@@ -81,7 +82,7 @@ class ColumnGather {
     if (from.type == ColumnType::kNull) {
       return add_nulls(run.count);
     }
-    if (type_ == ColumnType::kString) {
+    if (has_offsets(type_)) {
       add_text(from, run);
     } else if (from.type == type_ || (from.type == ColumnType::kI64 && type_ == ColumnType::kU64)) {
       const size_t width = width_of(type_);
@@ -105,7 +106,7 @@ class ColumnGather {
                   .type = type_,
                   .is_tag = schema.is_tag,
                   .null_count = type_ == ColumnType::kNull ? rows_ : null_count_};
-    if (type_ == ColumnType::kString) {
+    if (has_offsets(type_)) {
       column.values = std::move(values_).freeze(text_);
       column.offsets = std::move(ends_).freeze((rows_ + 1) * sizeof(int32_t));
     } else if (type_ != ColumnType::kNull) {
@@ -233,7 +234,7 @@ columnar::ColumnBatch gather(const FlushUnit& unit, std::span<const RowRun> runs
   const auto& columns = unit.schema->schema.columns();
   for (size_t place = 0; place < columns.size(); ++place) {
     ColumnGather column(columns[place].type, batch.rows);
-    if (columns[place].type == ColumnType::kString) {
+    if (has_offsets(columns[place].type)) {
       column.reserve_text(text_bytes(unit, runs, place));
     }
     for (const RowRun& run : runs) {

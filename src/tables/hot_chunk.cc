@@ -9,6 +9,7 @@ namespace {
 
 using columnar::ColumnBatch;
 using columnar::ColumnType;
+using columnar::has_offsets;
 using columnar::width_of;
 
 /// Strings are addressed by 32 bits here, by 31 where they leave for Arrow.
@@ -31,7 +32,7 @@ HotChunk::HotChunk(SchemaPtr schema, size_t rows, const ColumnBatch& batch, Offs
     const size_t width = width_of(column.type);
     if (width > 0) {
       column.values = std::make_unique_for_overwrite<std::byte[]>(capacity_ * width);
-    } else if (column.type == ColumnType::kString) {
+    } else if (has_offsets(column.type)) {
       const size_t given = batch.columns[i].values.size();
       const size_t average = batch.rows == 0 ? 0 : given / batch.rows + 1;
       column.text_capacity = std::min(std::max(given, average * capacity_), kMostTextBytes);
@@ -57,7 +58,7 @@ bool HotChunk::has_room(const ColumnBatch& batch) const {
   }
   for (size_t i = 0; i < columns_.size(); ++i) {
     const Column& column = columns_[i];
-    if (column.type == ColumnType::kString &&
+    if (has_offsets(column.type) &&
         batch.columns[i].values.size() > column.text_capacity - column.ends[at]) {
       return false;
     }
@@ -83,7 +84,7 @@ void HotChunk::append_column(Column& to, const columnar::Column& from, size_t at
   if (to.type == ColumnType::kNull || count == 0) {
     return;
   }
-  if (to.type == ColumnType::kString) {
+  if (has_offsets(to.type)) {
     const uint32_t base = to.ends[at];
     const auto* ends = reinterpret_cast<const int32_t*>(from.offsets.data()) + 1;
     for (size_t row = 0; row < count; ++row) {

@@ -60,7 +60,7 @@ class HotChunk {
   struct View {
     columnar::ColumnType type = columnar::ColumnType::kNull;
     const std::byte* values = nullptr;  // fixed width: width_of(type) bytes a row
-    const uint32_t* ends = nullptr;     // strings: row r is text[ends[r] .. ends[r + 1])
+    const uint32_t* ends = nullptr;     // has_offsets(type): row r is text[ends[r] .. ends[r + 1])
     const char* text = nullptr;
     const uint8_t* is_valid = nullptr;  // a byte a row, 0 where there is no value; nullptr: all
 

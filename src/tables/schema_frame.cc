@@ -2,6 +2,7 @@
 
 #include "bytes/cursor.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace millrace::tables {
@@ -11,7 +12,9 @@ using columnar::ColumnType;
 using columnar::SchemaColumn;
 using columnar::ValueFacts;
 
-constexpr uint8_t kVersion = 1;
+/// Version 2 is as version 1, with types that this does not have.
+constexpr uint8_t kVersion = 2;
+constexpr ColumnType kLastOfVersion1 = ColumnType::kTimeNs;
 
 enum ColumnFlags : uint8_t {
   kTag = 1,
@@ -63,11 +66,13 @@ Error malformed() {
 
 record::SystemFrame to_frame(const SchemaFact& fact) {
   bytes::Writer out;
-  out.u8(kVersion);
+  const auto& columns = fact.schema->schema.columns();
+  const bool is_version_1 = std::ranges::all_of(
+      columns, [](auto type) { return type <= kLastOfVersion1; }, &SchemaColumn::type);
+  out.u8(is_version_1 ? 1 : kVersion);
   out.le(fact.schema->version);
   write_text(out, fact.name.database);
   write_text(out, fact.name.measurement);
-  const auto& columns = fact.schema->schema.columns();
   out.le(static_cast<uint32_t>(columns.size()));
   for (const SchemaColumn& column : columns) {
     write_text(out, column.name);
@@ -102,12 +107,11 @@ Result<SchemaFact> schema_fact_from(const record::SystemFrame& frame) {
   std::vector<SchemaColumn> columns;
   for (uint32_t i = 0; i < count && in.ok(); ++i) {
     columns.push_back(read_column(in));
-    if (columns.back().type > ColumnType::kTimeNs) {
+    if (columns.back().type > (version == 1 ? kLastOfVersion1 : ColumnType::kBinary)) {
       return malformed();
     }
   }
-  if (!in.ok() || in.remaining() != 0 || version != kVersion || schema->version == 0 ||
-      columns.empty()) {
+  if (!in.ok() || in.remaining() != 0 || version == 0 || schema->version == 0 || columns.empty()) {
     return malformed();
   }
   auto made = columnar::Schema::make(std::move(columns));

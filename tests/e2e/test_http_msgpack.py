@@ -1,5 +1,7 @@
 """Columnar writes: what was sent is what SQL returns, from memory, from files and after a replay."""
 
+import base64
+import datetime
 import struct
 import time
 
@@ -101,6 +103,49 @@ def test_msgpack_of_every_width_is_read(client, table):
     assert client.rows(f"SELECT i, s, f FROM {quoted(table)} ORDER BY n") == [
         (number, "s" if i < 4 else "t", 1.5) for i, (_, number) in enumerate(numbers)
     ]
+
+
+BINARY = [b"\0\xff'\"", None, b"", b"x" * 70_000, b"text"]
+MOMENTS = [(-62_135_596_800, 0), (253_402_300_799, 999_999_000), None, (0, 0), (1_700_000_000, 1000)]
+FINE_MOMENTS = [(-9_223_286_400, 1), (9_223_372_036, 854_775_806), None, (0, 0), (1_700_000_000, 1)]
+
+
+def text_of(moment, digits):
+    seconds, ns = moment
+    when = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+    fraction = f".{ns // 10 ** (9 - digits):0{digits}}" if ns else ""
+    return f"{when.isoformat()}{fraction}Z"
+
+
+def test_binary_data_and_timestamps_from_memory_from_files_and_after_a_replay(new_server):
+    server = new_server().start()
+    moments, fine = ([each and msgpack.Timestamp(*each) for each in values] for values in (MOMENTS, FINE_MOMENTS))
+    times = [msgpack.Timestamp(1_700_000_000 + i, i * 1000) for i in range(5)]
+    asked = "SELECT raw, coarse, fine, time FROM t ORDER BY time"
+    expected = [
+        (
+            None if raw is None else base64.b64encode(raw).decode(),
+            None if coarse is None else text_of(coarse, 6),
+            None if exact is None else text_of(exact, 9),
+            text_of((1_700_000_000 + i, i * 1000), 6),
+        )
+        for i, (raw, coarse, exact) in enumerate(zip(BINARY, MOMENTS, FINE_MOMENTS, strict=True))
+    ]
+    with Client(server) as client:
+        client.write("t", {"time": times, "raw": BINARY, "coarse": moments, "fine": fine})
+        assert client.sql(asked).columns == {"raw": "BLOB", "coarse": "TIMESTAMP", "fine": "TIMESTAMP_NS", "time": "TIMESTAMP"}
+        assert client.rows(asked) == expected
+        assert [column["type"] for column in client.table("t")["columns"]] == ["time_us", "binary", "time_us", "time_ns"]
+    server.kill()
+    with Client(server.start()) as client:
+        assert client.rows(asked) == expected
+        client.flush("t")
+        assert client.rows(asked) == expected
+        assert client.rows("SELECT octet_length(raw) FROM t WHERE raw = 'text'::BLOB") == [(4,)]
+        client.write("t", {"time": [1_700_000_100], "raw": [b"later"], "fine": [msgpack.Timestamp(5, 0)]})
+        answer = client.post_columns("t", {"raw": ["text"]})
+        assert answer.status == 400 and "string does not fit a column of binary" in answer.error
+        assert client.rows("SELECT raw, epoch_ns(fine), coarse FROM t ORDER BY time DESC LIMIT 1") == [("bGF0ZXI=", 5_000_000_000, None)]
 
 
 def test_an_all_null_column_is_there_and_takes_the_type_that_comes(client, table):
@@ -314,7 +359,7 @@ BAD = {
     "a column is no array": packed("broken", {"v": 1}),
     "nested value": packed("broken", {"v": [1, [2]]}),
     "a map as value": packed("broken", {"v": [{}]}),
-    "binary": packed("broken", {"v": [b"raw"]}),
+    "binary after text": packed("broken", {"v": ["a", b"raw"]}),
     "extension": packed("broken", {"v": [msgpack.ExtType(1, b"x")]}),
     "never used byte": b"\x82\xa1m\xa6broken\xa7columns\x81\xa1v\x91\xc1",
     "types that do not meet": packed("broken", {"v": [1, "a"]}),

@@ -90,9 +90,9 @@ GOOD = row("good", v=1)
 BAD = {
     "no fields": ({"m": "bad", "t": SECOND}, "the row has no fields"),
     "no measurement": ({"t": SECOND, "fields": {"v": 1}}, 'the row has no "m"'),
-    "a time that is text": (row("bad", "now", v=1), 'the time "t" is a string'),
+    "a time that is text": (row("bad", "now", v=1), 'the time "t": a time is an integer or a timestamp, this is a string'),
     "a time beyond nanoseconds": (row("bad", 9_250_000_000_000, v=1), "outside 1677-09-22 to 2262-04-11"),
-    "a field that is a map": (row("bad", v={}), 'the field "v" is a map'),
+    "a field that is a map": (row("bad", v={}), 'the field "v": a map where a value should be'),
     "a type that changes": (row("good", v="x"), 'field "v": string does not fit a column of i64'),
     "an unknown key": (row("bad", v=1) | {"x": 1}, 'the key "x"'),
     "a batch within a batch": ({"batch": [GOOD]}, "a batch within a batch"),

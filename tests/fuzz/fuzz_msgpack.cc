@@ -30,14 +30,33 @@ void check_column(const Column& column, size_t rows) {
     }
   }
   expect(nulls == column.null_count);
-  expect(column.values.size() == rows * width_of(column.type) ||
-         column.type == ColumnType::kString);
+  expect(column.values.size() == rows * width_of(column.type) || has_offsets(column.type));
+}
+
+void put_bytes(bytes::Writer& out, uint8_t lead, std::string_view text) {
+  out.u8(lead);
+  out.be<uint32_t>(static_cast<uint32_t>(text.size()));
+  out.text(text);
 }
 
 void put_text(bytes::Writer& out, std::string_view text) {
-  out.u8(0xdb);
-  out.be<uint32_t>(static_cast<uint32_t>(text.size()));
-  out.text(text);
+  put_bytes(out, 0xdb, text);
+}
+
+/// A timestamp of 12 bytes.
+void put_moment(bytes::Writer& out, ColumnType type, int64_t value) {
+  const int64_t units = type == ColumnType::kTimeNs ? 1'000'000'000 : 1'000'000;
+  int64_t seconds = value / units;
+  int64_t rest = value % units;
+  if (rest < 0) {
+    --seconds;
+    rest += units;
+  }
+  out.u8(0xc7);
+  out.u8(12);
+  out.u8(0xff);
+  out.be(static_cast<uint32_t>(rest * (1'000'000'000 / units)));
+  out.be(seconds);
 }
 
 void put_value(bytes::Writer& out, const Column& column, size_t row) {
@@ -45,8 +64,10 @@ void put_value(bytes::Writer& out, const Column& column, size_t row) {
     out.u8(0xc0);
   } else if (column.type == ColumnType::kBool) {
     out.u8(column.values_as<uint8_t>()[row] != 0 ? 0xc3 : 0xc2);
-  } else if (column.type == ColumnType::kString) {
-    put_text(out, column.text(row));
+  } else if (has_offsets(column.type)) {
+    put_bytes(out, column.type == ColumnType::kString ? 0xdb : 0xc6, column.text(row));
+  } else if (is_time(column.type)) {
+    put_moment(out, column.type, column.values_as<int64_t>()[row]);
   } else {
     out.u8(column.type == ColumnType::kF64 ? 0xcb : column.type == ColumnType::kU64 ? 0xcf : 0xd3);
     out.be(column.values_as<uint64_t>()[row]);

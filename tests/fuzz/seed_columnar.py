@@ -32,6 +32,10 @@ def i64(value):
     return b'\xd3' + struct.pack('>q', value)
 
 
+def moment(seconds, ns=0):
+    return b'\xc7\x0c\xff' + struct.pack('>Iq', ns, seconds)
+
+
 def u64(value):
     return b'\xcf' + struct.pack('>Q', value)
 
@@ -58,6 +62,15 @@ MSGPACK = {
     'trailing': request(v=array(b'\x01')) + b'\xc0',
     'twice': request(v=array(b'\x01'))[:-4] + text('v') + array(b'\x01'),
     'lying': request(v=b'\xdd\xff\xff\xff\xff'),
+    'binary': request(v=array(b'\xc4\2\0\xff', b'\xc0', b'\xc5\0\1x', b'\xc6\0\0\0\1y')),
+    'timestamps': request(time=array(moment(5), i64(1700000000000), b'\xd6\xff\0\0\0\5'), v=array(moment(-1, 999999999), b'\xc0', b'\xd7\xff\0\0\0\4\0\0\0\1')),
+    'timestamps_clash': request(v=array(moment(253402300799), moment(0, 1))),
+    'timestamps_wrong': request(v=array(moment(0, 10**9))),
+    'timestamps_outside': request(v=array(moment(-62135596801))),
+    'timestamps_of_5_bytes': request(v=array(b'\xc7\5\xff12345')),
+    'time_nil': request(time=array(moment(5), b'\xc0')),
+    'row_timestamps': row(t=moment(5, 1), fields=mapping(v=moment(6), w=b'\xc4\1x')),
+    'row_binary_tag': row(tags=mapping(v=b'\xc4\1x'), fields=mapping(v=b'\1')),
     'tag_keys': mapping(m=b'\x07', columns=mapping(host=array(text('a'), b'\xc0'), v=array(b'\1', b'\2')), tag_keys=array(text('host'), text('no'))),
     'tag_of_numbers': mapping(m=text('cpu'), columns=mapping(v=array(b'\1')), tag_keys=array(text('v'))),
     'row': row(t=i64(1700000000), h=text('a'), tags=mapping(rack=b'\5', on=b'\xc3', load=f64(0.5), big=u64(2**63), none=b'\xc0'),
@@ -73,7 +86,7 @@ MSGPACK = {
     'row_fields_twice': row(fields=mapping(v=b'\1'), f=array(b'\1')),
     'row_unknown_key': row(fields=mapping(v=b'\1'), x=b'\1'),
     'row_no_measurement': mapping(fields=mapping(v=b'\1')),
-    'row_binary': row(fields=mapping(v=b'\xc4\1x')),
+    'row_binary': row(fields=mapping(v=b'\xd4\5x')),
     'row_not_utf8': row(fields=mapping(v=b'\xa2\xc3\x28')),
     'batch': mapping(batch=array(row(fields=mapping(v=b'\1')), request(time=array(b'\5', b'\6'), v=array(f64(1), b'\xc0'), on=array(b'\xc3', b'\xc2'), s=array(text('a'), b'\xc0')),
                                  row('mem', h=text('a'), fields=mapping(v=b'\1')), row(b'\7', f=array(u64(2**63))))),
