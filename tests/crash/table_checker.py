@@ -99,7 +99,7 @@ def check_entries(ledger, table, log, counts, verdict):
     entries = collections.defaultdict(list)
     for offset, value, headers in log.records:
         decoder = dict(headers or ()).get("millrace.decoder")
-        if decoder not in (b"line/1", b"msgpack/1"):
+        if decoder not in (b"line/1", b"msgpack/1", b"msgpack/2"):
             verdict.add("damaged", f"{table} offset {offset}: an entry of decoder {decoder!r}")
             continue
         ids = made.ids_in(value, is_line=decoder == b"line/1")
