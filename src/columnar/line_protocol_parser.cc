@@ -4,7 +4,6 @@
 #include "columnar/utf8.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace millrace::columnar {
@@ -27,39 +26,6 @@ std::string quoted(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<Precision> parse_precision(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, Precision>, 8> kNames = {
-      {{"ns", Precision::kNs},
-       {"n", Precision::kNs},
-       {"us", Precision::kUs},
-       {"u", Precision::kUs},
-       {"ms", Precision::kMs},
-       {"s", Precision::kS},
-       {"m", Precision::kMinute},
-       {"h", Precision::kHour}}};
-  const auto* const found =
-      std::ranges::find(kNames, text, &std::pair<std::string_view, Precision>::first);
-  return found == kNames.end() ? std::nullopt : std::optional(found->second);
-}
-
-std::string_view name_of(Precision precision) {
-  switch (precision) {
-    case Precision::kNs:
-      return "ns";
-    case Precision::kUs:
-      return "us";
-    case Precision::kMs:
-      return "ms";
-    case Precision::kS:
-      return "s";
-    case Precision::kMinute:
-      return "m";
-    case Precision::kHour:
-      return "h";
-  }
-  return "ns";
-}
 
 LineParser::LineParser(std::string_view body, Precision precision)
     : body_(body), precision_(precision), is_utf8_(!find_invalid_utf8(body).has_value()) {}

@@ -2,6 +2,7 @@
 // https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 #pragma once
 
+#include "columnar/precision.h"
 #include "columnar/row.h"
 
 #include <cstddef>
@@ -13,14 +14,6 @@
 #include <vector>
 
 namespace millrace::columnar {
-
-/// The unit of a request's timestamps.
-enum class Precision : uint8_t { kNs, kUs, kMs, kS, kMinute, kHour };
-
-/// "ns" "n" "us" "u" "ms" "s" "m" "h", as both write endpoints take them; nullopt for others.
-std::optional<Precision> parse_precision(std::string_view text);
-/// "ns" "us" "ms" "s" "m" "h".
-std::string_view name_of(Precision precision);
 
 /// Walks over a body that it does not own.
 ///

@@ -59,24 +59,6 @@ std::optional<std::string_view> parse_float(std::string_view text, double& value
                               : std::optional<std::string_view>("is too large for a double");
 }
 
-int64_t nanoseconds_in(Precision precision) {
-  switch (precision) {
-    case Precision::kNs:
-      return 1;
-    case Precision::kUs:
-      return 1'000;
-    case Precision::kMs:
-      return 1'000'000;
-    case Precision::kS:
-      return 1'000'000'000;
-    case Precision::kMinute:
-      return 60'000'000'000;
-    case Precision::kHour:
-      return 3'600'000'000'000;
-  }
-  return 1;
-}
-
 }  // namespace
 
 std::optional<std::string_view> parse_field_value(std::string_view text, Value& value) {
