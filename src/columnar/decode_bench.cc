@@ -53,7 +53,7 @@ bytes::Writer msgpack_body() {
 void decode_msgpack_rows(benchmark::State& state) {
   const bytes::Writer body = msgpack_body();
   for (auto _ : state) {
-    auto batch = decode_msgpack(body.view(), ArrivalTime());
+    auto batch = decode_msgpack(body.view(), {});
     if (!batch.ok()) {
       state.SkipWithError(batch.error().message.c_str());
       break;

@@ -75,8 +75,12 @@ std::optional<int64_t> time_ns_of(const Column& time, size_t row) {
 /// A batch: rows and columns of several measurements.
 class BatchDecoder {
  public:
-  BatchDecoder(std::span<const std::byte> body, ArrivalTime arrival, int64_t arrival_ns)
-      : body_(body), reader_(body), arrival_(arrival), rows_(body.size(), arrival_ns, kNoTables) {}
+  BatchDecoder(std::span<const std::byte> body, const MsgpackRules& rules, int64_t arrival_ns)
+      : body_(body),
+        reader_(body),
+        rules_(rules),
+        rows_reader_(rules.precision),
+        rows_(body.size(), arrival_ns, kNoTables) {}
 
   Result<MsgpackBatches> decode(Form form) {
     if (form == Form::kRow) {
@@ -127,7 +131,7 @@ class BatchDecoder {
       case Form::kColumns:
         break;
     }
-    MILLRACE_TRY(const MeasurementBatch write, read_columns(reader_, arrival_, true));
+    MILLRACE_TRY(const MeasurementBatch write, read_columns(reader_, rules_));
     const std::span<const std::byte> item = body_.subspan(begun, reader_.position() - begun);
     Row row{.measurement = write.measurement};
     for (size_t i = 0; i < write.batch.rows; ++i) {
@@ -184,17 +188,16 @@ class BatchDecoder {
 
   const std::span<const std::byte> body_;
   MsgpackReader reader_;
-  const ArrivalTime arrival_;
+  const MsgpackRules& rules_;
   MsgpackRowReader rows_reader_;
   OpenBatches rows_;
   std::vector<std::vector<std::span<const std::byte>>> items_;  // by measurement
 };
 
-Result<MsgpackBatches> decode_columns(std::span<const std::byte> body, ArrivalTime arrival,
-                                      int version) {
+Result<MsgpackBatches> decode_columns(std::span<const std::byte> body, const MsgpackRules& rules) {
   MsgpackReader reader(body);
   MsgpackBatches result;
-  MILLRACE_TRY(auto write, read_columns(reader, arrival, version > 1));
+  MILLRACE_TRY(auto write, read_columns(reader, rules));
   if (reader.remaining() > 0) {
     return invalid_at(reader.position(), "{} more bytes after the request's one map",
                       reader.remaining());
@@ -206,8 +209,7 @@ Result<MsgpackBatches> decode_columns(std::span<const std::byte> body, ArrivalTi
 
 }  // namespace
 
-Result<MsgpackBatches> decode_msgpack(std::span<const std::byte> body, ArrivalTime arrival,
-                                      int version) {
+Result<MsgpackBatches> decode_msgpack(std::span<const std::byte> body, const MsgpackRules& rules) {
   if (body.size() > kMostStringBytes) {
     return make_error(Code::kInvalid, "a request of {} bytes is longer than {}", body.size(),
                       kMostStringBytes);
@@ -216,15 +218,15 @@ Result<MsgpackBatches> decode_msgpack(std::span<const std::byte> body, ArrivalTi
     return invalid_at(0, "this looks like JSON; a request is MessagePack");
   }
   const Form form = form_of(MsgpackReader(body));
-  if (version == 1 || form == Form::kColumns) {
-    return decode_columns(body, arrival, version);
+  if (rules.version == 1 || form == Form::kColumns) {
+    return decode_columns(body, rules);
   }
   if (body.size() > kMostRowBytes) {
     return make_error(Code::kInvalid, "rows of {} bytes are more than {}", body.size(),
                       kMostRowBytes);
   }
-  MILLRACE_TRY(const int64_t arrival_ns, nanoseconds_of(arrival));
-  return BatchDecoder(body, arrival, arrival_ns).decode(form);
+  MILLRACE_TRY(const int64_t arrival_ns, nanoseconds_of(rules.arrival));
+  return BatchDecoder(body, rules, arrival_ns).decode(form);
 }
 
 }  // namespace millrace::columnar

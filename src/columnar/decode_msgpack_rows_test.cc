@@ -46,7 +46,7 @@ std::string columns(const std::string& measurement, const Pairs& of) {
 
 Result<MsgpackBatches> decode(std::string_view body) {
   const std::vector<std::byte> copy(bytes::as_bytes(body).begin(), bytes::as_bytes(body).end());
-  return decode_msgpack(copy, kArrival);
+  return decode_msgpack(copy, {kArrival});
 }
 
 /// "cpu: time time_us 5000000; host# string 'a'; ..." for each batch, or the refusal.

@@ -192,12 +192,13 @@ Status check_strings(MsgpackReader reader, const std::byte* start, const Column&
 }
 
 /// The time, where one value at least is an extension.
-Result<Column> read_timestamps(MsgpackReader& reader, size_t rows) {
+Result<Column> read_timestamps(MsgpackReader& reader, size_t rows,
+                               std::optional<Precision> precision) {
   ColumnBuilder builder;
   builder.reserve(rows, 0);
   while (builder.rows() < rows) {
     const size_t byte = reader.position();
-    const Result<Value> time = time_of(reader.next());
+    const Result<Value> time = time_of(reader.next(), precision);
     if (!time.ok() || !builder.append(*time)) {
       return make_error(Code::kInvalid, "{}{}", place_of(kTimeName, builder.rows(), byte),
                         time.ok() ? builder.refusal_of(*time) : time.error().message);
@@ -227,7 +228,8 @@ Result<Column> read_column(MsgpackReader& reader, std::string_view name, size_t 
   return column;
 }
 
-Result<Column> read_time_column(MsgpackReader& reader, size_t rows) {
+Result<Column> read_time_column(MsgpackReader& reader, size_t rows,
+                                std::optional<Precision> precision) {
   bytes::MutableBuffer buffer = bytes::MutableBuffer::of_size(rows * sizeof(int64_t));
   const std::span<int64_t> values(reinterpret_cast<int64_t*>(buffer.data()), rows);
   const std::byte* const start = reader.at();
@@ -241,26 +243,23 @@ Result<Column> read_time_column(MsgpackReader& reader, size_t rows) {
     const MsgpackToken token = reader.next();
     if (token.kind == MsgpackKind::kExtension) {
       reader.move_to(start);
-      return read_timestamps(reader, rows);
+      return read_timestamps(reader, rows, precision);
     }
     if (token.kind != MsgpackKind::kSigned) {
       return make_error(Code::kInvalid, "{}{}", place_of(kTimeName, row, byte),
-                        time_of(token).error().message);
+                        time_of(token, precision).error().message);
     }
     values[row++] = static_cast<int64_t>(token.bits);
   }
-  const TimeUnit unit = unify_by_magnitude(values);
+  const TimeUnit unit = unify_times(values, precision);
   if (unit.row_outside) {
     MsgpackReader again = reader;
     again.move_to(start);
     for (size_t i = 0; i < *unit.row_outside; ++i) {
       again.next();
     }
-    return make_error(
-        Code::kInvalid, "{}{}", place_of(kTimeName, *unit.row_outside, again.position()),
-        unit.type == ColumnType::kTimeNs
-            ? "outside 1677-09-22 to 2262-04-11, in a request with times in nanoseconds"
-            : "nanoseconds outside 1677-09-22 to 2262-04-11");
+    return make_error(Code::kInvalid, "{}{}",
+                      place_of(kTimeName, *unit.row_outside, again.position()), unit.outside);
   }
   return time_column(std::move(buffer), rows, unit.type);
 }

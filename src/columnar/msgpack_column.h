@@ -4,8 +4,10 @@
 #include "base/result.h"
 #include "columnar/column_batch.h"
 #include "columnar/msgpack_reader.h"
+#include "columnar/precision.h"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,7 @@ std::string place_of(std::string_view column, size_t row, size_t byte);
 Result<Column> read_column(MsgpackReader& reader, std::string_view name, size_t rows);
 
 /// The same of the column "time".
-Result<Column> read_time_column(MsgpackReader& reader, size_t rows);
+Result<Column> read_time_column(MsgpackReader& reader, size_t rows,
+                                std::optional<Precision> precision);
 
 }  // namespace millrace::columnar

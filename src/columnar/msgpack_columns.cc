@@ -14,10 +14,10 @@ namespace {
 /// One map, from its first byte to its last.
 class ColumnsReader {
  public:
-  ColumnsReader(MsgpackReader& reader, bool takes_tags)
-      : reader_(reader), takes_tags_(takes_tags) {}
+  ColumnsReader(MsgpackReader& reader, const MsgpackRules& rules)
+      : reader_(reader), rules_(rules) {}
 
-  Result<MeasurementBatch> read(ArrivalTime arrival) {
+  Result<MeasurementBatch> read() {
     MILLRACE_TRY(const uint64_t keys, head_of(reader_, MsgpackKind::kMap, "a request"));
     for (uint64_t i = 0; i < keys; ++i) {
       MILLRACE_TRY_STATUS(read_key());
@@ -31,7 +31,7 @@ class ColumnsReader {
     }
     if (!has_time_) {
       result_.batch.time_column = result_.batch.columns.size();
-      result_.batch.columns.push_back(arrival_column(arrival, result_.batch.rows));
+      result_.batch.columns.push_back(arrival_column(rules_.arrival, result_.batch.rows));
     }
     return std::move(result_);
   }
@@ -61,7 +61,7 @@ class ColumnsReader {
     if (is_there == nullptr) {
       return unknown_key(byte, key.text);
     }
-    const bool is_passed_over = is_there == &has_tags_ && !takes_tags_;
+    const bool is_passed_over = is_there == &has_tags_ && rules_.version == 1;
     if (std::exchange(*is_there, true) && !is_passed_over) {
       return invalid_at(byte, "\"{}\" stands twice", key.text);
     }
@@ -146,7 +146,7 @@ class ColumnsReader {
     if (column == kTimeName) {
       batch.time_column = batch.columns.size();
       has_time_ = true;
-      MILLRACE_TRY(Column time, read_time_column(reader_, batch.rows));
+      MILLRACE_TRY(Column time, read_time_column(reader_, batch.rows, rules_.precision));
       batch.columns.push_back(std::move(time));
     } else {
       MILLRACE_TRY(Column values, read_column(reader_, column, batch.rows));
@@ -156,7 +156,7 @@ class ColumnsReader {
   }
 
   MsgpackReader& reader_;
-  const bool takes_tags_;
+  const MsgpackRules& rules_;
   MeasurementBatch result_;
   std::vector<Name> names_;  // sorted, once all are read
   std::vector<Tag> tags_;
@@ -168,8 +168,8 @@ class ColumnsReader {
 
 }  // namespace
 
-Result<MeasurementBatch> read_columns(MsgpackReader& reader, ArrivalTime arrival, bool takes_tags) {
-  return ColumnsReader(reader, takes_tags).read(arrival);
+Result<MeasurementBatch> read_columns(MsgpackReader& reader, const MsgpackRules& rules) {
+  return ColumnsReader(reader, rules).read();
 }
 
 }  // namespace millrace::columnar

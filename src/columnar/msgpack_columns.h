@@ -4,13 +4,12 @@
 #include "base/result.h"
 #include "columnar/column_batch.h"
 #include "columnar/msgpack_reader.h"
-#include "columnar/time_column.h"
+#include "columnar/msgpack_rules.h"
 
 namespace millrace::columnar {
 
-/// Reads the map at the reader's place, as decode_msgpack() says of columns. `takes_tags`: else
-/// "tag_keys" is passed over. Memory: at most 8 bytes a byte of the map, and no allocation per
-/// value. Errors: kInvalid, as there.
-Result<MeasurementBatch> read_columns(MsgpackReader& reader, ArrivalTime arrival, bool takes_tags);
+/// Reads the map at the reader's place, as decode_msgpack() says of columns. Memory: at most 8
+/// bytes a byte of the map, and no allocation per value. Errors: kInvalid, as there.
+Result<MeasurementBatch> read_columns(MsgpackReader& reader, const MsgpackRules& rules);
 
 }  // namespace millrace::columnar

@@ -102,7 +102,7 @@ Status MsgpackRowReader::read_time(MsgpackReader& reader) {
   if (token.kind == MsgpackKind::kNil) {
     return {};
   }
-  const Result<Value> value = time_of(token);
+  const Result<Value> value = time_of(token, precision_);
   if (!value.ok()) {
     return invalid_at(byte, "the time \"t\": {}", value.error().message);
   }

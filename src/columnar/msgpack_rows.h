@@ -3,10 +3,12 @@
 
 #include "base/result.h"
 #include "columnar/msgpack_reader.h"
+#include "columnar/precision.h"
 #include "columnar/row.h"
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,9 @@ namespace millrace::columnar {
 /// Reads one row after another.
 class MsgpackRowReader {
  public:
+  /// Of times that are integers: `unify_times`.
+  explicit MsgpackRowReader(std::optional<Precision> precision) : precision_(precision) {}
+
   /// The map at the reader's place, as decode_msgpack() says of rows. The row points into the body
   /// and into this, until the next is read. Errors: kInvalid, as there.
   Result<const Row*> read(MsgpackReader& reader);
@@ -38,6 +43,7 @@ class MsgpackRowReader {
   Status join(size_t byte);
   std::string_view keep(std::string text);
 
+  const std::optional<Precision> precision_;
   Row row_;
   std::string measurement_;
   RowPair host_;  // of type null: none

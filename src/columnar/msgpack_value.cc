@@ -9,9 +9,6 @@ namespace {
 
 constexpr uint64_t kTimestamp = 0xff;  // -1
 constexpr uint32_t kNsPerSecond = 1'000'000'000;
-/// The years that ISO 8601 writes with four digits, from 1 on.
-constexpr int64_t kFirstSecond = -62'135'596'800;
-constexpr int64_t kLastSecond = 253'402'300'799;
 
 /// Timestamp 32, 64 and 96 of the specification.
 Result<Value> timestamp_of(const MsgpackToken& token) {
@@ -84,7 +81,7 @@ Result<Value> value_of(const MsgpackToken& token) {
   }
 }
 
-Result<Value> time_of(const MsgpackToken& token) {
+Result<Value> time_of(const MsgpackToken& token, std::optional<Precision> precision) {
   if (is_timestamp(token)) {
     return timestamp_of(token);
   }
@@ -96,9 +93,9 @@ Result<Value> time_of(const MsgpackToken& token) {
                       name_of(token.kind));
   }
   auto time = static_cast<int64_t>(token.bits);
-  const TimeUnit unit = unify_by_magnitude(std::span(&time, 1));
+  const TimeUnit unit = unify_times(std::span(&time, 1), precision);
   if (unit.row_outside) {
-    return make_error(Code::kInvalid, "nanoseconds outside 1677-09-22 to 2262-04-11");
+    return make_error(Code::kInvalid, "{}", unit.outside);
   }
   return Value{unit.type, static_cast<uint64_t>(time), {}};
 }

@@ -156,7 +156,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_msgpack(std::span<const std::b
                                                           WriteOptions options) {
   MILLRACE_CO_TRY_STATUS(check(options));
   const columnar::ArrivalTime arrival = now();
-  MILLRACE_CO_TRY(auto decoded, columnar::decode_msgpack(body, arrival));
+  MILLRACE_CO_TRY(auto decoded, columnar::decode_msgpack(body, {arrival, options.precision}));
   std::vector<Part> parts(decoded.batches.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     columnar::MeasurementBatch& each = decoded.batches[i];
@@ -165,6 +165,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_msgpack(std::span<const std::b
     parts[i].own_payload = std::move(decoded.payloads[i]);
     const std::string& own = parts[i].own_payload;
     parts[i].entry = {.kind = tables::PayloadKind::kMsgpack,
+                      .precision = options.precision,
                       .arrival = arrival,
                       .payload = own.empty() ? body : bytes::as_bytes(own)};
   }
@@ -182,8 +183,8 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, W
     held.push_back(table ? table->schema() : nullptr);
     return held.back() ? &held.back()->schema : nullptr;
   };
-  MILLRACE_CO_TRY(auto lines,
-                  columnar::decode_line_protocol(body, options.precision, arrival, schema_of));
+  const auto precision = options.precision.value_or(columnar::Precision::kNs);
+  MILLRACE_CO_TRY(auto lines, columnar::decode_line_protocol(body, precision, arrival, schema_of));
   std::vector<Part> parts(lines.batches.size());
   for (size_t i = 0; i < parts.size(); ++i) {
     columnar::MeasurementBatch& each = lines.batches[i];
@@ -195,7 +196,7 @@ runtime::Task<Result<WriteOutcome>> Ingestor::try_lines(std::string_view body, W
       payload = parts[i].own_payload;
     }
     parts[i].entry = {.kind = tables::PayloadKind::kLineProtocol,
-                      .precision = options.precision,
+                      .precision = precision,
                       .arrival = arrival,
                       .payload = bytes::as_bytes(payload)};
   }

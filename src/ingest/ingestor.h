@@ -29,8 +29,10 @@ inline constexpr size_t kMostBatchIdBytes = 128;
 struct WriteOptions {
   std::string database;
   std::optional<std::string> batch_id;
-  columnar::Precision precision = columnar::Precision::kNs;  // of line protocol's times
-  runtime::Deadline deadline = runtime::Deadline::never();   // for what happens before the commit
+  /// Of times that are integers; nullopt: line protocol's are nanoseconds, and those of MessagePack
+  /// are told by their size.
+  std::optional<columnar::Precision> precision;
+  runtime::Deadline deadline = runtime::Deadline::never();  // for what happens before the commit
 };
 
 /// The write is durable and visible to SQL.

@@ -26,7 +26,7 @@ constexpr std::string_view kLine = "line/1";
 struct Headers {
   std::string_view decoder;
   int64_t arrival_us = 0;
-  columnar::Precision precision = columnar::Precision::kNs;
+  std::optional<columnar::Precision> precision;
 };
 
 std::string_view text_of(const record::Header& header) {
@@ -49,7 +49,7 @@ Result<Headers> headers_of(const record::Record& record) {
       if (!precision) {
         return make_error(Code::kCorrupt, "{} is \"{}\"", kPrecision, text);
       }
-      headers.precision = *precision;
+      headers.precision = precision;
     }
   }
   if (headers.decoder.empty() || !has_arrival) {
@@ -60,7 +60,9 @@ Result<Headers> headers_of(const record::Record& record) {
 
 Result<columnar::ColumnBatch> decode_lines(std::string_view payload, const Headers& headers,
                                            columnar::ArrivalTime arrival) {
-  MILLRACE_TRY(auto lines, columnar::decode_line_protocol(payload, headers.precision, arrival));
+  MILLRACE_TRY(auto lines,
+               columnar::decode_line_protocol(
+                   payload, headers.precision.value_or(columnar::Precision::kNs), arrival));
   if (lines.error_count != 0 || lines.batches.size() != 1) {
     return make_error(Code::kCorrupt,
                       "{} bad lines and {} measurements in an entry of accepted ones",
@@ -72,7 +74,8 @@ Result<columnar::ColumnBatch> decode_lines(std::string_view payload, const Heade
 Result<columnar::ColumnBatch> decode_maps(std::span<const std::byte> payload,
                                           const Headers& headers, columnar::ArrivalTime arrival) {
   const int version = headers.decoder == kMsgpack1 ? 1 : columnar::kMsgpackDecoderVersion;
-  MILLRACE_TRY(auto decoded, columnar::decode_msgpack(payload, arrival, version));
+  MILLRACE_TRY(auto decoded,
+               columnar::decode_msgpack(payload, {arrival, headers.precision, version}));
   if (decoded.batches.size() != 1) {
     return make_error(Code::kCorrupt, "{} measurements in an entry of one", decoded.batches.size());
   }
@@ -111,15 +114,14 @@ Result<EncodedEntry> encode_entry(const Entry& entry) {
   const int64_t arrival_us = entry.arrival.time_since_epoch().count();
   const std::string arrival = std::to_string(arrival_us);
   const std::string schema = std::to_string(entry.schema_version);
-  const std::string_view precision = columnar::name_of(entry.precision);
   const bool is_line = entry.kind == PayloadKind::kLineProtocol;
   std::vector<record::Header> headers = {
       {kDecoder, bytes::as_bytes(is_line ? kLine : kMsgpack)},
       {kArrivalUs, bytes::as_bytes(arrival)},
       {kSchema, bytes::as_bytes(schema)},
   };
-  if (is_line) {
-    headers.push_back({kPrecision, bytes::as_bytes(precision)});
+  if (entry.precision) {
+    headers.push_back({kPrecision, bytes::as_bytes(columnar::name_of(*entry.precision))});
   }
   record::RecordBatchBuilder builder;
   builder.add(TimestampMs(std::chrono::milliseconds(arrival_us / 1000)), std::nullopt,

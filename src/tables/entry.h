@@ -6,11 +6,12 @@
 #include "base/result.h"
 #include "bytes/buffer.h"
 #include "columnar/column_batch.h"
-#include "columnar/line_protocol_parser.h"
+#include "columnar/precision.h"
 #include "columnar/time_column.h"
 #include "record/commit_log.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace millrace::tables {
@@ -20,7 +21,7 @@ enum class PayloadKind : uint8_t { kMsgpack, kLineProtocol };
 /// What a replay needs to make the same rows again.
 struct Entry {
   PayloadKind kind = PayloadKind::kMsgpack;
-  columnar::Precision precision = columnar::Precision::kNs;  // line protocol's
+  std::optional<columnar::Precision> precision;  // of line protocol always
   columnar::ArrivalTime arrival;
   uint64_t schema_version = 0;  // that the rows were admitted to
   std::span<const std::byte> payload;

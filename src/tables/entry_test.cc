@@ -34,6 +34,21 @@ TEST(Entry, LinesComeBackAsTheSameRows) {
   EXPECT_EQ(rows->find("host")->text(0), "a");
 }
 
+TEST(Entry, MsgpackComesBackInItsPrecision) {
+  // {"m": "t", "columns": {"time": [7]}}
+  const std::string_view body(
+      "\x82\xa1m\xa1t\xa7"
+      "columns\x81\xa4time\x91\x07",
+      21);
+  const auto time_in = [&](std::optional<columnar::Precision> precision) {
+    const auto entry = encode_entry(
+        {.precision = precision, .arrival = kArrival, .payload = bytes::as_bytes(body)});
+    return decode_entry(stored(*entry))->time().values_as<int64_t>()[0];
+  };
+  EXPECT_EQ(time_in(std::nullopt), 7'000'000);
+  EXPECT_EQ(time_in(columnar::Precision::kMs), 7'000);
+}
+
 TEST(Entry, MsgpackComesBackWithTheTimeItArrived) {
   // {"m": "t", "columns": {"v": [1]}}
   const std::string_view body(

@@ -86,6 +86,29 @@ def test_a_row_without_a_time_has_that_of_its_arrival_also_after_a_replay(new_se
         assert client.rows("SELECT DISTINCT epoch_us(time) FROM (FROM a UNION ALL FROM b)") == [(times[0],)]
 
 
+def test_times_of_a_declared_precision(new_server):
+    server = new_server().start()
+    units = {"ns": 1, "us": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+    body = [row("t", 5, v=0), {"m": "t", "columns": {"time": [6, 7], "v": [1, 2]}}]
+
+    def check(client):
+        for precision, ns in units.items():
+            assert client.rows(f"SELECT epoch_ns(time) FROM {precision}.t ORDER BY time") == [(5 * ns,), (6 * ns,), (7 * ns,)]
+
+    with Client(server) as client:
+        for precision in units:
+            target = f"{WRITE}?precision={precision}"
+            assert client.call("POST", target, msgpack.packb(body), x_millrace_database=precision).status == 204
+        check(client)
+        for target, told in [(WRITE + "?precision=d", 'invalid precision "d"'), (WRITE + "?precison=s", 'the parameter "precison"')]:
+            answer = client.call("POST", target, msgpack.packb(body))
+            assert answer.status == 400 and told in answer.error
+        assert client.table("t") is None
+    server.kill()
+    with Client(server.start()) as client:
+        check(client)
+
+
 GOOD = row("good", v=1)
 BAD = {
     "no fields": ({"m": "bad", "t": SECOND}, "the row has no fields"),

@@ -114,7 +114,7 @@ void check_same(const Column& a, const Column& b) {
 }
 
 MeasurementBatch one_of(std::span<const std::byte> body) {
-  auto decoded = decode_msgpack(body, kArrival);
+  auto decoded = decode_msgpack(body, {kArrival});
   expect(decoded.ok() && decoded->batches.size() == 1 && decoded->payloads[0].empty());
   return std::move(decoded->batches[0]);
 }
@@ -156,7 +156,9 @@ void check(const MeasurementBatch& write, std::string_view payload) {
 // NOLINTNEXTLINE(readability-identifier-naming): the name libFuzzer calls.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto body = fuzz::own_copy(data, size);
-  const auto first = decode_msgpack(body, kArrival);
+  static_cast<void>(decode_msgpack(body, {kArrival, Precision::kHour}));
+  static_cast<void>(decode_msgpack(body, {kArrival, Precision::kNs}));
+  const auto first = decode_msgpack(body, {kArrival});
   if (!first.ok()) {
     expect(first.error().code == Code::kInvalid);
     return 0;

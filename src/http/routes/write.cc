@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 6> kInflux1Params = {"db", "precision",  
                                                             "u",  "consistency", "p"};
 constexpr std::array<std::string_view, 8> kInflux2Params = {"bucket", "precision", "org", "orgID",
                                                             "db",     "rp",        "u",   "p"};
-constexpr std::array<std::string_view, 2> kArcParams = {"precision", "p"};
+constexpr std::array<std::string_view, 3> kArcParams = {"precision", "u", "p"};
 
 /// The first of them that says something, or "".
 std::string first_param(const net::HttpRequest& request, std::initializer_list<const char*> names) {
@@ -94,18 +94,25 @@ Status check_params(const net::HttpRequest& request, std::span<const std::string
   return {};
 }
 
+Status take_precision(const net::HttpRequest& request, ErrorForm form,
+                      ingest::WriteOptions& options) {
+  const auto precision = request.param("precision");
+  if (!precision || precision->empty()) {
+    return {};
+  }
+  options.precision = columnar::parse_precision(*precision);
+  return options.precision ? Status()
+                           : make_error(Code::kInvalid, "{}", bad_precision(*precision, form));
+}
+
 runtime::Task<net::HttpResponse> write_lines(Call call, ingest::WriteOptions options,
                                              ErrorForm form,
                                              std::span<const std::string_view> params) {
   if (const auto checked = check_params(call.request, params); !checked.ok()) {
     co_return answer_of(checked.error(), form);
   }
-  if (const auto precision = call.request.param("precision"); precision && !precision->empty()) {
-    const auto known = columnar::parse_precision(*precision);
-    if (!known) {
-      co_return answer_of(make_error(Code::kInvalid, "{}", bad_precision(*precision, form)), form);
-    }
-    options.precision = *known;
+  if (const auto taken = take_precision(call.request, form, options); !taken.ok()) {
+    co_return answer_of(taken.error(), form);
   }
   const auto body = co_await body_of(call.context, call.request);
   if (!body.ok()) {
@@ -125,14 +132,22 @@ runtime::Task<net::HttpResponse> write_lines(Call call, ingest::WriteOptions opt
 }  // namespace
 
 runtime::Task<net::HttpResponse> write_msgpack(Call call) {
+  constexpr ErrorForm kForm = ErrorForm::kMillrace;
+  if (const auto checked = check_params(call.request, kArcParams); !checked.ok()) {
+    co_return answer_of(checked.error(), kForm);
+  }
+  ingest::WriteOptions options = options_of(call, database_of(call.request));
+  if (const auto taken = take_precision(call.request, kForm, options); !taken.ok()) {
+    co_return answer_of(taken.error(), kForm);
+  }
   const auto body = co_await body_of(call.context, call.request);
   if (!body.ok()) {
-    co_return answer_of(body.error(), ErrorForm::kMillrace);
+    co_return answer_of(body.error(), kForm);
   }
-  const auto outcome = co_await call.context.ingestor.write_msgpack(
-      body->bytes, options_of(call, database_of(call.request)));
+  const auto outcome =
+      co_await call.context.ingestor.write_msgpack(body->bytes, std::move(options));
   if (!outcome.ok()) {
-    co_return answer_of(outcome.error(), ErrorForm::kMillrace);
+    co_return answer_of(outcome.error(), kForm);
   }
   co_return net::HttpResponse{.status = 204};
 }
