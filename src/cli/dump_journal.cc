@@ -76,6 +76,10 @@ Status dump_journal_file(const std::string& path, DumpLines& lines) {
                                header.position, header.run));
     }
     MILLRACE_TRY(end, dump_chain(file, header.position, lines));
+    if (end == header.position && header.end() <= file.size) {
+      lines.damage(fmt::format("{}: the {} frame headers of run {} at {} are damaged", path,
+                               header.frames, header.run, header.position));
+    }
     end = std::max(end, header.end());
   }
   return {};

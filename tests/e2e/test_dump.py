@@ -111,6 +111,20 @@ def test_other_damage_of_an_object_is_a_line(copy, where):
     assert sorted(line["base_offset"] for line in of_type(lines, "batch")) == [i for i in range(COUNT) if i not in lost]
 
 
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_run_whose_frame_headers_are_damaged_is_a_line(copy, which):
+    """Of all others every frame is printed: it is the way to what can still be read."""
+    whole = dump(copy.data / "journal")
+    found = [run for run in journal.runs(copy.data) if run.frames > 0]
+    victim = found[0 if which == "first" else -1]
+    copy.flip(victim.path, victim.position + journal.HEADER.size + 10)
+    lines = dump(copy.data / "journal", code=1)
+    (told,) = [line["error"] for line in lines if line["type"] == "damage"]
+    assert told == f"{victim.path}: the {victim.frames} frame headers of run {victim.run} at {victim.position} are damaged"
+    numbers = [line["run"] for line in whole if line["type"] == "run"]
+    assert [line["run"] for line in lines if line["type"] == "run"] == [number for number in numbers if number != victim.run]
+
+
 def test_what_holds_no_objects_is_refused(tmp_path):
     (tmp_path / "segments").mkdir()
     for path in (tmp_path, tmp_path / "segments"):
