@@ -22,22 +22,6 @@ std::string runs_text(RunNumber first, RunNumber last) {
   return first == last ? fmt::format("run {}", first) : fmt::format("runs {} to {}", first, last);
 }
 
-/// Whether the bytes were this run's header: of what is known of it, all but one field at most.
-/// What an earlier life of the file left there has another file number and another run.
-bool is_like(std::span<const std::byte> bytes, std::span<const std::byte> header) {
-  // magic, version and bytes; directory; file; position; run; and where that ends
-  constexpr auto kFields = std::to_array<size_t>({0, 8, 24, 32, 40, 48});
-  size_t others = 0;
-  for (size_t i = 1; i < kFields.size(); ++i) {
-    const size_t length = kFields[i] - kFields[i - 1];
-    others += std::ranges::equal(bytes.subspan(kFields[i - 1], length),
-                                 header.subspan(kFields[i - 1], length))
-                  ? 0
-                  : 1;
-  }
-  return others <= 1;
-}
-
 class JournalCheck {
  public:
   JournalCheck(Work& work, const catalog::Contents& catalog)
@@ -102,7 +86,7 @@ class JournalCheck {
       }
       const auto next = std::ranges::lower_bound(*headers, position, {}, &RunHeader::position);
       if (next == headers->end()) {
-        MILLRACE_TRY_STATUS(judge_end(file, position, is_newest));
+        MILLRACE_TRY_STATUS(judge_end(file, position));
         break;
       }
       has_runs = true;
@@ -174,16 +158,18 @@ class JournalCheck {
 
   /// No run is at `position` nor behind it, which may be the end of the file's runs, or the header
   /// of one more that is not what it was. Only of a sealed file it is known that no crash did it.
-  Status judge_end(const JournalFile& file, uint64_t position, bool is_newest) {
-    if (is_newest || position == 0 || position + kBlock > file.size) {
+  Status judge_end(const JournalFile& file, uint64_t position) {
+    if (position == 0 || position + kBlock > file.size) {
       return {};
     }
-    std::array<std::byte, journal::kRunHeaderBytes> bytes{};
-    MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, bytes));
+    std::array<std::byte, kBlock> block{};
+    MILLRACE_TRY_STATUS(file.file->read_exactly_at(position, block));
     const RunNumber run = chain_.expected();
-    RunHeader header{
-        .directory = last_.directory, .file = file.number, .position = position, .run = run};
-    if (!is_like(bytes, header.encode())) {
+    if (!journal::damaged_header_in(block, {.directory = last_.directory,
+                                            .file = file.number,
+                                            .position = position,
+                                            .run = run,
+                                            .previous_crc = last_.crc})) {
       return {};
     }
     chain_.breaks({.finding = {.problem = "run-header",
@@ -246,6 +232,7 @@ class JournalCheck {
          .run_position = header.position,
          .loses_runs = true});
     chain_.pass(file.file->path(), header);
+    last_ = header;
     MILLRACE_TRY_STATUS(work_.read(header.end() - header.position));
     return header.end();
   }

@@ -34,7 +34,7 @@ def test_a_directory_after_kill_9_is_clean(killed):
     assert [finding for finding in findings if finding["type"] == "damage"] == []
 
 
-@pytest.mark.parametrize("kind", ["header", "payload"])
+@pytest.mark.parametrize("kind", ["header", "its-header", "payload"])
 def test_a_torn_tail_is_a_leftover_that_repair_cuts(killed, built, kind):
     last = journal.runs(killed.data)[-1]
     lost = 0
@@ -45,7 +45,11 @@ def test_a_torn_tail_is_a_leftover_that_repair_cuts(killed, built, kind):
         assert last.frames and last.durable_upto < last.run
         frame, *others = journal.frames(last)
         lost = 1 + len(others)
-        killed.flip(last.path, frame.position + frame.bytes - 1)
+        for position in [0, 20, 60, journal.HEADER.size - 1] if kind == "its-header" else []:
+            killed.flip(last.path, last.position + position)
+            killed.finds("torn-tail", last.path, last.position, kind="leftover")
+            killed.flip(last.path, last.position + position)
+        killed.flip(last.path, last.position + 60 if kind == "its-header" else frame.position + frame.bytes - 1)
         killed.finds("torn-tail", last.path, last.position, kind="leftover")
     code, _, summary = killed.fsck("--repair")
     assert (code, summary["leftovers"], summary["repaired"]) == (0, 1, 1)
