@@ -42,6 +42,7 @@ DECODERS = {
         "src/columnar/msgpack_parts.cc",
         "src/columnar/msgpack_reader.cc",
         "src/columnar/msgpack_rows.cc",
+        "src/columnar/msgpack_value.cc",
         "src/columnar/time_column.cc",
         "src/columnar/utf8.cc",
     ],
