@@ -207,15 +207,18 @@ void History::tell_perhaps_left(const std::vector<TopicPartition>& partitions) {
   }
 }
 
-void History::tell_trimmed(const Uuid& object, const std::set<TopicId>& topics) {
+void History::tell_contents(const std::map<Uuid, std::set<TopicId>>& topics) {
   MutexLock lock(mutex_);
-  trimmed_[object].insert(topics.begin(), topics.end());
+  for (const auto& [object, its_topics] : topics) {
+    trimmed_[object].insert(its_topics.begin(), its_topics.end());
+  }
+  has_contents_ = true;
 }
 
 bool History::may_have(const TopicId& topic) const {
   MutexLock lock(mutex_);
   const auto is_of_it = [&](const auto& one) { return one.partition.topic == topic; };
-  return !is_swept_ || perhaps_left_.contains(topic) ||
+  return !is_swept_ || !has_contents_ || perhaps_left_.contains(topic) ||
          std::ranges::any_of(partitions_,
                              [&](const auto& one) { return one.first.topic == topic; }) ||
          std::ranges::any_of(

@@ -84,16 +84,17 @@ class History {
   /// A put of an object with something of these topics failed, or a removal after it: the object
   /// may be there for all that is known. Until the next start, which looks.
   void tell_perhaps_left(const std::vector<TopicPartition>& partitions);
-  /// The object has something of these topics, which the catalog no longer names it for.
-  void tell_trimmed(const Uuid& object, const std::set<TopicId>& topics);
+  /// What objects have of topics, also of those that an earlier process trimmed; may_have() knows
+  /// nothing before.
+  void tell_contents(const std::map<Uuid, std::set<TopicId>>& topics);
   /// The store has, or may have, an object with something of the topic: one that the catalog names
   /// for it, or named until it was trimmed; one that it no longer names and that is not gone() yet,
   /// one that is perhaps left, or one of an earlier process.
   bool may_have(const TopicId& topic) const;
   /// What was removed by apply() is no longer in the store.
   void gone(const Uuid& object);
-  /// Objects of earlier processes were looked through: none is left that may go, and of the others
-  /// it was told what was trimmed.
+  /// Objects of earlier processes that the catalog does not name were looked for: none is left that
+  /// may go.
   void tell_swept();
 
  private:
@@ -130,9 +131,11 @@ class History {
   std::unordered_set<std::string> names_ MILLRACE_GUARDED_BY(mutex_);  // of segments_
   std::set<Uuid> being_made_ MILLRACE_GUARDED_BY(mutex_);
   std::map<Uuid, SegmentPtr> removed_ MILLRACE_GUARDED_BY(mutex_);
-  std::map<Uuid, std::set<TopicId>> trimmed_ MILLRACE_GUARDED_BY(mutex_);  // until they are gone
+  /// Topics of parts that were trimmed, perhaps of others too, until the object is gone.
+  std::map<Uuid, std::set<TopicId>> trimmed_ MILLRACE_GUARDED_BY(mutex_);
   std::unordered_set<TopicId> perhaps_left_ MILLRACE_GUARDED_BY(mutex_);
   bool is_swept_ MILLRACE_GUARDED_BY(mutex_) = false;
+  bool has_contents_ MILLRACE_GUARDED_BY(mutex_) = false;
   std::unordered_map<TopicPartition, Parts> partitions_ MILLRACE_GUARDED_BY(mutex_);
 };
 

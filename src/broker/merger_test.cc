@@ -218,6 +218,7 @@ TEST_F(MergerTest, ATopicIsRememberedWhileAPutOfItHasNoKnownEnd) {
       add({{1, 1, 10}, {2, 1, 10}});
     }
     history_->tell_swept();
+    history_->tell_contents({});
     if (fails) {
       store_.plan_puts({PutFate::kBrokenDone});
     }

@@ -95,6 +95,7 @@ runtime::Task<Status> Segments::round(runtime::CancelToken stop) {
 runtime::Task<Result<bool>> Segments::turn(runtime::CancelToken stop) {
   const auto clean = [this]() -> Status {
     MILLRACE_TRY_STATUS(sweep());
+    MILLRACE_TRY_STATUS(look_into_objects());
     MILLRACE_TRY_STATUS(expire());
     return remove_left(options_.grace);
   };
@@ -126,7 +127,6 @@ Status Segments::sweep() {
     leaving.insert(each.object.name);
   }
   MILLRACE_TRY_STATUS(keep_needed(rules));
-  MILLRACE_TRY_STATUS(look_for_deleted());
   size_t cleaned = 0;
   size_t kept = 0;
   for (const objects::ObjectInfo& object : objects) {
@@ -162,28 +162,30 @@ Status Segments::sweep() {
   return {};
 }
 
-Status Segments::look_for_deleted() {
-  if (parts_.broker.tombstones().empty()) {
+Status Segments::look_into_objects() {
+  if (has_looked_ || parts_.broker.tombstones().empty()) {
     return {};
   }
-  std::vector<catalog::LeavingObject> objects;
+  std::map<Uuid, std::string> objects;
   for (const catalog::SegmentRow& row : parts_.history.segments()) {
     if (row.name.starts_with(segment::kMixedFolder)) {  // the others have one partition each
-      objects.push_back({row.object, row.name});
+      objects.emplace(row.object, row.name);
     }
   }
-  std::ranges::transform(leaving_, std::back_inserter(objects), &Leaving::object);
-  for (const catalog::LeavingObject& each : objects) {
-    MILLRACE_TRY(const auto deleted, deleted_topics_in(each.name));
-    if (!deleted.empty()) {
-      parts_.history.tell_trimmed(each.object, deleted);
-    }
+  for (const Leaving& each : leaving_) {
+    objects.emplace(each.object.object, each.object.name);
   }
+  std::map<Uuid, std::set<TopicId>> topics;
+  for (const auto& [object, name] : objects) {
+    MILLRACE_TRY(topics[object], topics_in(name));
+  }
+  parts_.history.tell_contents(topics);
+  has_looked_ = true;
   return {};
 }
 
 /// What cannot be read has none: a rebuild cannot read it either.
-Result<std::set<TopicId>> Segments::deleted_topics_in(const std::string& name) const {
+Result<std::set<TopicId>> Segments::topics_in(const std::string& name) const {
   std::set<TopicId> topics;
   auto reader = parts_.store.read(name);
   if (!reader.ok()) {
@@ -194,9 +196,7 @@ Result<std::set<TopicId>> Segments::deleted_topics_in(const std::string& name) c
     return segment::is_of_the_object(object.error()) ? Result(topics) : object.error();
   }
   for (const segment::PartitionRow& row : (*object)->tail().partitions) {
-    if (parts_.broker.was_deleted(row.partition.topic)) {
-      topics.insert(row.partition.topic);
-    }
+    topics.insert(row.partition.topic);
   }
   return topics;
 }

@@ -89,10 +89,10 @@ class Segments {
   Status expire();
   Status remove_left(std::chrono::milliseconds grace);
   Status forget_gone();
-  /// An earlier process knew which topics objects have that they are no longer named for; it
-  /// matters as long as there are deleted ones to be remembered.
-  Status look_for_deleted();
-  Result<std::set<TopicId>> deleted_topics_in(const std::string& name) const;
+  /// Once there are deleted topics to be remembered: an earlier process alone knew which topics
+  /// objects have that they are no longer named for.
+  Status look_into_objects();
+  Result<std::set<TopicId>> topics_in(const std::string& name) const;
   /// Of what an earlier process let go: keeps that for which nothing stands that can be read.
   Status keep_needed(const OrphanRules& rules);
   OrphanRules orphan_rules() const;
@@ -107,6 +107,7 @@ class Segments {
   ObjectUploader uploader_;
   Merger merger_;
   bool is_swept_ = false;
+  bool has_looked_ = false;      // into objects
   std::deque<Leaving> leaving_;  // oldest first
   std::vector<Uuid> gone_;       // the store has them no longer, the catalog still names them
   std::atomic<uint64_t> expired_{0};

@@ -385,6 +385,33 @@ TEST_F(SharedObjectTest, ADeletedTopicIsRememberedAfterAStartTooWhileAnObjectHas
   EXPECT_FALSE(broker_->was_deleted(topic->record.id));
 }
 
+TEST_F(SharedObjectTest, ATopicWhoseRecordsExpiredInAnEarlierLifeIsRememberedOnceItIsDeleted) {
+  const auto topic = create("orders", {{"retention.ms", "3600000"}});
+  const auto other = create("other");
+  share(topic, other);
+  write(other, 40);
+  free_journal();
+  clock_.advance(2h);
+  ASSERT_TRUE(round().ok());
+  ASSERT_EQ(history_->range(topic->partition({})->id()), std::nullopt);
+  restart();
+  ASSERT_TRUE(round().ok());
+  ASSERT_TRUE(run(broker_->remove("orders")).ok());
+  const auto kept = broker_->find("other");
+  for (int i = 0; i < 3; ++i) {
+    write(kept, 40);
+    free_journal();
+    run(broker_->apply_retention());
+  }
+  EXPECT_TRUE(broker_->was_deleted(topic->record.id)) << "the shared object has its records";
+  ASSERT_TRUE(run(broker_->remove("other")).ok());
+  ASSERT_TRUE(round().ok());
+  clock_.advance(1min);
+  ASSERT_TRUE(round().ok());
+  run(broker_->apply_retention());
+  EXPECT_FALSE(broker_->was_deleted(topic->record.id));
+}
+
 TEST_F(SharedObjectTest, WhatIsExpiredIsReadNoLongerAndTheOtherIs) {
   const auto topic = create("orders", {{"retention.bytes", "100000"}});
   const auto other = create("other");
